@@ -1,0 +1,4 @@
+//! Where the world comes in: files, clock, config, command line.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,88 @@
+//! What a check is: a function from the message's views and the rule's arguments to a finding.
+
+use mail::Transaction;
+use mail::views::Views;
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// One argument of `eval:name(...)` as the rule wrote it, quotes removed.
+pub type Arg = String;
+
+/// The rule types under which an eval may be declared (`header X eval:...`, `body X eval:...`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinds {
+    Header,
+    Body,
+    RawBody,
+    Full,
+    Any,
+}
+
+/// A fact is missing; the question has been noted and the check runs again when it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending;
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Finding {
+    /// 0: no hit. Else the value that metas see (SpamAssassin: what the eval returned).
+    pub value: f64,
+    /// `[...]` lines under the rule in the report.
+    pub notes: Vec<String>,
+    /// What was seen, for `explain`.
+    pub evidence: Vec<mail::Evidence>,
+}
+
+impl Finding {
+    pub const NO: Finding = Finding { value: 0.0, notes: Vec::new(), evidence: Vec::new() };
+
+    pub fn hit() -> Finding {
+        Finding { value: 1.0, ..Finding::NO }
+    }
+}
+
+impl From<bool> for Finding {
+    fn from(hit: bool) -> Finding {
+        if hit { Finding::hit() } else { Finding::NO }
+    }
+}
+
+pub type Outcome = Result<Finding, Pending>;
+
+/// What a check may look at.
+pub struct Context<'a> {
+    pub transaction: &'a Transaction,
+    pub views: &'a Views<'a>,
+    pub settings: &'a rules::Settings,
+    /// The rule on whose behalf the check runs.
+    pub rule: &'a str,
+    pub memo: &'a Memo,
+}
+
+/// What checks of one family computed for this message and want to keep; one value per type.
+#[derive(Default)]
+pub struct Memo(RefCell<HashMap<TypeId, Rc<dyn Any>>>);
+
+impl Memo {
+    pub fn get_or_init<T: Any>(&self, make: impl FnOnce() -> T) -> Rc<T> {
+        if let Some(found) = self.0.borrow().get(&TypeId::of::<T>()) {
+            return found.clone().downcast().expect("stored under its own type");
+        }
+        let made = Rc::new(make());
+        self.0.borrow_mut().insert(TypeId::of::<T>(), made.clone());
+        made
+    }
+}
+
+/// A line of the table of checks.
+pub struct CheckEntry {
+    pub name: &'static str,
+    pub kinds: Kinds,
+    /// SpamAssassin's plugin that offers this eval, without `Mail::SpamAssassin::Plugin::`.
+    pub plugin: &'static str,
+    /// Markdown with the headings *What it finds / Why it matters / Example / When it errs / Source*.
+    pub doc: &'static str,
+    pub run: fn(&Context<'_>, &[Arg]) -> Outcome,
+}

@@ -1,0 +1,1 @@
+//! Reading MIME as it is written in the wild.

@@ -1,0 +1,2 @@
+//! Hostile bytes in, kind and members out, within limits. Knows nothing of mail.
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! Chores of the repository: checks, generators, parity runs.
+#![forbid(unsafe_code)]
+
+fn main() {}
