@@ -1,5 +1,6 @@
 //! What a check is: a function from the message's views and the rule's arguments to a finding.
 
+use crate::answers::Asking;
 use mail::Transaction;
 use mail::views::Views;
 use std::any::{Any, TypeId};
@@ -59,6 +60,8 @@ pub struct Context<'a> {
     /// The rule on whose behalf the check runs.
     pub rule: &'a str,
     pub memo: &'a Memo,
+    /// Where facts from outside come from: `context.asking.get(question)?`.
+    pub asking: &'a Asking<'a>,
 }
 
 /// What checks of one family computed for this message and want to keep; one value per type.

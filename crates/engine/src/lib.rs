@@ -1,7 +1,9 @@
 //! A pure function: (ruleset, transaction, answers) -> questions or verdict.
 #![forbid(unsafe_code)]
 
+pub mod answers;
 pub mod check;
 pub mod checks;
 
-pub use check::{Arg, CheckEntry, Context, Finding, Kinds, Outcome, Pending};
+pub use answers::{Answer, Answers, Asking, Question, Record};
+pub use check::{Arg, CheckEntry, Context, Finding, Kinds, Memo, Outcome, Pending};
