@@ -34,10 +34,12 @@ pub struct Finding {
     pub notes: Vec<String>,
     /// What was seen, for `explain`.
     pub evidence: Vec<mail::Evidence>,
+    /// Template tags that the check sets (`_FNSFNAMEADDR_`...); set also by a check that does not hit.
+    pub tags: Vec<(&'static str, String)>,
 }
 
 impl Finding {
-    pub const NO: Finding = Finding { value: 0.0, notes: Vec::new(), evidence: Vec::new() };
+    pub const NO: Finding = Finding { value: 0.0, notes: Vec::new(), evidence: Vec::new(), tags: Vec::new() };
 
     pub fn hit() -> Finding {
         Finding { value: 1.0, ..Finding::NO }
@@ -59,6 +61,8 @@ pub struct Context<'a> {
     pub settings: &'a rules::Settings,
     /// The rule on whose behalf the check runs.
     pub rule: &'a str,
+    /// Under which rule type the rule was declared: some checks read the text that SpamAssassin would hand them.
+    pub kind: Kinds,
     pub memo: &'a Memo,
     /// Where facts from outside come from: `context.asking.get(question)?`.
     pub asking: &'a Asking<'a>,
@@ -79,6 +83,17 @@ impl Memo {
     }
 }
 
+/// Where a check takes its answer from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Availability {
+    /// From the message and the settings alone.
+    Now,
+    /// From DNS or another service; never hits while nobody answers.
+    Network,
+    /// From what was learnt of earlier mail; never hits while nothing was.
+    Learner,
+}
+
 /// A line of the table of checks.
 pub struct CheckEntry {
     pub name: &'static str,
@@ -87,5 +102,6 @@ pub struct CheckEntry {
     pub plugin: &'static str,
     /// Markdown with the headings *What it finds / Why it matters / Example / When it errs / Source*.
     pub doc: &'static str,
+    pub availability: Availability,
     pub run: fn(&Context<'_>, &[Arg]) -> Outcome,
 }

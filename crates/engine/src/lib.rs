@@ -6,4 +6,4 @@ pub mod check;
 pub mod checks;
 
 pub use answers::{Answer, Answers, Asking, Question, Record};
-pub use check::{Arg, CheckEntry, Context, Finding, Kinds, Memo, Outcome, Pending};
+pub use check::{Arg, Availability, CheckEntry, Context, Finding, Kinds, Memo, Outcome, Pending};
