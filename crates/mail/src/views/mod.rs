@@ -1,5 +1,12 @@
 //! What rules look at. Each view is made once per message, on first use, and kept.
 
+pub mod body;
+pub mod html;
+pub mod rawbody;
+
+pub use body::UnitText;
+pub use html::{HtmlFacts, Rendered};
+
 use crate::received::TrustNetworks;
 
 /// Settings that change what the views contain.
