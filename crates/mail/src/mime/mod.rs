@@ -1,1 +1,3 @@
 //! Reading MIME as it is written in the wild.
+
+pub mod evidence;

@@ -3,6 +3,7 @@
 pub mod body;
 pub mod html;
 pub mod rawbody;
+pub mod text;
 
 pub use body::UnitText;
 pub use html::{HtmlFacts, Rendered};
