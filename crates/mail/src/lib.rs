@@ -9,16 +9,17 @@ pub mod message;
 pub mod mime;
 pub mod part;
 pub mod received;
+pub mod tld;
 pub mod verdict;
 pub mod views;
 
 pub use envelope::Envelope;
 pub use limits::Limits;
 pub use message::{Header, HeaderBlock, LineEnding, Message, Note};
-pub use part::{Part, PartId};
+pub use part::{Part, PartId, SaText};
 pub use received::{Relay, Relays, TrustNetworks};
 pub use verdict::{Evidence, Hit, Verdict};
-pub use views::{ViewConfig, Views};
+pub use views::{HeaderRequest, HeaderRequestId, HeaderRequests, HeaderValue, UnitText, ViewConfig, Views};
 
 /// Everything known before judging: who brought the message, and the message.
 #[derive(Debug, Clone)]

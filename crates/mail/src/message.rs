@@ -60,9 +60,9 @@ pub struct Message {
     pub line_ending: LineEnding,
     /// The "From " line of an mbox, if the message began with one.
     pub mbox_separator: Option<Vec<u8>>,
-    /// Header section as SpamAssassin's pristine header (line ends as in the original, separator line included).
-    pub pristine_header: Vec<u8>,
-    pub pristine_body: Vec<u8>,
+    /// Where in `raw` the header section begins (after an mbox separator) and the body begins.
+    pub(crate) pristine_start: usize,
+    pub(crate) body_start: usize,
     pub parts: Vec<Part>,
     pub notes: Vec<Note>,
     /// A header name or value exceeded SpamAssassin's limits (`check_msg_parse_flags('truncated_headers')`).
@@ -70,13 +70,33 @@ pub struct Message {
     pub missing_head_body_separator: bool,
     pub missing_mime_head_body_separator: bool,
     pub missing_mime_headers: bool,
+    /// Text after the closing boundary of a multipart.
+    pub mime_epilogue_exists: bool,
+    /// One multipart had 1000 parts or more; SpamAssassin reads no further.
+    pub mimepart_limit_exceeded: bool,
 }
 
 impl Message {
     /// Never fails: whatever cannot be understood is kept as bytes and noted.
     pub fn parse(raw: &[u8], limits: &Limits) -> Message {
-        let _ = (raw, limits);
-        unimplemented!()
+        crate::mime::multipart::parse(raw, limits)
+    }
+
+    /// SpamAssassin's pristine message: header section and body as they came, without an mbox separator.
+    pub fn pristine(&self) -> &[u8] {
+        &self.raw[self.pristine_start..]
+    }
+
+    pub fn pristine_header(&self) -> &[u8] {
+        &self.raw[self.pristine_start..self.body_start]
+    }
+
+    pub fn pristine_body(&self) -> &[u8] {
+        &self.raw[self.body_start..]
+    }
+
+    pub fn part(&self, id: PartId) -> &Part {
+        &self.parts[id.0 as usize]
     }
 
     pub fn root(&self) -> &Part {

@@ -1,41 +1,91 @@
 //! One node of the MIME tree.
 
-use crate::message::HeaderBlock;
-use std::sync::OnceLock;
+use crate::message::{Header, HeaderBlock};
+use crate::mime::{charset, transfer};
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// Index of a part in [`crate::Message::parts`]; document order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PartId(pub u32);
+
+/// Text as SpamAssassin's renderer gets it. Perl tells characters from bytes, and lengths and `\s` follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SaText<'a> {
+    /// Decoded characters (Perl's utf8 flag is on).
+    Chars(Cow<'a, str>),
+    /// All ASCII and therefore left alone.
+    Ascii(&'a str),
+    /// Not decoded (`normalize_charset 0`): each byte counts as one Latin-1 character.
+    Bytes(Cow<'a, [u8]>),
+}
+
+/// A stretch of a buffer that several parts share.
+#[derive(Debug, Clone)]
+pub(crate) struct Slice {
+    pub buffer: Arc<Vec<u8>>,
+    pub range: Range<usize>,
+}
+
+impl Slice {
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[self.range.clone()]
+    }
+}
 
 #[derive(Debug, Clone)]
 pub struct Part {
     pub parent: Option<PartId>,
     pub children: Vec<PartId>,
     pub headers: HeaderBlock,
-    /// Media type, lower case, as SpamAssassin's parse_content_type settles it ("text/plain" by default).
+    /// Media type, lower case, as SpamAssassin settles it ("text/plain" by default).
     pub media_type: String,
+    /// As declared, any case.
     pub charset: Option<String>,
     pub boundary: Option<Vec<u8>>,
     /// File name from Content-Disposition or Content-Type, decoded.
     pub name: Option<Vec<u8>>,
-    /// The part's body before transfer decoding, lines ending in LF.
-    pub raw_body: Vec<u8>,
-    /// After transfer decoding ([`Part::decoded`]).
-    pub(crate) decoded: OnceLock<Vec<u8>>,
+    /// `None` for containers (multiparts, enclosed messages that were opened).
+    pub(crate) body: Option<Slice>,
+    /// After transfer decoding, where that changes anything.
+    pub(crate) decoded: OnceLock<Option<Vec<u8>>>,
 }
 
 impl Part {
     pub fn is_leaf(&self) -> bool {
-        self.children.is_empty()
+        self.body.is_some()
     }
 
-    /// SpamAssassin's `effective_type`: the declared type, or what the content or name says it really is.
+    /// The part's body before transfer decoding, lines ending in LF; empty for containers.
+    pub fn raw_body(&self) -> &[u8] {
+        self.body.as_ref().map_or(&[], Slice::bytes)
+    }
+
+    /// Declared Content-Transfer-Encoding, lower case, decoded and trimmed.
+    pub fn transfer_encoding(&self) -> Vec<u8> {
+        self.header("content-transfer-encoding").map_or_else(Vec::new, |header| header.decoded.to_ascii_lowercase())
+    }
+
+    /// The field that counts where several have that name: the last.
+    pub fn header<'a>(&'a self, name: &'a str) -> Option<&'a Header> {
+        self.headers.last(name)
+    }
+
+    /// SpamAssassin's `effective_type`: the declared type, unless the name says HTML.
     pub fn effective_type(&self) -> &str {
-        unimplemented!()
+        &self.media_type
     }
 
     /// Body after quoted-printable or base64, as SpamAssassin decodes broken input; bytes in the part's own charset.
     pub fn decoded(&self) -> &[u8] {
-        unimplemented!()
+        let decoded = self.decoded.get_or_init(|| transfer::decode_part(self));
+        decoded.as_deref().unwrap_or_else(|| self.raw_body())
+    }
+
+    /// [`Part::decoded`] as characters: what SpamAssassin hands to its renderer. `normalize` is `normalize_charset`.
+    pub fn sa_text(&self, normalize: bool) -> SaText<'_> {
+        let declared = self.charset.as_deref().unwrap_or("us-ascii");
+        charset::part_text(self.decoded(), declared, normalize)
     }
 }

@@ -33,8 +33,18 @@ pub struct Relays {
     /// Indices of Received fields (0 = topmost) that bound the trusted and internal areas, as ALL-TRUSTED & co. need.
     pub last_trusted_header: Option<usize>,
     pub last_internal_header: Option<usize>,
+    /// Values of X-Spam-Relays-Trusted & co.
+    pub trusted_text: Vec<u8>,
+    pub untrusted_text: Vec<u8>,
+    pub internal_text: Vec<u8>,
+    pub external_text: Vec<u8>,
 }
 
 /// `trusted_networks`, `internal_networks`, `msa_networks`.
 #[derive(Debug, Clone, Default)]
 pub struct TrustNetworks {}
+
+/// Reads the Received fields of a message and walks the trust path.
+pub fn relays(_message: &crate::Message, _config: &crate::ViewConfig) -> Relays {
+    Relays::default()
+}

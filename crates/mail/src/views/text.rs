@@ -49,3 +49,8 @@ pub struct Mismatch {
 pub fn header_text(raw: &[u8]) -> String {
     crate::mime::evidence::decode_header_value(raw, &[]).text
 }
+
+/// The text view of a message.
+pub(super) fn make(_views: &super::Views<'_>) -> TextView {
+    TextView::default()
+}

@@ -1,0 +1,1 @@
+//! Header values: parameters of Content-Type, and decoding.
