@@ -17,17 +17,45 @@ pub struct Hit {
     pub rule: String,
     pub score: f64,
     pub description: String,
-    /// Which area the report names: `BODY: `, `URI: `, `RAW: `, `HTML: ` or nothing.
+    /// Which area the report names: `BODY: `, `URI: `, `RAW: `, `FULL: ` or nothing.
     pub area: &'static str,
     /// `multiple` rules: how often.
     pub count: u32,
+    /// Filled where the caller asked for it only.
     pub evidence: Vec<Evidence>,
     /// Sub-messages such as `[score: 1.0000]`.
     pub notes: Vec<String>,
 }
 
+/// Why no further rules ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShortCircuit {
+    /// The rule that ended it; empty where the total score did.
+    pub rule: String,
+    /// `spam` or `ham`.
+    pub kind: &'static str,
+}
+
+/// What one recipient gets. Today all get the same; preferences of their own come with the service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForRecipient {
+    pub recipient: Vec<u8>,
+    pub score: f64,
+    pub required: f64,
+    pub spam: bool,
+}
+
+/// Something that did not go as it should; the verdict stands without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// The rule concerned; empty where it is the message as a whole.
+    pub rule: String,
+    pub what: String,
+}
+
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Verdict {
+    /// Rounded to thousandths.
     pub score: f64,
     pub required: f64,
     pub spam: bool,
@@ -35,4 +63,14 @@ pub struct Verdict {
     pub hits: Vec<Hit>,
     /// `__` rules that hit, with counts, sorted by name.
     pub subtests: Vec<(String, u32)>,
+    /// Template tags set by rules and checks, with their values.
+    pub tags: Vec<(String, Vec<Vec<u8>>)>,
+    /// From `subjprefix`, each prefix followed by a blank.
+    pub subject_prefix: String,
+    pub shortcircuit: Option<ShortCircuit>,
+    /// The score as the learner counts it: without rules that learn or that the user set.
+    pub autolearn_points: f64,
+    pub troubles: Vec<Trouble>,
+    /// One for each envelope recipient.
+    pub recipients: Vec<ForRecipient>,
 }
