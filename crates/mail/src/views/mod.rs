@@ -24,7 +24,7 @@ pub use header::{HeaderRequest, HeaderRequestId, HeaderRequests, HeaderValue};
 use html::{Coding, PartText};
 pub use html::{HtmlFacts, Rendered};
 pub use text::TextView;
-pub use uri::UriList;
+pub use uri::{Uri, UriList, UriTypes};
 
 /// Settings that change what the views contain.
 #[derive(Clone)]
@@ -38,6 +38,8 @@ pub struct ViewConfig {
     pub always_trust_envelope_sender: bool,
     pub envelope_sender_header: Option<String>,
     pub parse_dkim_uris: bool,
+    /// Read Received formats that SpamAssassin skips (nifty.com's). Off when comparing with it.
+    pub received_beyond_spamassassin: bool,
     pub limits: Limits,
     pub tlds: Arc<tld::Registry>,
     /// `redirector_pattern` lines, compiled by whoever owns a pattern engine.
@@ -66,6 +68,7 @@ impl Default for ViewConfig {
             always_trust_envelope_sender: false,
             envelope_sender_header: None,
             parse_dkim_uris: true,
+            received_beyond_spamassassin: true,
             limits: Limits::default(),
             tlds: Arc::default(),
             redirectors: Arc::new(NoRedirectors),
