@@ -562,6 +562,7 @@ fn latin(c: char, before: char) -> i64 {
             | 'ó' | 'ú' | 'ã' | 'õ' | 'å' | 'ø' | 'æ' => 65,
             '’' => 60,
             '\u{A0}' => 70,
+            '\u{AD}' => 95,
             '“' | '”' | '–' | '—' | '•' | '…' | '‘' | '£' | '€' | '©' | '®' | '°' | '·' | '«' | '»' | '™' => {
                 80
             }
@@ -578,37 +579,47 @@ fn latin(c: char, before: char) -> i64 {
         }
 }
 
+/// What the first letter of a word costs more, in scripts that few mails are written in: a lone letter among ASCII is
+/// rather a symbol of another charset.
+const NEW_WORD: i64 = 45;
+
 fn cyrillic(c: char, before: char) -> i64 {
+    let letter = |c| ('\u{401}'..='\u{45F}').contains(&c);
     let small = |c| ('\u{430}'..='\u{45F}').contains(&c);
-    match c {
-        'о' | 'е' | 'а' | 'и' | 'н' | 'т' | 'с' | 'р' | 'в' | 'л' | 'к' | 'м' => 45,
-        _ if small(c) => 65,
-        '\u{401}'..='\u{42F}' => {
-            if small(before) {
-                150
-            } else {
-                80
+    let new_word = if letter(c) && !letter(before) { NEW_WORD } else { 0 };
+    new_word
+        + match c {
+            'о' | 'е' | 'а' | 'и' | 'н' | 'т' | 'с' | 'р' | 'в' | 'л' | 'к' | 'м' => 45,
+            _ if small(c) => 65,
+            '\u{401}'..='\u{42F}' => {
+                if small(before) {
+                    150
+                } else {
+                    80
+                }
             }
+            '«' | '»' | '–' | '—' | '№' | '…' | '\u{A0}' | '“' | '”' => 85,
+            '\u{80}'..='\u{9F}' => 320,
+            _ => 150,
         }
-        '«' | '»' | '–' | '—' | '№' | '…' | '\u{A0}' | '“' | '”' => 85,
-        '\u{80}'..='\u{9F}' => 320,
-        _ => 150,
-    }
 }
 
 fn letters(c: char, before: char, block: std::ops::RangeInclusive<u32>) -> i64 {
-    match c {
-        _ if block.contains(&(c as u32)) => {
-            if before.is_lowercase() && c.is_uppercase() {
-                140
-            } else {
-                60
+    let inside = |c| block.contains(&(c as u32));
+    let new_word = if inside(c) && !inside(before) { NEW_WORD } else { 0 };
+    new_word
+        + match c {
+            _ if inside(c) => {
+                if before.is_lowercase() && c.is_uppercase() {
+                    140
+                } else {
+                    60
+                }
             }
+            '«' | '»' | '–' | '—' | '…' | '\u{A0}' | '“' | '”' | '،' => 90,
+            '\u{80}'..='\u{9F}' => 320,
+            _ => 160,
         }
-        '«' | '»' | '–' | '—' | '…' | '\u{A0}' | '“' | '”' | '،' => 90,
-        '\u{80}'..='\u{9F}' => 320,
-        _ => 160,
-    }
 }
 
 fn any(c: char) -> i64 {
