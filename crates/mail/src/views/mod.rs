@@ -173,8 +173,9 @@ impl<'m> Views<'m> {
     pub fn body(&self) -> &UnitText {
         self.body.get_or_init(|| {
             let subject = self.message.headers().last("subject").map_or(&[][..], |field| &field.decoded);
-            let parts = self.message.leaves().map(|(id, _)| self.rendered(id));
-            body::body(subject, parts, self.config.body_part_scan_size)
+            let parts: Vec<_> =
+                self.message.leaves().map(|(id, _)| self.rendered(id).map(Rendered::part_text)).collect();
+            body::body(Some(subject), &parts, self.config.body_part_scan_size)
         })
     }
 
@@ -198,6 +199,11 @@ impl<'m> Views<'m> {
     pub fn html(&self) -> Option<&HtmlFacts> {
         let rendered = self.message.leaves().filter_map(|(id, _)| self.rendered(id));
         rendered.filter(|rendered| rendered.html).last()?.facts.as_deref()
+    }
+
+    /// Facts about each HTML part, in order. Tests of SpamAssassin's HTMLEval look at all of them.
+    pub fn html_all(&self) -> impl Iterator<Item = &HtmlFacts> {
+        self.message.leaves().filter_map(|(id, _)| self.rendered(id)?.facts.as_deref())
     }
 
     pub fn uris(&self) -> &UriList {

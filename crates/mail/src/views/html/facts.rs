@@ -1,7 +1,7 @@
 //! What the renderer counts while it reads: SpamAssassin's `html_results`, and facts of our own.
 
 use super::super::body::UnitText;
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 /// Facts of one HTML part. A field that SpamAssassin leaves undefined is `None` (its tests differ from 0 there).
 #[derive(Debug, Clone, Default)]
@@ -27,8 +27,8 @@ pub struct HtmlFacts {
     pub form_action_mailto: bool,
     pub embeds: bool,
     pub uri_truncated: bool,
-    /// How many elements of that name are open at the end; names in lower case, as seen (`!doctype` included).
-    pub inside: HashMap<Box<[u8]>, i32>,
+    /// Tag names in lower case, sorted, and how many elements of that name are open at the end (`!doctype` included).
+    pub(super) inside: Vec<(Cow<'static, [u8]>, i32)>,
     pub comments: UnitText,
     pub scripts: UnitText,
     pub titles: UnitText,
@@ -40,6 +40,19 @@ pub struct HtmlFacts {
     pub charsets: Vec<Vec<u8>>,
     /// A limit stopped the parse; the rest of the part was not looked at.
     pub truncated: bool,
+}
+
+impl HtmlFacts {
+    /// Open elements of that name at the end; `None` if no such tag was seen.
+    pub fn inside(&self, tag: &[u8]) -> Option<i32> {
+        let i = self.inside.binary_search_by(|(name, _)| (**name).cmp(tag)).ok()?;
+        Some(self.inside[i].1)
+    }
+
+    /// All tag names seen, sorted, with the elements open at the end.
+    pub fn tags(&self) -> impl Iterator<Item = (&[u8], i32)> {
+        self.inside.iter().map(|(name, n)| (&**name, *n))
+    }
 }
 
 /// One `<a>` element.

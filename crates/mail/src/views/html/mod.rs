@@ -1,11 +1,22 @@
 //! HTML to text and facts, as SpamAssassin's renderer (over Perl's HTML::Parser) sees broken markup.
 
+mod entity;
 mod facts;
+mod link;
+pub(super) mod perl;
+mod renderer;
+mod style;
+mod tag;
+mod tokenizer;
 
 pub use facts::{Anchor, HtmlFacts, HtmlUri, TagTypes};
 
-use super::body::UnitText;
+use crate::Limits;
+use memchr::memchr3_iter;
+use renderer::Renderer;
 use std::borrow::Cow;
+use tag::Tag;
+use tokenizer::Tokenizer;
 
 /// A text part in the form that SpamAssassin hands to its renderer.
 #[derive(Debug, Clone)]
@@ -33,6 +44,8 @@ pub struct Rendered {
     /// `text/html`, or `text/plain`.
     pub html: bool,
     pub coding: Coding,
+    wide_visible: bool,
+    wide_invisible: bool,
     /// All text, hidden text included; UTF-8 unless `coding` is `Octets`.
     pub text: Vec<u8>,
     /// Pieces of `text` in order, without gaps. One piece for plain text.
@@ -57,10 +70,25 @@ pub struct Segment {
 }
 
 impl Rendered {
-    /// Not HTML: the text is itself.
+    /// Not HTML: the text is itself. `html`: an empty part that claims to be HTML.
     pub fn plain(text: PartText<'_>, html: bool) -> Rendered {
-        let _ = (text, html);
-        unimplemented!()
+        let whole = Segment {
+            end: u32::try_from(text.bytes.len()).unwrap_or(u32::MAX),
+            sa_invisible: false,
+            hidden: false,
+            whitespace: false,
+            link: None,
+        };
+        let text_bytes = text.bytes.into_owned();
+        Rendered {
+            html,
+            coding: text.coding,
+            text: text_bytes,
+            segments: vec![whole],
+            facts: None,
+            wide_visible: true,
+            wide_invisible: true,
+        }
     }
 
     /// Segments with their text.
@@ -73,25 +101,154 @@ impl Rendered {
         })
     }
 
-    /// The text as bytes that SpamAssassin's rules and plugins see.
+    /// The text as the bytes that SpamAssassin's rules and plugins see.
     pub fn sa_text(&self) -> Cow<'_, [u8]> {
-        unimplemented!()
+        match self.coding {
+            Coding::Narrow => perl::narrow(&self.text),
+            _ => Cow::Borrowed(&self.text),
+        }
     }
 
-    pub fn sa_visible(&self) -> Vec<u8> {
-        unimplemented!()
+    /// SpamAssassin's `visible_rendered`.
+    pub fn sa_visible(&self) -> PartText<'_> {
+        self.selected(false)
     }
 
-    pub fn sa_invisible(&self) -> Vec<u8> {
-        unimplemented!()
+    /// SpamAssassin's `invisible_rendered`.
+    pub fn sa_invisible(&self) -> PartText<'_> {
+        self.selected(true)
+    }
+
+    fn selected(&self, invisible: bool) -> PartText<'_> {
+        let coding = match self.coding {
+            Coding::Wide if !(if invisible { self.wide_invisible } else { self.wide_visible }) => Coding::Narrow,
+            coding => coding,
+        };
+        let bytes = if self.segments.iter().all(|s| s.sa_invisible == invisible) {
+            Cow::Borrowed(&*self.text)
+        } else {
+            let wanted = self.pieces().filter(|(s, _)| s.sa_invisible == invisible);
+            Cow::Owned(wanted.fold(Vec::new(), |mut all, (_, piece)| {
+                all.extend_from_slice(piece);
+                all
+            }))
+        };
+        PartText { bytes, coding }
+    }
+
+    /// The whole text with its coding.
+    pub fn part_text(&self) -> PartText<'_> {
+        PartText { bytes: Cow::Borrowed(&self.text), coding: self.coding }
     }
 }
 
 /// Renders an HTML part. `decoded_len`: bytes after transfer decoding, before charset decoding.
-pub fn render(text: PartText<'_>, decoded_len: usize, limits: &crate::Limits) -> Rendered {
-    let _ = (text, decoded_len, limits);
-    unimplemented!()
+pub fn render(text: PartText<'_>, decoded_len: usize, limits: &Limits) -> Rendered {
+    if text.bytes.is_empty() {
+        return Rendered::plain(text, true);
+    }
+    let coding = text.coding;
+    let length = if coding == Coding::Wide { perl::char_count(&text.bytes) } else { text.bytes.len() };
+    let mut source = prepare(&text.bytes, coding);
+    let mut renderer = Renderer::new(coding, source.len() / 2, limits);
+    let mut tokenizer = Tokenizer::new(limits.html_tokens);
+    let mut rest = tokenizer.feed(&source, 0, &mut renderer);
+    for (tag, end) in [(Tag::STYLE, b"</style>".as_slice()), (Tag::SCRIPT, b"</script>")] {
+        // Once is enough: only the end tag leads out of such an element.
+        if renderer.unfinished(tag) && !tokenizer.exhausted() {
+            source.to_mut().extend_from_slice(end);
+            tokenizer.grown();
+            rest = tokenizer.feed(&source, rest, &mut renderer);
+        }
+    }
+    tokenizer.finish(&source, rest, &mut renderer);
+    let renderer = renderer.finish();
+
+    let wide = renderer.wide_visible || renderer.wide_invisible;
+    let coding = match coding {
+        Coding::Octets => Coding::Octets,
+        _ if wide => Coding::Wide,
+        _ => Coding::Narrow,
+    };
+    let mut facts = renderer.facts;
+    facts.truncated |= tokenizer.exhausted();
+    let (characters, spaces) = count_characters(&renderer.text, coding);
+    facts.length = length as u32;
+    facts.html_length = characters as u32;
+    facts.non_space_len = (characters - spaces) as u32;
+    facts.ratio = (decoded_len > 0).then(|| (decoded_len as f64 - characters as f64) / decoded_len as f64);
+    Rendered {
+        html: true,
+        coding,
+        wide_visible: renderer.wide_visible,
+        wide_invisible: renderer.wide_invisible,
+        text: renderer.text,
+        segments: renderer.segments,
+        facts: Some(Box::new(facts)),
+    }
 }
 
-/// Strings kept in order: comments, scripts, titles.
-pub type Strings = UnitText;
+/// What SpamAssassin replaces before parsing: `&nbsp;`, the slash of `<br/>`, typographic quotes.
+fn prepare(source: &[u8], coding: Coding) -> Cow<'_, [u8]> {
+    let mut out: Vec<u8> = Vec::new();
+    let mut done = 0;
+    for at in memchr3_iter(b'&', b'/', 0xe2, source) {
+        if at < done {
+            continue;
+        }
+        let rest = &source[at..];
+        let (skip, with): (usize, &[u8]) = if rest.starts_with(b"&nbsp;") {
+            (6, b" ")
+        } else if rest.starts_with(b"\xe2\x80\x9c") || rest.starts_with(b"\xe2\x80\x9d") {
+            (3, b"\"")
+        } else if rest.starts_with(b"/>") {
+            out.extend_from_slice(&source[done..at]);
+            done = at;
+            let head = if out.is_empty() { &source[..at] } else { &*out };
+            let Some(end) = lone_tag(head, coding) else { continue };
+            if out.is_empty() {
+                out.extend_from_slice(&source[..at]);
+            }
+            out.truncate(end);
+            done = at + 1;
+            continue;
+        } else {
+            continue;
+        };
+        out.extend_from_slice(&source[done..at]);
+        out.extend_from_slice(with);
+        done = at + skip;
+    }
+    if done == 0 {
+        return Cow::Borrowed(source);
+    }
+    out.extend_from_slice(&source[done..]);
+    Cow::Owned(out)
+}
+
+/// If the text ends in `<name` and blanks: where the name ends.
+fn lone_tag(head: &[u8], coding: Coding) -> Option<usize> {
+    let (wide, octets) = (coding == Coding::Wide, coding == Coding::Octets);
+    let trimmed = perl::trim_end(head, wide, octets, None);
+    let mut name = trimmed;
+    while let Some((c, len)) = perl::last_char(name, octets)
+        && perl::is_word(c, wide)
+    {
+        name = &name[..name.len() - len];
+    }
+    (name.len() < trimmed.len() && name.last() == Some(&b'<')).then_some(trimmed.len())
+}
+
+/// Characters, and how many of them SpamAssassin counts as blanks.
+fn count_characters(text: &[u8], coding: Coding) -> (usize, usize) {
+    match coding {
+        Coding::Wide => {
+            let text = String::from_utf8_lossy(text);
+            text.chars().fold((0, 0), |(all, spaces), c| (all + 1, spaces + usize::from(c.is_whitespace())))
+        }
+        _ => {
+            let spaces = text.iter().filter(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b)).count();
+            (if coding == Coding::Octets { text.len() } else { perl::char_count(text) }, spaces)
+        }
+    }
+}
