@@ -22,14 +22,6 @@ impl UnitText {
         self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
     }
 
-    /// Lengthens the last unit.
-    pub fn extend_last(&mut self, more: &[u8]) {
-        self.bytes.extend_from_slice(more);
-        if let Some(end) = self.ends.last_mut() {
-            *end = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-        }
-    }
-
     pub fn len(&self) -> usize {
         self.ends.len()
     }

@@ -32,7 +32,6 @@ fn decode_into(raw: &[u8], first: usize, mut wide: bool, prefix: bool, out: &mut
             let number;
             (number, s) = numeric(raw, s);
             found = match number {
-                Some(n) if n <= 255 && !wide => Some(n),
                 None | Some(0 | 0xfffe | 0xffff) => None,
                 Some(n @ 0xdc00..=0xdfff) if high_surrogate != 0 => {
                     out.truncate(out.len() - 3); // U+FFFD, put there for the first half

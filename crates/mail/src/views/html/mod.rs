@@ -87,7 +87,7 @@ impl Rendered {
             segments: vec![whole],
             facts: None,
             wide_visible: true,
-            wide_invisible: true,
+            wide_invisible: false,
         }
     }
 

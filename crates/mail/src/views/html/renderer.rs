@@ -55,6 +55,9 @@ pub(super) struct Renderer {
     /// Length of `open` at the outermost element that hides its content.
     hidden_from: Option<usize>,
 
+    /// The last anchor's text has characters above 255.
+    wide_anchor: bool,
+    title: Option<Text<'static>>,
     base_href: Vec<u8>,
     uri_index: HashMap<Vec<u8>, u32>,
 }
@@ -89,6 +92,8 @@ impl Renderer {
             open: Vec::with_capacity(32),
             opened: [0; tag::COUNT],
             hidden_from: None,
+            wide_anchor: false,
+            title: None,
             base_href: Vec::new(),
             uri_index: HashMap::new(),
         }
@@ -108,6 +113,8 @@ impl Renderer {
     }
 
     pub fn finish(mut self) -> Renderer {
+        self.end_anchor();
+        self.end_title();
         let f = &mut self.facts;
         let per = |n: u32, of: u32| (of > 0).then(|| f64::from(n) / f64::from(of));
         f.closed_extra_ratio = per(self.closed_extra, self.tags);
@@ -416,11 +423,28 @@ impl Renderer {
                     && a.name[i + 1..].get(..name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name))
                     && (a.name[i - 1].is_ascii_alphanumeric() || a.name[i - 1] == b'_')
             });
-            if broken {
+            if broken && !found.is_some_and(|f: Attribute<'_>| f.name.eq_ignore_ascii_case(a.name)) {
                 found = Some(a);
             }
         }
         found.or_else(|| attributes.get(name)).map(|a| self.value(a))
+    }
+
+    /// The last anchor's text is complete: bytes as rules see them.
+    fn end_anchor(&mut self) {
+        let wide = std::mem::take(&mut self.wide_anchor) || self.octets();
+        if !wide
+            && let Some(anchor) = self.facts.anchors.last_mut()
+            && !anchor.text.is_ascii()
+        {
+            anchor.text = perl::narrow(&anchor.text).into_owned();
+        }
+    }
+
+    fn end_title(&mut self) {
+        if let Some(title) = self.title.take() {
+            self.facts.titles.push(&title.to_sa(self.octets()));
+        }
     }
 
     fn links(&mut self, tag: Tag, attributes: &Attributes<'_>, href: Option<&Text<'_>>) {
@@ -556,13 +580,17 @@ impl Renderer {
                     }
                     None => Vec::new(),
                 };
+                self.end_anchor();
                 let i = self.facts.anchors.len() as u32;
                 if let Some(entry) = self.uri_entry(&href) {
                     entry.anchors.push(i);
                 }
                 self.facts.anchors.push(Anchor { href, text: Vec::new() });
             }
-            Tag::TITLE => self.facts.titles.close(),
+            Tag::TITLE => {
+                self.end_title();
+                self.title = Some(Text { bytes: Cow::Borrowed(b""), wide: false });
+            }
             Tag::META => {
                 if let (Some(kind), Some(content)) = (attributes.get(b"http-equiv"), attributes.get(b"content"))
                     && style::find_no_case(&self.value(kind).bytes, b"content-type").is_some()
@@ -726,14 +754,15 @@ impl Sink for Renderer {
             self.facts.scripts.push(&script);
             return;
         }
-        let octets = self.octets();
         if self.is_inside(Tag::A)
             && let Some(anchor) = self.facts.anchors.last_mut()
         {
-            anchor.text.extend_from_slice(&text.to_sa(octets));
+            anchor.text.extend_from_slice(&text.bytes);
+            self.wide_anchor |= text.wide;
         }
-        if self.is_inside(Tag::TITLE) && !self.facts.titles.is_empty() {
-            self.facts.titles.extend_last(&text.to_sa(octets));
+        if let Some(title) = self.title.as_mut().filter(|_| self.inside[usize::from(Tag::TITLE.0)] > 0) {
+            title.bytes.to_mut().extend_from_slice(&text.bytes);
+            title.wide |= text.wide;
         }
         let blank = all_blank(&text.bytes, self.mojibake_nbsp());
         let invisible = !blank && self.invisible();

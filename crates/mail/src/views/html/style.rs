@@ -227,11 +227,8 @@ fn bottom_layer_colour(value: &[u8], wide: bool) -> Option<Colour> {
     let mut quote = 0;
     for (i, &b) in value.iter().enumerate() {
         match b {
-            _ if quote != 0 => {
-                if b == quote {
-                    quote = 0;
-                }
-            }
+            _ if b == quote => quote = 0,
+            _ if quote != 0 => {}
             b'"' | b'\'' => quote = b,
             b')' if paren => {
                 token(&mut layers, start, i + 1);
@@ -306,7 +303,7 @@ fn named(name: &[u8]) -> Option<[u8; 3]> {
     let lower = lower.get_mut(..name.len())?;
     lower.copy_from_slice(name);
     lower.make_ascii_lowercase();
-    let i = NAMED.binary_search_by(|(n, _)| (*n).cmp(&&*lower)).ok()?;
+    let i = NAMED.binary_search_by(|(n, _)| (*n).cmp(&*lower)).ok()?;
     let [_, r, g, b] = NAMED[i].1.to_be_bytes();
     Some([r, g, b])
 }
