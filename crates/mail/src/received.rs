@@ -35,6 +35,8 @@ pub struct Relay {
     pub ip_private: bool,
     /// `rdns` is empty and this MTA always looks names up: the address has none.
     pub no_reverse_dns: bool,
+    /// Who writes such lines; empty where only an address and a `by` were found.
+    pub format: &'static str,
     /// Not the relay of a Received line but made from X-Originating-IP and its kin.
     pub from_originating_header: bool,
 }
@@ -74,11 +76,13 @@ impl Relays {
 pub fn relays(message: &Message, config: &ViewConfig) -> Relays {
     let headers = message.headers();
     let received = headers.all("Received").map(|field| field.decoded.as_slice());
-    let originating = config.originating_ip_headers.iter().filter_map(|name| {
-        let field = &headers.last(name)?.decoded;
-        address::find_literal(field).map(|(start, end)| &field[start..end])
-    });
+    let originating = config.originating_ip_headers.iter().filter_map(|name| literal(&headers.last(name)?.decoded));
     trace(received, originating, &config.networks, config.received_beyond_spamassassin)
+}
+
+/// The first address in an X-Originating-IP field or one of its kin.
+pub fn literal(field: &[u8]) -> Option<&[u8]> {
+    address::find_literal(field).map(|(start, end)| &field[start..end])
 }
 
 /// The same over bare texts: Received fields, topmost first, then addresses found in X-Originating-IP and its kin.
@@ -248,6 +252,7 @@ fn relay(fields: &Fields<'_>) -> Relay {
         no_reverse_dns: nameless && fields.looked_up,
         intl: false,
         msa: false,
+        format: fields.format,
         from_originating_header: false,
     }
 }

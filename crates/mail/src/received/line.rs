@@ -44,6 +44,8 @@ pub struct Fields<'t> {
     pub envfrom: Option<&'t [u8]>,
     pub id: &'t [u8],
     pub auth: Cow<'t, [u8]>,
+    /// [`Format::writer`]
+    pub format: &'static str,
     /// See [`Field::Inside`].
     pub inside: &'t [u8],
     /// This MTA always asks DNS for the name.
@@ -171,7 +173,11 @@ impl<'t> Fields<'t> {
 
     fn try_format(&mut self, format: &Format) -> Option<Outcome> {
         let marked = format.mark.is_empty() || formats::contains(self.line, format.mark);
-        (marked && self.match_line(format.shape) && (format.adjust)(self)).then_some(format.outcome)
+        let fits = marked && self.match_line(format.shape) && (format.adjust)(self);
+        fits.then(|| {
+            self.format = format.writer;
+            format.outcome
+        })
     }
 
     /// Matches the line from its start and takes the fields over.
