@@ -6,26 +6,19 @@
 //!
 //! The page to read: [`Builder`] -> [`Database`] -> [`Database::scan`].
 
-use serde::{Deserialize, Serialize};
+mod database;
+mod error;
+pub mod perl;
+mod scratch;
+mod spec;
 
-/// Index of a pattern in its database, in the order in which the builder took them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PatternId(pub u32);
+pub use database::{Builder, Captures, Database};
+pub use error::PatternError;
+pub use perl::Flags;
+pub use scratch::{Found, Hit, Scratch};
+pub use spec::{Count, GroupId, PatternId, PatternKind, PatternSpec};
 
-/// A kind of text; patterns of one group are scanned together. Chosen by the caller, small and dense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct GroupId(pub u32);
-
-/// How many matches of a pattern the caller wants counted (SpamAssassin `tflags multiple maxhits=N`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Count {
-    /// Stop at the first match in the whole text.
-    Once,
-    /// Count non-overlapping matches as Perl's `while (/$re/g)` does in each unit, up to the limit (0: no limit).
-    Many { limit: u32 },
-}
-
-/// Where a pattern first matched.
+/// Where a pattern matched: byte offsets into the haystack that was searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Match {
     pub start: usize,
@@ -38,4 +31,13 @@ pub struct Match {
 pub struct Text<'a> {
     pub bytes: &'a [u8],
     pub ends: &'a [u32],
+}
+
+impl<'a> Text<'a> {
+    /// The bytes of one unit; empty if there is no such unit.
+    pub fn unit(&self, index: usize) -> &'a [u8] {
+        let start = if index == 0 { 0 } else { self.ends.get(index - 1).map_or(self.bytes.len(), |e| *e as usize) };
+        let end = self.ends.get(index).map_or(start, |e| *e as usize);
+        self.bytes.get(start..end).unwrap_or_default()
+    }
 }
