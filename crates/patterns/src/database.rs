@@ -1,12 +1,48 @@
-//! The compiled, immutable, shareable, serialisable whole.
+//! The compiled, immutable, shareable, serialisable whole: [`Builder`] takes patterns, [`Database`] scans.
+//!
+//! What is stored are the patterns' sources and the tables that find candidates; confirmers are built from the
+//! source at a pattern's first candidate. So loading parses nothing, and a rule that never comes near a match
+//! costs a few hundred bytes.
 
-use crate::{Found, GroupId, Match, PatternError, PatternId, PatternSpec, Scratch, Text};
+use crate::literal::{self, Requirement};
+use crate::prefilter::{Hint, PADDING, Prefilter, PrefilterBuilder};
+use crate::spec::{Count, GroupId, PatternId, PatternKind, PatternSpec};
+use crate::verify::{self, Answer, Confirmer, Pattern, Shape};
+use crate::{Flags, Found, Match, PatternError, Scratch, Text, perl};
 use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Takes patterns one by one; what is wrong with one is told at once and costs only that one.
 #[derive(Default)]
 pub struct Builder {
-    count: u32,
+    patterns: Vec<Record>,
+    groups: Vec<GroupBuilder>,
+}
+
+#[derive(Default)]
+struct GroupBuilder {
+    prefilter: PrefilterBuilder,
+    always: Vec<u32>,
+}
+
+/// What is stored of a pattern.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    source: Vec<u8>,
+    flags: Flags,
+    count: Count,
+    group: GroupId,
+    shape: Shape,
+    /// Matches begin at the start of a unit.
+    at_start: bool,
+    skip_first_unit: bool,
+    countable: bool,
+}
+
+impl Record {
+    fn pattern(&self) -> Pattern<'_> {
+        Pattern { source: &self.source, flags: self.flags, shape: self.shape, countable: self.countable }
+    }
 }
 
 impl Builder {
@@ -15,27 +51,89 @@ impl Builder {
     }
 
     /// The offset in the error counts from the start of the pattern's source.
-    pub fn add(&mut self, _spec: PatternSpec<'_>) -> Result<PatternId, PatternError> {
-        self.count += 1;
-        Ok(PatternId(self.count - 1))
+    pub fn add(&mut self, spec: PatternSpec<'_>) -> Result<PatternId, PatternError> {
+        let PatternKind::Regex { source, flags } = spec.kind;
+        let tree = perl::parse(source, flags)?;
+        verify::check(&tree, source, flags)?;
+        let id = PatternId(self.patterns.len() as u32);
+        let group = spec.group.0 as usize;
+        if self.groups.len() <= group {
+            self.groups.resize_with(group + 1, GroupBuilder::default);
+        }
+        let tables = &mut self.groups[group];
+        match literal::requirement(&tree) {
+            Requirement::Nothing => tables.always.push(id.0),
+            Requirement::AnyFragment(fragments) => tables.prefilter.add_fragments(id.0, fragments),
+            Requirement::AnyWindow(windows) => tables.prefilter.add_windows(id.0, windows),
+        }
+        self.patterns.push(Record {
+            source: source.to_vec(),
+            flags,
+            count: spec.count,
+            group: spec.group,
+            shape: verify::shape(&tree),
+            at_start: literal::starts_at_start(&tree.root),
+            skip_first_unit: spec.skip_first_unit,
+            countable: tree.is_regular() && tree.bounds_are_regular(),
+        });
+        Ok(id)
     }
 
     pub fn build(self) -> Database {
-        Database {}
+        let groups =
+            self.groups.into_iter().map(|group| Group { prefilter: group.prefilter.build(), always: group.always });
+        Database::new(Stored { patterns: self.patterns, groups: groups.collect() })
     }
 }
 
-/// All patterns of all groups, ready to scan. Shared between threads behind an `Arc`.
 #[derive(Serialize, Deserialize)]
-pub struct Database {}
+struct Stored {
+    patterns: Vec<Record>,
+    groups: Vec<Group>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Group {
+    prefilter: Prefilter,
+    /// Patterns about which the prefilter knows nothing.
+    always: Vec<u32>,
+}
+
+/// All patterns of all groups, ready to scan. Shared between threads behind an `Arc`.
+#[derive(Deserialize)]
+#[serde(from = "Stored")]
+pub struct Database {
+    stored: Stored,
+    confirmers: Vec<Confirmer>,
+    /// Tells databases apart, for what a [`Scratch`] keeps.
+    identity: u64,
+}
+
+impl Serialize for Database {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.stored.serialize(serializer)
+    }
+}
+
+impl From<Stored> for Database {
+    fn from(stored: Stored) -> Database {
+        Database::new(stored)
+    }
+}
 
 /// The named groups of a match, `(name, bytes)`, in pattern order; groups that took no part are left out.
 pub type Captures<'h> = Vec<(String, &'h [u8])>;
 
 impl Database {
+    fn new(stored: Stored) -> Database {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let confirmers = stored.patterns.iter().map(|_| Confirmer::new()).collect();
+        Database { stored, confirmers, identity: NEXT.fetch_add(1, Ordering::Relaxed) }
+    }
+
     /// Number of patterns.
     pub fn len(&self) -> usize {
-        0
+        self.stored.patterns.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -43,20 +141,170 @@ impl Database {
     }
 
     /// Which patterns of `group` match the text? Adds to `found`.
-    pub fn scan(&self, _group: GroupId, _text: Text<'_>, _scratch: &mut Scratch, _found: &mut Found) {}
+    pub fn scan(&self, group: GroupId, text: Text<'_>, scratch: &mut Scratch, found: &mut Found) {
+        let Some(tables) = self.stored.groups.get(group.0 as usize) else { return };
+        if text.ends.is_empty() {
+            return;
+        }
+        scratch.belong_to(self.identity, self.len());
+        let mut buffers = std::mem::take(&mut scratch.buffers);
+        if tables.prefilter.needs_folded() {
+            buffers.folded.clear();
+            buffers.folded.extend(text.bytes.iter().map(u8::to_ascii_lowercase));
+            buffers.folded.extend_from_slice(&[0; PADDING]);
+        }
+        let mut scan = Scan { database: self, text, scratch, found, unit: 0, unit_start: 0, unit_end: 0 };
+        scan.enter(0);
+        tables.prefilter.scan(text.bytes, &buffers.folded, &mut buffers.symbols, &mut |place, len, hint| {
+            scan.candidate(place, len, hint);
+        });
+        for pattern in &tables.always {
+            scan.everywhere(*pattern);
+        }
+        scratch.units += text.ends.len() as u64;
+        scratch.buffers = buffers;
+    }
 
     /// Does one pattern match one unit? Without prefilter: for checks and for `explain`.
-    pub fn is_match(&self, _pattern: PatternId, _unit: &[u8]) -> bool {
-        false
+    pub fn is_match(&self, pattern: PatternId, unit: &[u8]) -> bool {
+        let Some((record, confirmer)) = self.pattern(pattern) else { return false };
+        let mut scratch = Scratch::new();
+        let range = (0, unit.len());
+        confirmer.confirm(record.pattern(), unit, range, &mut None, &mut scratch.workspace).0 == Answer::Yes
     }
 
     /// The first match at or after `start`, as Perl would find it in this unit.
-    pub fn find(&self, _pattern: PatternId, _unit: &[u8], _start: usize) -> Option<Match> {
-        None
+    pub fn find(&self, pattern: PatternId, unit: &[u8], start: usize) -> Option<Match> {
+        let (record, confirmer) = self.pattern(pattern)?;
+        let mut scratch = Scratch::new();
+        confirmer.find(record.pattern(), unit, start, &mut scratch.workspace).map(|(found, _)| found)
     }
 
-    /// The named groups of the first match at or after `start`, and where it ended.
-    pub fn captures<'h>(&self, _pattern: PatternId, _unit: &'h [u8], _start: usize) -> Option<(Match, Captures<'h>)> {
-        None
+    /// The named groups of the first match at or after `start`, and where it was.
+    pub fn captures<'h>(&self, pattern: PatternId, unit: &'h [u8], start: usize) -> Option<(Match, Captures<'h>)> {
+        let (record, confirmer) = self.pattern(pattern)?;
+        let mut scratch = Scratch::new();
+        let (found, groups) = confirmer.find(record.pattern(), unit, start, &mut scratch.workspace)?;
+        let mut captures = Captures::new();
+        if groups && let Some(tree) = confirmer.tree(record.pattern()) {
+            for (index, name) in (1u32..).zip(&tree.names) {
+                if let Some(name) = name
+                    && let Some((start, end)) = scratch.workspace.group(index)
+                    && let Some(bytes) = unit.get(start..end)
+                {
+                    captures.push((name.clone(), bytes));
+                }
+            }
+        }
+        Some((found, captures))
+    }
+
+    fn pattern(&self, pattern: PatternId) -> Option<(&Record, &Confirmer)> {
+        let index = pattern.0 as usize;
+        self.stored.patterns.get(index).zip(self.confirmers.get(index))
+    }
+}
+
+/// One pass over one text.
+struct Scan<'a> {
+    database: &'a Database,
+    text: Text<'a>,
+    scratch: &'a mut Scratch,
+    found: &'a mut Found,
+    unit: usize,
+    unit_start: usize,
+    unit_end: usize,
+}
+
+impl Scan<'_> {
+    fn enter(&mut self, unit: usize) {
+        self.unit = unit;
+        self.unit_start = if unit == 0 { 0 } else { self.text.ends[unit - 1] as usize };
+        self.unit_end = (self.text.ends[unit] as usize).clamp(self.unit_start, self.text.bytes.len());
+    }
+
+    /// Something at `place..place + len` speaks for a pattern.
+    fn candidate(&mut self, place: usize, len: usize, hint: &Hint) {
+        if place < self.unit_start {
+            self.enter(0); // the second pass begins anew
+        }
+        while place >= self.unit_end && self.unit + 1 < self.text.ends.len() {
+            self.enter(self.unit + 1);
+        }
+        if place + len > self.unit_end || place < self.unit_start {
+            return;
+        }
+        let place = place - self.unit_start;
+        let Some(last) = place.checked_sub(hint.min as usize) else { return };
+        let first = if hint.max == u32::MAX { 0 } else { place.saturating_sub(hint.max as usize) };
+        self.confirm(hint.pattern, first, last);
+    }
+
+    fn everywhere(&mut self, pattern: u32) {
+        for unit in 0..self.text.ends.len() {
+            self.enter(unit);
+            self.confirm(pattern, 0, self.unit_end - self.unit_start);
+            if self.is_done(pattern) {
+                return;
+            }
+        }
+    }
+
+    fn is_done(&self, pattern: u32) -> bool {
+        let limit = match self.database.stored.patterns[pattern as usize].count {
+            Count::Once => 1,
+            Count::Many { limit: 0 } => return false,
+            Count::Many { limit } => limit,
+        };
+        self.found.get(PatternId(pattern)).is_some_and(|hit| hit.count >= limit)
+    }
+
+    /// Matches that begin at `first..=last` of the current unit.
+    fn confirm(&mut self, index: u32, mut first: usize, mut last: usize) {
+        let record = &self.database.stored.patterns[index as usize];
+        let id = PatternId(index);
+        if record.at_start {
+            last = 0;
+        }
+        let stamp = self.scratch.units + self.unit as u64 + 1;
+        let own = &mut self.scratch.patterns[index as usize];
+        if own.unit == stamp {
+            first = first.max(own.tried);
+        }
+        if first > last || record.skip_first_unit && self.unit == 0 {
+            return;
+        }
+        if self.is_done(index) || self.found.limited().contains(&id) {
+            return;
+        }
+        let own = &mut self.scratch.patterns[index as usize];
+        let confirmer = &self.database.confirmers[index as usize];
+        let unit = &self.text.bytes[self.unit_start..self.unit_end];
+        let workspace = &mut self.scratch.workspace;
+        let pattern = record.pattern();
+        own.unit = stamp;
+        match record.count {
+            Count::Once => {
+                let (answer, tried) = confirmer.confirm(pattern, unit, (first, last), &mut own.cache, workspace);
+                own.tried = tried;
+                match answer {
+                    Answer::Yes => self.found.add(id, 1, self.unit as u32),
+                    Answer::No => {}
+                    Answer::Limit => self.found.add_limited(id),
+                }
+            }
+            Count::Many { limit } => {
+                own.tried = usize::MAX;
+                let have = self.found.get(id).map_or(0, |hit| hit.count);
+                let left = if limit == 0 { 0 } else { limit - have };
+                let (count, answer) = confirmer.count(pattern, unit, left, &mut own.cache, workspace);
+                if count > 0 {
+                    self.found.add(id, count, self.unit as u32);
+                }
+                if answer == Answer::Limit {
+                    self.found.add_limited(id);
+                }
+            }
+        }
     }
 }

@@ -8,9 +8,16 @@
 
 mod database;
 mod error;
+pub mod ir;
+mod literal;
+mod model;
+mod pcre2;
 pub mod perl;
+mod prefilter;
 mod scratch;
 mod spec;
+mod translate;
+mod verify;
 
 pub use database::{Builder, Captures, Database};
 pub use error::PatternError;

@@ -1,14 +1,54 @@
 //! Everything a scan changes, owned by the caller: one [`Scratch`] per thread, one [`Found`] per message.
 
 use crate::PatternId;
+use crate::pcre2::Workspace;
+use regex_automata::hybrid::dfa::Cache;
 
 /// Working memory of a scan. Make one per thread and keep it: it holds automaton states that took work to find.
 #[derive(Default)]
-pub struct Scratch {}
+pub struct Scratch {
+    /// The database that the caches belong to.
+    pub(crate) owner: u64,
+    /// Counts units over all scans, so that `progress` needs no clearing.
+    pub(crate) units: u64,
+    pub(crate) patterns: Vec<PatternScratch>,
+    pub(crate) buffers: Buffers,
+    pub(crate) workspace: Workspace,
+}
+
+#[derive(Default)]
+pub(crate) struct Buffers {
+    pub folded: Vec<u8>,
+    pub symbols: Vec<u8>,
+}
+
+/// What a thread keeps for one pattern.
+#[derive(Default)]
+pub(crate) struct PatternScratch {
+    /// The unit that `tried` is about.
+    pub unit: u64,
+    /// No match begins before this place in that unit.
+    pub tried: usize,
+    pub cache: Option<Box<Cache>>,
+}
 
 impl Scratch {
     pub fn new() -> Scratch {
         Scratch::default()
+    }
+
+    /// Forgets what belongs to another database.
+    pub(crate) fn belong_to(&mut self, owner: u64, patterns: usize) {
+        if self.owner != owner {
+            self.owner = owner;
+            self.patterns.clear();
+            self.patterns.resize_with(patterns, PatternScratch::default);
+        }
+    }
+
+    /// Bytes held by automaton caches.
+    pub fn memory(&self) -> usize {
+        self.patterns.iter().filter_map(|p| p.cache.as_ref()).map(|cache| cache.memory_usage()).sum()
     }
 }
 
@@ -57,16 +97,15 @@ impl Found {
     }
 
     pub(crate) fn add(&mut self, pattern: PatternId, count: u32, unit: u32) {
-        if let Some(slot) = self.slots.get(pattern.0 as usize)
-            && let Some(hit) = self.hits.get_mut(*slot as usize)
-            && hit.pattern == pattern
-        {
-            hit.count += count;
-            return;
-        }
         let index = pattern.0 as usize;
         if self.slots.len() <= index {
             self.slots.resize(index + 1, u32::MAX);
+        }
+        if let Some(hit) = self.hits.get_mut(self.slots[index] as usize)
+            && hit.pattern == pattern
+        {
+            hit.count = hit.count.saturating_add(count);
+            return;
         }
         self.slots[index] = self.hits.len() as u32;
         self.hits.push(Hit { pattern, count, unit });

@@ -1,0 +1,494 @@
+//! Which bytes must be present? For every pattern either fragments of which each match contains one, or a window
+//! of byte sets that each match passes through; chosen so that as few places in mail as possible look like it.
+//! Always a superset of the truth: look-around that forbids is ignored, back-references may be anything.
+
+use crate::ir::{ByteSet, Look, Node, Span, Tree};
+use crate::model;
+
+/// A text (lower case) that stands `before` bytes behind the start of the match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fragment {
+    pub text: Vec<u8>,
+    pub before: Span,
+}
+
+/// Successive byte sets, the first of them `before` bytes behind the start of the match.
+#[derive(Clone, Debug)]
+pub struct Window {
+    pub sets: Vec<ByteSet>,
+    pub before: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum Requirement {
+    /// Nothing useful is known: always confirm.
+    Nothing,
+    AnyFragment(Vec<Fragment>),
+    AnyWindow(Vec<Window>),
+}
+
+/// Length of a window.
+pub const WINDOW: usize = 8;
+/// Fragments shorter than this are met too often to be looked up.
+pub const SHORTEST: usize = 3;
+/// Of longer ones this much is compared.
+const LONGEST: usize = 16;
+/// Most strings that a run of neighbouring nodes may stand for.
+const MOST_STRINGS: usize = 32;
+const MOST_FRAGMENTS: usize = 2_000;
+/// A byte set is spelled out up to this many (case-folded) bytes.
+const SPELLED: usize = 6;
+/// Above this expected share of places, looking is not worth it.
+const TOO_COMMON: f32 = 0.02;
+
+pub fn requirement(tree: &Tree) -> Requirement {
+    if tree.root.any(&mut |node| matches!(node, Node::Opaque)) {
+        return Requirement::Nothing;
+    }
+    let fragments = Extractor { tree }.best(&tree.root);
+    if let Some(choice) = &fragments
+        && choice.cost < 1e-5
+    {
+        return Requirement::AnyFragment(fragments.map(|c| c.fragments).unwrap_or_default());
+    }
+    let windows = Windows::new(tree).best();
+    match (fragments, windows) {
+        (Some(fragments), Some((_, cost))) if fragments.cost <= cost * 2.0 => {
+            Requirement::AnyFragment(fragments.fragments)
+        }
+        (_, Some((windows, cost))) if cost < TOO_COMMON => Requirement::AnyWindow(windows),
+        (Some(fragments), _) if fragments.cost < TOO_COMMON => Requirement::AnyFragment(fragments.fragments),
+        _ => Requirement::Nothing,
+    }
+}
+
+/// A set of fragments of which every match contains one.
+struct Choice {
+    fragments: Vec<Fragment>,
+    /// Expected confirmations per byte of text, dearer ones counted more.
+    cost: f32,
+}
+
+impl Choice {
+    fn of(strings: &[Vec<u8>], before: Span) -> Option<Choice> {
+        let mut choice = Choice { fragments: Vec::with_capacity(strings.len()), cost: 0.0 };
+        for text in strings {
+            if text.len() < SHORTEST {
+                return None;
+            }
+            let (offset, text) = if text.len() > LONGEST { rarest_part(text) } else { (0, &text[..]) };
+            let offset = Span { min: offset, max: Some(offset) };
+            let fragment = Fragment { text: text.to_vec(), before: before.then(offset) };
+            choice.cost += model::text_chance(text) * dearness(before) + 1e-9;
+            if !choice.fragments.contains(&fragment) {
+                choice.fragments.push(fragment);
+            }
+        }
+        Some(choice)
+    }
+
+    fn shifted(mut self, before: Span) -> Choice {
+        let was = dearness(Span::ZERO);
+        self.fragments.iter_mut().for_each(|f| f.before = before.then(f.before));
+        self.cost *= dearness(before) / was;
+        self
+    }
+}
+
+/// What a confirmation costs when it has to begin this far before the fragment.
+fn dearness(before: Span) -> f32 {
+    match before.max {
+        Some(max) => 1.0 + 0.1 * (max - before.min).min(100) as f32,
+        None => 20.0,
+    }
+}
+
+fn rarest_part(text: &[u8]) -> (u32, &[u8]) {
+    let parts = text.windows(LONGEST).enumerate();
+    let chance = |part: &[u8]| model::text_chance(part);
+    parts.min_by(|a, b| chance(a.1).total_cmp(&chance(b.1))).map_or((0, text), |(offset, part)| (offset as u32, part))
+}
+
+fn better(a: Option<Choice>, b: Option<Choice>) -> Option<Choice> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if a.cost <= b.cost { a } else { b }),
+        (a, b) => a.or(b),
+    }
+}
+
+/// What is known about a node.
+struct Facts {
+    /// All (case-folded) strings that it can match, if they are few.
+    exact: Option<Vec<Vec<u8>>>,
+    /// The best fragments found inside.
+    best: Option<Choice>,
+}
+
+struct Extractor<'t> {
+    tree: &'t Tree,
+}
+
+impl Extractor<'_> {
+    fn best(&self, node: &Node) -> Option<Choice> {
+        let facts = self.facts(node);
+        better(facts.exact.and_then(|strings| Choice::of(&strings, Span::ZERO)), facts.best)
+    }
+
+    /// The case-folded bytes of a one-byte node, if few.
+    fn spelled(&self, node: &Node) -> Option<Vec<u8>> {
+        match node {
+            Node::Byte(byte) => Some(vec![byte.to_ascii_lowercase()]),
+            Node::Set(id) => {
+                let set = self.tree.set(*id);
+                if set.len() as usize > SPELLED * 2 {
+                    return None;
+                }
+                let mut bytes: Vec<u8> = set.iter().map(|b| b.to_ascii_lowercase()).collect();
+                bytes.sort_unstable();
+                bytes.dedup();
+                (bytes.len() <= SPELLED).then_some(bytes)
+            }
+            _ => None,
+        }
+    }
+
+    fn facts(&self, node: &Node) -> Facts {
+        let empty = || Some(vec![Vec::new()]);
+        match node {
+            Node::Empty | Node::Look(_) | Node::Keep => Facts { exact: empty(), best: None },
+            Node::Byte(_) | Node::Set(_) => {
+                let exact = self.spelled(node).map(|bytes| bytes.into_iter().map(|b| vec![b]).collect());
+                Facts { exact, best: None }
+            }
+            Node::Capture(capture) => self.facts(&capture.node),
+            Node::Atomic(node) => self.facts(node),
+            Node::Around(around) => {
+                let best = if around.ahead && !around.negative { self.best(&around.node) } else { None };
+                Facts { exact: empty(), best }
+            }
+            Node::BackReference(_) | Node::Opaque => Facts { exact: None, best: None },
+            Node::Repeat(repeat) => {
+                if repeat.max == Some(0) {
+                    return Facts { exact: empty(), best: None };
+                }
+                let inner = self.facts(&repeat.node);
+                if repeat.min == 0 {
+                    let exact = (repeat.max == Some(1)).then_some(inner.exact).flatten().map(|mut strings| {
+                        if !strings.iter().any(Vec::is_empty) {
+                            strings.push(Vec::new());
+                        }
+                        strings
+                    });
+                    return Facts { exact, best: None };
+                }
+                if repeat.max == Some(1) {
+                    return inner;
+                }
+                let copies = repeat.min.min(LONGEST as u32);
+                let copied = inner
+                    .exact
+                    .as_ref()
+                    .and_then(|strings| (1..copies).try_fold(strings.clone(), |sum, _| product(&sum, strings)));
+                let exact_known = repeat.max == Some(repeat.min) && copies == repeat.min;
+                let best = better(
+                    inner.best,
+                    copied.as_ref().or(inner.exact.as_ref()).and_then(|strings| Choice::of(strings, Span::ZERO)),
+                );
+                Facts { exact: if exact_known { copied } else { None }, best }
+            }
+            Node::Alternate(nodes) => self.alternate(nodes),
+            Node::Concat(nodes) => self.concat(nodes),
+        }
+    }
+
+    fn alternate(&self, nodes: &[Node]) -> Facts {
+        let mut exact = Some(Vec::new());
+        let mut sum = Some(Choice { fragments: Vec::new(), cost: 0.0 });
+        for node in nodes {
+            let facts = self.facts(node);
+            exact = match (exact, &facts.exact) {
+                (Some(mut all), Some(strings)) => {
+                    for text in strings {
+                        if !all.contains(text) {
+                            all.push(text.clone());
+                        }
+                    }
+                    (all.len() <= MOST_STRINGS * 4).then_some(all)
+                }
+                _ => None,
+            };
+            sum = sum.and_then(|mut sum| {
+                let own = facts.exact.and_then(|strings| Choice::of(&strings, Span::ZERO));
+                let branch = better(own, facts.best)?;
+                sum.cost += branch.cost;
+                sum.fragments.extend(branch.fragments);
+                (sum.fragments.len() <= MOST_FRAGMENTS).then_some(sum)
+            });
+            if exact.is_none() && sum.is_none() {
+                return Facts { exact: None, best: None };
+            }
+        }
+        Facts { exact, best: sum }
+    }
+
+    fn concat(&self, nodes: &[Node]) -> Facts {
+        let mut best = None;
+        let mut all_exact = true;
+        let mut before = Span::ZERO; // what is matched before the run
+        let mut run: Vec<Vec<u8>> = vec![Vec::new()];
+        let mut run_span = Span::ZERO;
+        for node in nodes {
+            let span = node.span();
+            if let Some(bytes) = self.spelled(node)
+                && let [byte] = bytes[..]
+                && run.len() <= MOST_STRINGS
+            {
+                run.iter_mut().for_each(|text| text.push(byte));
+                run_span = run_span.then(span);
+                continue;
+            }
+            let facts = self.facts(node);
+            if let Some(inner) = facts.best {
+                best = better(best, Some(inner.shifted(before.then(run_span))));
+            }
+            let longer = facts.exact.as_ref().and_then(|strings| product(&run, strings));
+            match longer {
+                Some(longer) => {
+                    run = longer;
+                    run_span = run_span.then(span);
+                }
+                None => {
+                    best = better(best, Choice::of(&run, before));
+                    all_exact = false;
+                    before = before.then(run_span);
+                    match facts.exact {
+                        Some(strings) => {
+                            run = strings;
+                            run_span = span;
+                        }
+                        None => {
+                            before = before.then(span);
+                            run = vec![Vec::new()];
+                            run_span = Span::ZERO;
+                        }
+                    }
+                }
+            }
+        }
+        if all_exact {
+            return Facts { exact: Some(run), best };
+        }
+        Facts { exact: None, best: better(best, Choice::of(&run, before)) }
+    }
+}
+
+fn product(left: &[Vec<u8>], right: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    if left.len() * right.len() > MOST_STRINGS {
+        return None;
+    }
+    let mut out = Vec::with_capacity(left.len() * right.len());
+    for a in left {
+        for b in right {
+            let mut text = Vec::with_capacity(a.len() + b.len());
+            text.extend_from_slice(a);
+            text.extend_from_slice(b);
+            if !out.contains(&text) {
+                out.push(text);
+            }
+        }
+    }
+    Some(out)
+}
+
+/// Finds byte-set windows by stepping through all ways the pattern can begin at once.
+struct Windows<'t> {
+    tree: &'t Tree,
+    states: Vec<State>,
+    /// The round in which a state was last visited; rounds are counted over all steps.
+    seen: Vec<u32>,
+    round: u32,
+}
+
+enum State {
+    Byte(ByteSet, u32),
+    Split(Vec<u32>),
+    Accept,
+}
+
+/// Larger automata than this are not stepped through.
+const MOST_STATES: usize = 300_000;
+/// At most this many places in a pattern are tried as the window's first byte.
+const MOST_STARTS: usize = 64;
+
+impl<'t> Windows<'t> {
+    fn new(tree: &'t Tree) -> Windows<'t> {
+        Windows { tree, states: vec![State::Accept], seen: Vec::new(), round: 0 }
+    }
+
+    /// The windows and how often they are expected per byte of text.
+    fn best(mut self) -> Option<(Vec<Window>, f32)> {
+        let mut root = &self.tree.root;
+        while let Node::Capture(capture) = root {
+            root = &capture.node;
+        }
+        let branches: Vec<&Node> = match root {
+            Node::Alternate(nodes) if nodes.len() <= 8 => nodes.iter().collect(),
+            node => vec![node],
+        };
+        let mut windows = Vec::new();
+        let mut cost = 0.0;
+        for branch in branches {
+            let (window, chance) = self.best_of(branch)?;
+            cost += chance;
+            windows.push(window);
+        }
+        Some((windows, cost))
+    }
+
+    fn best_of(&mut self, node: &'t Node) -> Option<(Window, f32)> {
+        let items = flatten(node);
+        // Built from the end, so that each item knows where the next begins.
+        let mut next = 0;
+        let mut entries = vec![0; items.len()];
+        for (index, item) in items.iter().enumerate().rev() {
+            next = self.build(item, next)?;
+            entries[index] = next;
+        }
+        let mut best: Option<(Window, f32)> = None;
+        let mut before = Span::ZERO;
+        for (item, entry) in items.iter().zip(&entries).take(MOST_STARTS) {
+            let (sets, chance) = self.step(*entry);
+            let cost = chance * dearness(before);
+            if best.as_ref().is_none_or(|(_, least)| cost < *least) {
+                best = Some((Window { sets, before }, cost));
+            }
+            before = before.then(item.span());
+        }
+        best
+    }
+
+    fn push(&mut self, state: State) -> Option<u32> {
+        if self.states.len() >= MOST_STATES {
+            return None;
+        }
+        self.states.push(state);
+        Some(self.states.len() as u32 - 1)
+    }
+
+    /// The entry of an automaton for `node` that goes on at `next`. Looks are taken as fulfilled.
+    fn build(&mut self, node: &Node, next: u32) -> Option<u32> {
+        match node {
+            Node::Empty | Node::Look(_) | Node::Around(_) | Node::Keep => Some(next),
+            Node::Byte(_) | Node::Set(_) => {
+                let set = self.tree.byte_set(node)?;
+                self.push(State::Byte(set, next))
+            }
+            Node::Concat(nodes) => nodes.iter().rev().try_fold(next, |next, node| self.build(node, next)),
+            Node::Alternate(nodes) => {
+                let entries = nodes.iter().map(|node| self.build(node, next)).collect::<Option<Vec<u32>>>()?;
+                self.push(State::Split(entries))
+            }
+            Node::Capture(capture) => self.build(&capture.node, next),
+            Node::Atomic(node) => self.build(node, next),
+            Node::BackReference(_) | Node::Opaque => {
+                let any = self.push(State::Split(vec![next]))?;
+                let byte = self.push(State::Byte(ByteSet::ALL, any))?;
+                self.states[any as usize] = State::Split(vec![next, byte]);
+                Some(any)
+            }
+            Node::Repeat(repeat) => {
+                // A window sees eight bytes: more than nine rounds look like an endless loop.
+                const ROUNDS: u32 = WINDOW as u32 + 1;
+                let mut entry = next;
+                match repeat.max {
+                    Some(max) if max <= ROUNDS => {
+                        for _ in repeat.min..max {
+                            let inner = self.build(&repeat.node, entry)?;
+                            entry = self.push(State::Split(vec![inner, next]))?;
+                        }
+                    }
+                    _ => {
+                        let again = self.push(State::Split(Vec::new()))?;
+                        let inner = self.build(&repeat.node, again)?;
+                        self.states[again as usize] = State::Split(vec![inner, next]);
+                        entry = again;
+                    }
+                }
+                (0..repeat.min.min(ROUNDS)).try_fold(entry, |entry, _| self.build(&repeat.node, entry))
+            }
+        }
+    }
+
+    fn step(&mut self, entry: u32) -> (Vec<ByteSet>, f32) {
+        let mut sets = Vec::with_capacity(WINDOW);
+        let mut chance = 1.0;
+        let mut frontier = vec![entry];
+        self.seen.resize(self.states.len(), 0);
+        for _ in 0..WINDOW {
+            self.round += 1;
+            let mut set = ByteSet::EMPTY;
+            let mut following = Vec::new();
+            let mut accepted = false;
+            while let Some(state) = frontier.pop() {
+                if std::mem::replace(&mut self.seen[state as usize], self.round) == self.round {
+                    continue;
+                }
+                match &self.states[state as usize] {
+                    State::Accept => accepted = true,
+                    State::Split(entries) => frontier.extend(entries),
+                    State::Byte(bytes, next) => {
+                        set = set.union(*bytes);
+                        following.push(*next);
+                    }
+                }
+            }
+            if accepted {
+                set = ByteSet::ALL; // the match may be over: anything can follow
+                following.clear();
+                following.push(0);
+            }
+            chance *= model::set_chance(&set).max(1e-6);
+            sets.push(set);
+            frontier = following;
+        }
+        (sets, chance)
+    }
+}
+
+/// The items of a sequence, groups that must match once dissolved.
+fn flatten(node: &Node) -> Vec<&Node> {
+    let mut items = Vec::new();
+    let mut stack = vec![node];
+    while let Some(node) = stack.pop() {
+        match node {
+            Node::Concat(nodes) => stack.extend(nodes.iter().rev()),
+            Node::Capture(capture) => stack.push(&capture.node),
+            Node::Atomic(node) => stack.push(node),
+            node => items.push(node),
+        }
+    }
+    items
+}
+
+/// Must a match begin at the start of its unit?
+pub fn starts_at_start(node: &Node) -> bool {
+    match node {
+        Node::Look(Look::Start) => true,
+        Node::Concat(nodes) => {
+            for node in nodes {
+                if starts_at_start(node) {
+                    return true;
+                }
+                if !matches!(node, Node::Look(_) | Node::Around(_) | Node::Empty) {
+                    return false;
+                }
+            }
+            false
+        }
+        Node::Alternate(nodes) => nodes.iter().all(starts_at_start),
+        Node::Capture(capture) => starts_at_start(&capture.node),
+        Node::Atomic(node) => starts_at_start(node),
+        Node::Repeat(repeat) => repeat.min > 0 && starts_at_start(&repeat.node),
+        _ => false,
+    }
+}

@@ -1,0 +1,326 @@
+//! Confirms a candidate: does this pattern match this unit, beginning in this range?
+//!
+//! Three ways, the cheapest that is exact: patterns of fixed shape are compared byte by byte; regular ones run
+//! through a lazily built automaton, which cannot be made slow; the rest is searched by backtracking under a step
+//! limit. All are built at the first candidate: most patterns of a rule set never see one.
+
+use crate::ir::{Look, Node, Tree};
+use crate::pcre2::{Code, Outcome, Search, Workspace};
+use crate::{Flags, Match, PatternError, perl, translate};
+use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::nfa::thompson::{NFA, WhichCaptures};
+use regex_automata::{Anchored, Input, MatchKind, meta};
+use std::sync::OnceLock;
+
+/// Automata above this size (bytes of its description) are not built; the pattern is then searched by backtracking.
+const LARGEST_NFA: usize = 64 << 20;
+/// Found states kept per pattern and thread.
+const STATES: usize = 96 << 10;
+/// Up to this many start positions are tried one by one.
+const FEW_STARTS: usize = 4;
+
+/// How a pattern is confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) enum Shape {
+    /// A fixed sequence of bytes, byte sets and looks.
+    Fixed,
+    Regular,
+    Irregular,
+}
+
+/// What a search found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Yes,
+    No,
+    /// Given up at the step limit.
+    Limit,
+}
+
+impl From<bool> for Answer {
+    fn from(yes: bool) -> Answer {
+        if yes { Answer::Yes } else { Answer::No }
+    }
+}
+
+pub(crate) fn shape(tree: &Tree) -> Shape {
+    let fixed = |node: &Node| matches!(node, Node::Byte(_) | Node::Set(_) | Node::Look(_));
+    match &tree.root {
+        Node::Concat(nodes) if nodes.iter().all(fixed) => Shape::Fixed,
+        node if fixed(node) => Shape::Fixed,
+        _ if tree.is_regular() => Shape::Regular,
+        _ => Shape::Irregular,
+    }
+}
+
+/// Refuses what the confirmers could not run, while the pattern's author can still be told.
+pub(crate) fn check(tree: &Tree, source: &[u8], flags: Flags) -> Result<(), PatternError> {
+    match shape(tree) {
+        Shape::Fixed => Ok(()),
+        Shape::Regular => {
+            if weight(&tree.root) > 3_000_000 {
+                return Err(PatternError::new(0, "the pattern's repeats multiply to something too large"));
+            }
+            Ok(())
+        }
+        Shape::Irregular => Code::compile(&translate::to_pcre2(tree, source, flags), false)
+            .map(drop)
+            .map_err(|(_, reason)| PatternError::new(0, format!("the pattern cannot be compiled: {reason}"))),
+    }
+}
+
+/// About how many automaton states a node needs.
+fn weight(node: &Node) -> u64 {
+    let inner: u64 = node.children().iter().map(weight).fold(1, u64::saturating_add);
+    match node {
+        Node::Repeat(repeat) => {
+            inner.saturating_mul(u64::from(repeat.max.unwrap_or(repeat.min).max(repeat.min).max(1)))
+        }
+        _ => inner,
+    }
+}
+
+/// A pattern's confirmers, each built when first wanted.
+pub(crate) struct Confirmer {
+    tree: OnceLock<Option<Tree>>,
+    automaton: OnceLock<Option<DFA>>,
+    code: OnceLock<Option<Code>>,
+    meta: OnceLock<Option<meta::Regex>>,
+}
+
+/// A pattern as its confirmer needs it.
+#[derive(Clone, Copy)]
+pub(crate) struct Pattern<'a> {
+    pub source: &'a [u8],
+    pub flags: Flags,
+    pub shape: Shape,
+    /// Counting by automaton gives what Perl counts.
+    pub countable: bool,
+}
+
+impl Confirmer {
+    pub const fn new() -> Confirmer {
+        Confirmer { tree: OnceLock::new(), automaton: OnceLock::new(), code: OnceLock::new(), meta: OnceLock::new() }
+    }
+
+    pub fn tree(&self, pattern: Pattern<'_>) -> Option<&Tree> {
+        self.tree.get_or_init(|| perl::parse(pattern.source, pattern.flags).ok()).as_ref()
+    }
+
+    fn code(&self, pattern: Pattern<'_>) -> Option<&Code> {
+        self.code
+            .get_or_init(|| {
+                let tree = self.tree(pattern)?;
+                Code::compile(&translate::to_pcre2(tree, pattern.source, pattern.flags), true).ok()
+            })
+            .as_ref()
+    }
+
+    fn automaton(&self, pattern: Pattern<'_>) -> Option<&DFA> {
+        self.automaton
+            .get_or_init(|| {
+                // The tree is not kept for this: an automaton's own tables replace it.
+                let tree = perl::parse(pattern.source, pattern.flags).ok()?;
+                let hir = translate::to_hir(&tree)?;
+                let config = NFA::config()
+                    .utf8(false)
+                    .which_captures(WhichCaptures::None)
+                    .nfa_size_limit(Some(LARGEST_NFA))
+                    .shrink(false);
+                let nfa = NFA::compiler().configure(config).build_from_hir(&hir).ok()?;
+                let config = DFA::config()
+                    .match_kind(MatchKind::LeftmostFirst)
+                    .cache_capacity(STATES)
+                    .skip_cache_capacity_check(true);
+                DFA::builder().configure(config).build_from_nfa(nfa).ok()
+            })
+            .as_ref()
+    }
+
+    /// Is there a match that begins at `first..=last`? A match that begins later may also be reported; the second
+    /// value is the first start that has not been tried.
+    pub fn confirm(
+        &self,
+        pattern: Pattern<'_>,
+        unit: &[u8],
+        (first, last): (usize, usize),
+        cache: &mut Option<Box<Cache>>,
+        workspace: &mut Workspace,
+    ) -> (Answer, usize) {
+        match pattern.shape {
+            Shape::Fixed => {
+                let Some(tree) = self.tree(pattern) else { return (Answer::No, usize::MAX) };
+                let last = last.min(unit.len());
+                let yes = (first..=last).any(|start| matches_fixed(tree, unit, start));
+                (yes.into(), last + 1)
+            }
+            Shape::Regular => match self.automaton(pattern) {
+                Some(automaton) => run(automaton, unit, first, last, cache),
+                None => self.backtrack(pattern, unit, first, last, workspace),
+            },
+            Shape::Irregular => self.backtrack(pattern, unit, first, last, workspace),
+        }
+    }
+
+    fn backtrack(
+        &self,
+        pattern: Pattern<'_>,
+        unit: &[u8],
+        first: usize,
+        last: usize,
+        workspace: &mut Workspace,
+    ) -> (Answer, usize) {
+        let Some(code) = self.code(pattern) else { return (Answer::Limit, usize::MAX) };
+        let search = Search { subject: unit, start: first, last_start: last, not_empty_at_start: false };
+        let answer = match code.search(&search, workspace) {
+            Outcome::Match => Answer::Yes,
+            Outcome::NoMatch => Answer::No,
+            Outcome::Unknown => Answer::Limit,
+        };
+        (answer, last.saturating_add(1))
+    }
+
+    /// Counts as Perl's `while (/$re/g)`, up to `limit` (0: no limit).
+    pub fn count(
+        &self,
+        pattern: Pattern<'_>,
+        unit: &[u8],
+        limit: u32,
+        cache: &mut Option<Box<Cache>>,
+        workspace: &mut Workspace,
+    ) -> (u32, Answer) {
+        let enough = |count: u32| limit != 0 && count >= limit;
+        let mut count = 0;
+        let mut at = 0;
+        if pattern.countable
+            && let Some(automaton) = self.automaton(pattern)
+        {
+            let cache = cache.get_or_insert_with(|| Box::new(automaton.create_cache()));
+            while !enough(count) {
+                let input = Input::new(unit).range(at..);
+                match automaton.try_search_fwd(cache, &input) {
+                    Ok(Some(found)) if found.offset() > at => {
+                        count += 1;
+                        at = found.offset();
+                    }
+                    _ => break,
+                }
+            }
+            return (count, (count > 0).into());
+        }
+        let Some(code) = self.code(pattern) else { return (0, Answer::Limit) };
+        let mut not_empty_at_start = false;
+        while !enough(count) {
+            let search = Search { subject: unit, start: at, last_start: usize::MAX, not_empty_at_start };
+            match code.search(&search, workspace) {
+                Outcome::Match => {}
+                Outcome::NoMatch => break,
+                Outcome::Unknown => return (count, Answer::Limit),
+            }
+            count += 1;
+            let Some((start, end)) = workspace.group(0) else { break };
+            not_empty_at_start = start == end;
+            at = end;
+        }
+        (count, (count > 0).into())
+    }
+
+    fn meta(&self, pattern: Pattern<'_>) -> Option<&meta::Regex> {
+        self.meta
+            .get_or_init(|| {
+                let hir = translate::to_hir(self.tree(pattern)?)?;
+                let config = meta::Config::new()
+                    .utf8_empty(false)
+                    .nfa_size_limit(Some(LARGEST_NFA))
+                    .which_captures(WhichCaptures::Implicit);
+                meta::Builder::new().configure(config).build_from_hir(&hir).ok()
+            })
+            .as_ref()
+    }
+
+    /// The first match at or after `start`, with the bounds of its groups left in the workspace where the
+    /// backtracker found it (the second value).
+    pub fn find(
+        &self,
+        pattern: Pattern<'_>,
+        unit: &[u8],
+        start: usize,
+        workspace: &mut Workspace,
+    ) -> Option<(Match, bool)> {
+        if let Some(code) = self.code(pattern) {
+            let search = Search { subject: unit, start, last_start: usize::MAX, not_empty_at_start: false };
+            match code.search(&search, workspace) {
+                Outcome::Match => {
+                    if let Some((start, end)) = workspace.group(0) {
+                        return Some((Match { start, end }, true));
+                    }
+                }
+                Outcome::NoMatch => return None,
+                Outcome::Unknown => {}
+            }
+        }
+        if start > unit.len() || pattern.shape == Shape::Irregular {
+            return None;
+        }
+        let found = self.meta(pattern)?.search(&Input::new(unit).range(start..))?;
+        Some((Match { start: found.start(), end: found.end() }, false))
+    }
+}
+
+fn run(automaton: &DFA, unit: &[u8], first: usize, last: usize, cache: &mut Option<Box<Cache>>) -> (Answer, usize) {
+    let last = last.min(unit.len());
+    if first > last {
+        return (Answer::No, usize::MAX);
+    }
+    let cache = cache.get_or_insert_with(|| Box::new(automaton.create_cache()));
+    let mut found = |start: usize, anchored: Anchored| {
+        let input = Input::new(unit).range(start..).anchored(anchored).earliest(true);
+        matches!(automaton.try_search_fwd(cache, &input), Ok(Some(_)))
+    };
+    if last - first < FEW_STARTS {
+        let yes = (first..=last).any(|start| found(start, Anchored::Yes));
+        return (yes.into(), last + 1);
+    }
+    (found(first, Anchored::No).into(), usize::MAX)
+}
+
+/// A pattern that is a plain sequence, at exactly this place.
+fn matches_fixed(tree: &Tree, unit: &[u8], start: usize) -> bool {
+    let nodes = match &tree.root {
+        Node::Concat(nodes) => nodes,
+        node => std::slice::from_ref(node),
+    };
+    let mut at = start;
+    for node in nodes {
+        let fits = match node {
+            Node::Byte(byte) => {
+                at += 1;
+                unit.get(at - 1) == Some(byte)
+            }
+            Node::Set(id) => {
+                at += 1;
+                unit.get(at - 1).is_some_and(|byte| tree.set(*id).contains(*byte))
+            }
+            Node::Look(look) => looks(*look, unit, at),
+            _ => false,
+        };
+        if !fits {
+            return false;
+        }
+    }
+    true
+}
+
+fn looks(look: Look, unit: &[u8], at: usize) -> bool {
+    let word = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let before = || at.checked_sub(1).and_then(|i| unit.get(i));
+    match look {
+        Look::Start => at == 0,
+        Look::End => at == unit.len(),
+        Look::EndOrLastLineFeed => at == unit.len() || at + 1 == unit.len() && unit[at] == b'\n',
+        Look::LineStart => at == 0 || at < unit.len() && unit[at - 1] == b'\n',
+        Look::LineEnd => at == unit.len() || unit.get(at) == Some(&b'\n'),
+        Look::WordBoundary => word(before()) != word(unit.get(at)),
+        Look::NotWordBoundary => word(before()) == word(unit.get(at)),
+    }
+}
