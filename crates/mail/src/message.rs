@@ -3,6 +3,8 @@
 
 use crate::limits::Limits;
 use crate::part::{Part, PartId};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How the lines of the original ended. Rules see LF; the raw bytes stay for DKIM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +30,45 @@ pub struct HeaderBlock {
     pub fields: Vec<Header>,
 }
 
+/// Bytes of a whole header that `ALL` shows.
+const ALL_LENGTH: usize = 65_536;
+
 impl HeaderBlock {
+    /// Which fields `ALL` contains: fields of the same name are taken together, names in order of appearance, until
+    /// 64 KiB are full.
+    #[allow(dead_code)]
+    pub(crate) fn shown_in_all(&self) -> Vec<bool> {
+        let mut shown = vec![true; self.fields.len()];
+        let size = |field: &Header| field.name.len() + field.decoded.len() + 3;
+        if self.fields.iter().map(size).sum::<usize>() <= ALL_LENGTH {
+            return shown;
+        }
+        shown.fill(false);
+        let mut by_name: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
+        let mut names = Vec::new();
+        for (index, field) in self.fields.iter().enumerate() {
+            let same = by_name.entry(field.name.to_ascii_lowercase()).or_default();
+            if same.is_empty() {
+                names.push(field.name.to_ascii_lowercase());
+            }
+            same.push(index);
+        }
+        let mut total = 0;
+        for index in names.iter().flat_map(|name| &by_name[name]) {
+            total += size(&self.fields[*index]);
+            if total > ALL_LENGTH {
+                break;
+            }
+            shown[*index] = true;
+        }
+        shown
+    }
+
+    /// `ALL` does not show everything.
+    pub(crate) fn exceeds_all(&self) -> bool {
+        self.fields.iter().map(|field| field.name.len() + field.decoded.len() + 3).sum::<usize>() > ALL_LENGTH
+    }
+
     /// Fields of that name (ASCII case ignored), topmost first.
     pub fn all<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a Header> + 'a {
         self.fields.iter().filter(move |h| h.name.eq_ignore_ascii_case(name.as_bytes()))
@@ -56,13 +96,15 @@ pub enum Note {
 #[derive(Debug, Clone)]
 pub struct Message {
     /// The bytes as received, mbox separator line included.
-    pub raw: Vec<u8>,
+    pub raw: Arc<Vec<u8>>,
     pub line_ending: LineEnding,
     /// The "From " line of an mbox, if the message began with one.
     pub mbox_separator: Option<Vec<u8>>,
-    /// Where in `raw` the header section begins (after an mbox separator) and the body begins.
-    pub(crate) pristine_start: usize,
-    pub(crate) body_start: usize,
+    /// SpamAssassin's pristine message: `raw` from `start` on, or a copy where line ends had to be mended.
+    pub(crate) mended: Option<Vec<u8>>,
+    pub(crate) start: usize,
+    /// Bytes of the pristine message that are header section, the blank line included.
+    pub(crate) header_length: usize,
     pub parts: Vec<Part>,
     pub notes: Vec<Note>,
     /// A header name or value exceeded SpamAssassin's limits (`check_msg_parse_flags('truncated_headers')`).
@@ -84,15 +126,15 @@ impl Message {
 
     /// SpamAssassin's pristine message: header section and body as they came, without an mbox separator.
     pub fn pristine(&self) -> &[u8] {
-        &self.raw[self.pristine_start..]
+        self.mended.as_deref().unwrap_or(&self.raw[self.start..])
     }
 
     pub fn pristine_header(&self) -> &[u8] {
-        &self.raw[self.pristine_start..self.body_start]
+        &self.pristine()[..self.header_length]
     }
 
     pub fn pristine_body(&self) -> &[u8] {
-        &self.raw[self.body_start..]
+        &self.pristine()[self.header_length..]
     }
 
     pub fn part(&self, id: PartId) -> &Part {

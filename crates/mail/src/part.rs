@@ -1,6 +1,7 @@
 //! One node of the MIME tree.
 
 use crate::message::{Header, HeaderBlock};
+use crate::mime::header::{self, ContentType};
 use crate::mime::{charset, transfer};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -53,6 +54,26 @@ pub struct Part {
 }
 
 impl Part {
+    /// A part of which only the header is known; its body is attached, or its children, later.
+    pub(crate) fn new(parent: Option<PartId>, headers: HeaderBlock) -> Part {
+        Part {
+            parent,
+            children: Vec::new(),
+            headers,
+            media_type: String::new(),
+            charset: None,
+            boundary: None,
+            name: None,
+            body: None,
+            decoded: OnceLock::new(),
+        }
+    }
+
+    /// What the Content-Type field says, or would if there were one.
+    pub(crate) fn content_type(&self) -> ContentType {
+        header::content_type(self.header("content-type").map(|field| field.decoded.as_slice()))
+    }
+
     pub fn is_leaf(&self) -> bool {
         self.body.is_some()
     }
@@ -74,7 +95,7 @@ impl Part {
 
     /// SpamAssassin's `effective_type`: the declared type, unless the name says HTML.
     pub fn effective_type(&self) -> &str {
-        &self.media_type
+        if self.name.as_deref().is_some_and(is_html_name) { "text/html" } else { &self.media_type }
     }
 
     /// Body after quoted-printable or base64, as SpamAssassin decodes broken input; bytes in the part's own charset.
@@ -88,4 +109,9 @@ impl Part {
         let declared = self.charset.as_deref().unwrap_or("us-ascii");
         charset::part_text(self.decoded(), declared, normalize)
     }
+}
+
+fn is_html_name(name: &[u8]) -> bool {
+    let name = name.strip_suffix(b"\n").unwrap_or(name).to_ascii_lowercase();
+    [&b".html"[..], b".htm", b".shtml", b".shtm"].iter().any(|ending| name.ends_with(ending))
 }
