@@ -10,6 +10,7 @@ use crate::spec::{Count, GroupId, PatternId, PatternKind, PatternSpec};
 use crate::verify::{self, Answer, Confirmer, Pattern, Shape};
 use crate::{Flags, Found, Match, PatternError, Scratch, Text, perl};
 use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Takes patterns one by one; what is wrong with one is told at once and costs only that one.
@@ -138,6 +139,38 @@ impl Database {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    pub fn group(&self, pattern: PatternId) -> Option<GroupId> {
+        self.stored.patterns.get(pattern.0 as usize).map(|record| record.group)
+    }
+
+    /// How the patterns of each group are searched for, in words, for whoever tunes this crate.
+    pub fn statistics(&self, name: &dyn Fn(GroupId) -> String) -> String {
+        let mut out = String::new();
+        for (index, group) in self.stored.groups.iter().enumerate() {
+            let id = GroupId(index as u32);
+            let own = || self.stored.patterns.iter().filter(|record| record.group == id);
+            let of = |shape: Shape| own().filter(|record| record.shape == shape).count();
+            let _ = writeln!(
+                out,
+                "{}: {} patterns ({} fixed, {} regular, {} irregular), always {}: {:?}; {}",
+                name(id),
+                own().count(),
+                of(Shape::Fixed),
+                of(Shape::Regular),
+                of(Shape::Irregular),
+                group.always.len(),
+                group
+                    .always
+                    .iter()
+                    .map(|p| self.stored.patterns[*p as usize].source.escape_ascii().to_string())
+                    .map(|s| s.chars().take(80).collect::<String>())
+                    .collect::<Vec<_>>(),
+                group.prefilter.statistics(),
+            );
+        }
+        out
     }
 
     /// Which patterns of `group` match the text? Adds to `found`.

@@ -144,13 +144,18 @@ impl Code {
     }
 
     fn run(&self, memory: &Memory, search: &Search<'_>, options: u32) -> i32 {
+        // JIT code for look-behind steps back from the subject and compares addresses, which must not wrap around as
+        // they would from an empty slice's dangling pointer.
+        const NOTHING: &[u8] = &[0; 16];
+        let subject = if search.subject.is_empty() { NOTHING[8..].as_ptr() } else { search.subject.as_ptr() };
         // SAFETY: code, match data and context are valid (made non-null, freed only in Drop) and the workspace is
-        // borrowed exclusively by the caller; subject pointer and length belong to one slice; start is within it.
+        // borrowed exclusively by the caller; subject pointer and length belong to one slice (or the
+        // length is 0); start is within it.
         unsafe {
             ffi::pcre2_set_offset_limit_8(memory.context, search.last_start);
             ffi::pcre2_match_8(
                 self.code,
-                search.subject.as_ptr(),
+                subject,
                 search.subject.len(),
                 search.start,
                 options,

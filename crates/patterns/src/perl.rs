@@ -236,7 +236,7 @@ impl<'p> Parser<'p> {
             if matches!(byte, b'*' | b'+' | b'?') {
                 return self.fail(start, "this quantifier follows nothing that could be repeated");
             }
-            if byte == b'{' && after_atom && !braces_are_plain(self.rest()) {
+            if byte == b'{' && after_atom {
                 return self.fail(start, "a { that does not begin a quantifier must be written \\{");
             }
             let pieces_before = self.pieces.as_ref().map_or(0, Vec::len);
@@ -307,12 +307,13 @@ impl<'p> Parser<'p> {
         Ok(Some(found))
     }
 
-    /// `{n}`, `{n,}`, `{n,m}`; anything else in braces is plain text.
+    /// `{n}`, `{n,}`, `{n,m}`, `{,m}`, blanks allowed; anything else in braces is plain text.
     fn braces(&mut self) -> Parsed<Option<(u32, Option<u32>)>> {
         let open = self.at;
         let Some(len) = quantifier_len(self.rest()) else { return Ok(None) };
         let inside = &self.rest()[1..len - 1];
-        let number = |text: &[u8]| -> Parsed<u32> {
+        let number = |text: &[u8]| -> Parsed<Option<u32>> {
+            let text = text.trim_ascii();
             if text.len() > 1 && text[0] == b'0' {
                 return self.fail(open, "a number in a quantifier must not begin with 0");
             }
@@ -320,15 +321,14 @@ impl<'p> Parser<'p> {
             if value > MOST_REPEATS {
                 return self.fail(open, format!("a quantifier may ask for {MOST_REPEATS} repeats at most"));
             }
-            Ok(value)
+            Ok((!text.is_empty()).then_some(value))
         };
         let (min, max) = match memchr::memchr(b',', inside) {
-            None => (number(inside)?, Some(number(inside)?)),
-            Some(comma) if comma + 1 == inside.len() => (number(&inside[..comma])?, None),
-            Some(comma) => (number(&inside[..comma])?, Some(number(&inside[comma + 1..])?)),
+            None => (number(inside)?, number(inside)?),
+            Some(comma) => (number(&inside[..comma])?, number(&inside[comma + 1..])?),
         };
         self.at += len;
-        Ok(Some((min, max)))
+        Ok(Some((min.unwrap_or(0), max)))
     }
 
     fn byte(&mut self, byte: u8) -> Node {
@@ -478,10 +478,12 @@ impl<'p> Parser<'p> {
     /// `(?imsx)`, `(?i-s:...)`, `(?^i:...)`. Flags alone hold to the end of the enclosing group.
     fn inline_flags(&mut self, open: usize) -> Parsed<Node> {
         let mut flags = self.flags;
-        if self.take(b'^') {
+        let reset = self.take(b'^');
+        if reset {
             flags = Flags::default();
         }
         let mut on = true;
+        let mut charsets = 0;
         loop {
             let at = self.at;
             match self.next() {
@@ -493,9 +495,9 @@ impl<'p> Parser<'p> {
                     flags.extended_more = on && self.take(b'x');
                 }
                 Some(b'n') => flags.no_capture = on,
-                Some(b'a') if on => {}
+                Some(b'a') if on && charsets < 2 => charsets += 1,
                 Some(b'p') if on => {}
-                Some(b'-') if on => on = false,
+                Some(b'-') if on && !reset => on = false,
                 Some(b':') => {
                     let outside = std::mem::replace(&mut self.flags, flags);
                     let node = self.alternation()?;
@@ -904,27 +906,18 @@ enum ClassItem {
     Set(ByteSet),
 }
 
-/// Length of `{n}`, `{n,}` or `{n,m}` at the start of the text.
+/// Length of `{n}`, `{n,}`, `{n,m}` or `{,m}` at the start of the text; blanks may stand inside.
 fn quantifier_len(text: &[u8]) -> Option<usize> {
-    let close = memchr::memchr(b'}', &text[..text.len().min(16)])?;
+    let close = memchr::memchr(b'}', &text[..text.len().min(24)])?;
     let inside = text.get(1..close)?;
-    let digits = |t: &[u8]| t.iter().all(u8::is_ascii_digit);
-    let fits = match memchr::memchr(b',', inside) {
-        None => !inside.is_empty() && digits(inside),
-        Some(comma) => comma > 0 && digits(&inside[..comma]) && digits(&inside[comma + 1..]),
-    };
+    let number = |t: &[u8]| t.trim_ascii().iter().all(u8::is_ascii_digit) && !t.contains(&b'\n');
+    let digits = |t: &[u8]| t.iter().any(u8::is_ascii_digit);
+    let fits = digits(inside)
+        && match memchr::memchr(b',', inside) {
+            None => number(inside),
+            Some(comma) => number(&inside[..comma]) && number(&inside[comma + 1..]),
+        };
     (text[0] == b'{' && fits).then_some(close + 1)
-}
-
-/// Perl takes `{,n}` and `{ n }` as plain text without a warning.
-fn braces_are_plain(text: &[u8]) -> bool {
-    let Some(close) = memchr::memchr(b'}', text) else { return false };
-    let inside = &text[1..close];
-    !inside.is_empty()
-        && inside.iter().any(u8::is_ascii_digit)
-        && inside.iter().all(|b| b.is_ascii_digit() || matches!(b, b',' | b' '))
-        && inside.iter().filter(|b| **b == b',').count() <= 1
-        && (inside[0] == b',' || inside.contains(&b' '))
 }
 
 /// Names of all capturing groups in order. A pass of its own, because a reference may stand before its group.

@@ -83,6 +83,18 @@ impl Prefilter {
         }
     }
 
+    pub fn statistics(&self) -> String {
+        let grams = |grams: &Option<Grams>| grams.as_ref().map_or(0, |g| g.entries.len() - 1);
+        let windows = self.windows.as_ref().map_or((0, 0), |w| (w.hints.iter().map(Vec::len).sum(), w.table.len() * 8));
+        format!(
+            "fragments {} long, {} short; {} windows in {} bytes",
+            grams(&self.long),
+            grams(&self.short),
+            windows.0,
+            windows.1
+        )
+    }
+
     pub fn needs_folded(&self) -> bool {
         self.long.is_some() || self.short.is_some()
     }
