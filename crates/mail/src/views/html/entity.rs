@@ -113,15 +113,31 @@ fn named(name: &[u8], semicolon: bool) -> Option<u32> {
     if name.is_empty() || name.len() > LONGEST {
         return None;
     }
-    let i = NAMES.binary_search_by(|(n, _, _)| n.cmp(&name)).ok()?;
-    let (_, c, needs_semicolon) = NAMES[i];
+    let first = usize::from(name[0]).min(127);
+    let same_letter = &NAMES[usize::from(STARTS[first])..usize::from(STARTS[first + 1])];
+    let &(_, c, needs_semicolon) = same_letter.iter().find(|(n, _, _)| *n == name)?;
     (semicolon || !needs_semicolon).then_some(c)
 }
 
 const LONGEST: usize = 8;
 
+/// Where in [`NAMES`] the names that begin with a letter begin.
+static STARTS: [u8; 129] = {
+    let mut starts = [0; 129];
+    let mut letter = 0;
+    let mut i = 0;
+    while letter < starts.len() {
+        while i < NAMES.len() && (NAMES[i].0[0] as usize) < letter {
+            i += 1;
+        }
+        starts[letter] = i as u8;
+        letter += 1;
+    }
+    starts
+};
+
 /// Name, character, and whether the name counts only with its `;`. Sorted.
-static NAMES: [(&[u8], u32, bool); 253] = [
+const NAMES: [(&[u8], u32, bool); 253] = [
     (b"AElig", 0xc6, false),
     (b"Aacute", 0xc1, false),
     (b"Acirc", 0xc2, false),

@@ -59,6 +59,7 @@ pub(super) struct Renderer {
     wide_anchor: bool,
     title: Option<Text<'static>>,
     base_href: Vec<u8>,
+    pushed_uris: usize,
     uri_index: HashMap<Vec<u8>, u32>,
 }
 
@@ -95,6 +96,7 @@ impl Renderer {
             wide_anchor: false,
             title: None,
             base_href: Vec::new(),
+            pushed_uris: 0,
             uri_index: HashMap::new(),
         }
     }
@@ -156,7 +158,7 @@ impl Renderer {
             }
             None => {
                 let name = name.to_ascii_lowercase();
-                element = is_namespaced(&name);
+                element = is_namespaced(&name, self.coding);
                 self.elements += u32::from(element);
                 new = !self.unknown.contains_key(&*name);
                 if new && self.unknown.len() >= UNKNOWN_TAGS {
@@ -402,6 +404,11 @@ impl Renderer {
         let trimmed = Text { bytes: Cow::Borrowed(self.canonical(uri)), wide: uri.wide };
         let trimmed = trimmed.to_sa(octets);
         if trimmed.is_empty() {
+            return;
+        }
+        self.pushed_uris += 1;
+        if self.pushed_uris > self.limit_uris {
+            self.facts.truncated = true;
             return;
         }
         let opaque: [&[u8]; 5] = [b"data:", b"mailto:", b"file:", b"cid:", b"tel:"];
@@ -815,14 +822,20 @@ fn without_byte_order_mark(text: Text<'_>) -> Text<'_> {
 }
 
 /// Office namespaces: `o:p`, `st1:place`.
-fn is_namespaced(name: &[u8]) -> bool {
+fn is_namespaced(name: &[u8], coding: Coding) -> bool {
     let rest = match name {
         [b'o', b':', rest @ ..] => rest,
         [b's', b't', b'0'..=b'9', b':', rest @ ..] => rest,
         _ => return false,
     };
-    let rest = rest.strip_suffix(b"/").unwrap_or(rest);
-    !rest.is_empty() && rest.iter().all(|&b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | 0x80..))
+    let mut rest = rest.strip_suffix(b"/").unwrap_or(rest);
+    let some = !rest.is_empty();
+    while let Some((c, len)) = perl::first_char(rest, coding == Coding::Octets)
+        && (c == u32::from(b'-') || perl::is_word(c, coding == Coding::Wide))
+    {
+        rest = &rest[len..];
+    }
+    some && rest.is_empty()
 }
 
 /// A font size: sign (0 if absolute) and number.

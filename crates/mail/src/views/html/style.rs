@@ -94,7 +94,9 @@ fn rgb_function(value: &[u8]) -> Option<Colour> {
     let mut from = 0;
     while let Some(at) = find_no_case(&value[from..], b"rgb(") {
         let inner = &value[from + at + 4..];
-        if let Some(close) = inner.iter().position(|&b| b == b')')
+        let list = inner.iter().take_while(|b| b.is_ascii_digit() || matches!(b, b',' | b'%') || is_ascii_space(**b));
+        let close = list.count();
+        if inner.get(close) == Some(&b')')
             && let Some(hex) = rgb_numbers(&inner[..close])
         {
             let n = hex.len().min(6);
@@ -107,7 +109,7 @@ fn rgb_function(value: &[u8]) -> Option<Colour> {
 
 /// The digits of three numbers, each with at least two.
 fn rgb_numbers(list: &[u8]) -> Option<String> {
-    let fields: Vec<&[u8]> = list.split(|&b| b == b',').collect();
+    let fields: Vec<&[u8]> = list.splitn(4, |&b| b == b',').collect();
     if fields.len() != 3 || fields[0].first().is_some_and(|b| is_ascii_space(*b)) {
         return None;
     }
