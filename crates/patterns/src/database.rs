@@ -301,10 +301,18 @@ impl Scan<'_> {
         }
         let stamp = self.scratch.units + self.unit as u64 + 1;
         let own = &mut self.scratch.patterns[index as usize];
-        if own.unit == stamp {
-            first = first.max(own.tried);
+        if own.unit != stamp {
+            own.unit = stamp;
+            own.tried = 0..0;
         }
-        if first > last || record.skip_first_unit && self.unit == 0 {
+        // Candidates come in the order of what was found, not of where matches would begin.
+        if own.tried.contains(&first) {
+            first = own.tried.end;
+        }
+        if own.tried.contains(&last) {
+            last = own.tried.start.wrapping_sub(1);
+        }
+        if last == usize::MAX || first > last || record.skip_first_unit && self.unit == 0 {
             return;
         }
         if self.is_done(index) || self.found.limited().contains(&id) {
@@ -315,11 +323,14 @@ impl Scan<'_> {
         let unit = &self.text.bytes[self.unit_start..self.unit_end];
         let workspace = &mut self.scratch.workspace;
         let pattern = record.pattern();
-        own.unit = stamp;
         match record.count {
             Count::Once => {
                 let (answer, tried) = confirmer.confirm(pattern, unit, (first, last), &mut own.cache, workspace);
-                own.tried = tried;
+                own.tried = match () {
+                    _ if own.tried.end == first => own.tried.start..tried,
+                    _ if own.tried.start == tried => first..own.tried.end,
+                    _ => first..tried,
+                };
                 match answer {
                     Answer::Yes => self.found.add(id, 1, self.unit as u32),
                     Answer::No => {}
@@ -327,7 +338,7 @@ impl Scan<'_> {
                 }
             }
             Count::Many { limit } => {
-                own.tried = usize::MAX;
+                own.tried = 0..usize::MAX;
                 let have = self.found.get(id).map_or(0, |hit| hit.count);
                 let left = if limit == 0 { 0 } else { limit - have };
                 let (count, answer) = confirmer.count(pattern, unit, left, &mut own.cache, workspace);

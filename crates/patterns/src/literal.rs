@@ -39,7 +39,7 @@ const MOST_FRAGMENTS: usize = 2_000;
 /// A byte set is spelled out up to this many (case-folded) bytes.
 const SPELLED: usize = 6;
 /// Above this expected share of places, looking is not worth it.
-const TOO_COMMON: f32 = 0.02;
+const TOO_COMMON: f32 = 0.04;
 
 pub fn requirement(tree: &Tree) -> Requirement {
     if tree.root.any(&mut |node| matches!(node, Node::Opaque)) {
@@ -300,13 +300,15 @@ fn product(left: &[Vec<u8>], right: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     Some(out)
 }
 
-/// Finds byte-set windows by stepping through all ways the pattern can begin at once.
+/// Finds byte-set windows by stepping through all ways the pattern can go on at once.
 struct Windows<'t> {
     tree: &'t Tree,
     states: Vec<State>,
     /// The round in which a state was last visited; rounds are counted over all steps.
     seen: Vec<u32>,
     round: u32,
+    /// States that may still be visited; then the best window so far must do.
+    budget: usize,
 }
 
 enum State {
@@ -315,56 +317,86 @@ enum State {
     Accept,
 }
 
+/// Windows of which every match passes through one.
+struct WindowChoice {
+    windows: Vec<Window>,
+    cost: f32,
+}
+
 /// Larger automata than this are not stepped through.
 const MOST_STATES: usize = 300_000;
-/// At most this many places in a pattern are tried as the window's first byte.
-const MOST_STARTS: usize = 64;
+const MOST_VISITS: usize = 300_000;
+const MOST_WINDOWS: usize = 24;
+/// Branches with shorter matches than this are letters in disguise, not phrases: they are not looked into.
+const PHRASE: u32 = 3;
 
 impl<'t> Windows<'t> {
     fn new(tree: &'t Tree) -> Windows<'t> {
-        Windows { tree, states: vec![State::Accept], seen: Vec::new(), round: 0 }
+        Windows { tree, states: vec![State::Accept], seen: Vec::new(), round: 0, budget: MOST_VISITS }
     }
 
     /// The windows and how often they are expected per byte of text.
     fn best(mut self) -> Option<(Vec<Window>, f32)> {
-        let mut root = &self.tree.root;
-        while let Node::Capture(capture) = root {
-            root = &capture.node;
-        }
-        let branches: Vec<&Node> = match root {
-            Node::Alternate(nodes) if nodes.len() <= 8 => nodes.iter().collect(),
-            node => vec![node],
-        };
-        let mut windows = Vec::new();
-        let mut cost = 0.0;
-        for branch in branches {
-            let (window, chance) = self.best_of(branch)?;
-            cost += chance;
-            windows.push(window);
-        }
-        Some((windows, cost))
+        let (_, choice) = self.explore(&self.tree.root, 0, Span::ZERO)?;
+        choice.map(|choice| (choice.windows, choice.cost))
     }
 
-    fn best_of(&mut self, node: &'t Node) -> Option<(Window, f32)> {
-        let items = flatten(node);
-        // Built from the end, so that each item knows where the next begins.
-        let mut next = 0;
-        let mut entries = vec![0; items.len()];
-        for (index, item) in items.iter().enumerate().rev() {
-            next = self.build(item, next)?;
-            entries[index] = next;
-        }
-        let mut best: Option<(Window, f32)> = None;
-        let mut before = Span::ZERO;
-        for (item, entry) in items.iter().zip(&entries).take(MOST_STARTS) {
-            let (sets, chance) = self.step(*entry);
-            let cost = chance * dearness(before);
-            if best.as_ref().is_none_or(|(_, least)| cost < *least) {
-                best = Some((Window { sets, before }, cost));
+    /// The node's entry in an automaton that goes on at `next`, and the best windows that begin at the node or
+    /// inside it.
+    fn explore(&mut self, node: &Node, next: u32, before: Span) -> Option<(u32, Option<WindowChoice>)> {
+        match node {
+            Node::Concat(nodes) => {
+                let mut befores = Vec::with_capacity(nodes.len());
+                let mut sum = before;
+                for node in nodes {
+                    befores.push(sum);
+                    sum = sum.then(node.span());
+                }
+                let mut best = None;
+                let mut entry = next;
+                for (node, before) in nodes.iter().zip(&befores).rev() {
+                    let (here, choice) = self.explore(node, entry, *before)?;
+                    best = less(choice, best);
+                    entry = here;
+                }
+                Some((entry, best))
             }
-            before = before.then(item.span());
+            Node::Alternate(nodes) if nodes.iter().all(|node| node.span().min >= PHRASE) => {
+                let mut entries = Vec::with_capacity(nodes.len());
+                let mut sum = Some(WindowChoice { windows: Vec::new(), cost: 0.0 });
+                for node in nodes {
+                    let (entry, choice) = self.explore(node, next, before)?;
+                    entries.push(entry);
+                    sum = sum.zip(choice).and_then(|(mut sum, choice)| {
+                        sum.cost += choice.cost + 1e-5;
+                        sum.windows.extend(choice.windows);
+                        (sum.windows.len() <= MOST_WINDOWS).then_some(sum)
+                    });
+                }
+                let entry = self.push(State::Split(entries))?;
+                let whole = self.window(entry, before);
+                Some((entry, less(sum, whole)))
+            }
+            Node::Capture(capture) => self.explore(&capture.node, next, before),
+            Node::Atomic(node) => self.explore(node, next, before),
+            Node::Repeat(repeat) if repeat.min > 0 && !matches!(repeat.node, Node::Byte(_) | Node::Set(_)) => {
+                let rest = self.repeat(&repeat.node, repeat.min - 1, repeat.max.map(|max| max.max(1) - 1), next)?;
+                self.explore(&repeat.node, rest, before)
+            }
+            node => {
+                let entry = self.build(node, next)?;
+                let choice = if entry == next { None } else { self.window(entry, before) };
+                Some((entry, choice))
+            }
         }
-        best
+    }
+
+    fn window(&mut self, entry: u32, before: Span) -> Option<WindowChoice> {
+        if self.budget == 0 {
+            return None;
+        }
+        let (sets, chance) = self.step(entry);
+        Some(WindowChoice { windows: vec![Window { sets, before }], cost: chance * dearness(before) })
     }
 
     fn push(&mut self, state: State) -> Option<u32> {
@@ -396,27 +428,29 @@ impl<'t> Windows<'t> {
                 self.states[any as usize] = State::Split(vec![next, byte]);
                 Some(any)
             }
-            Node::Repeat(repeat) => {
-                // A window sees eight bytes: more than nine rounds look like an endless loop.
-                const ROUNDS: u32 = WINDOW as u32 + 1;
-                let mut entry = next;
-                match repeat.max {
-                    Some(max) if max <= ROUNDS => {
-                        for _ in repeat.min..max {
-                            let inner = self.build(&repeat.node, entry)?;
-                            entry = self.push(State::Split(vec![inner, next]))?;
-                        }
-                    }
-                    _ => {
-                        let again = self.push(State::Split(Vec::new()))?;
-                        let inner = self.build(&repeat.node, again)?;
-                        self.states[again as usize] = State::Split(vec![inner, next]);
-                        entry = again;
-                    }
+            Node::Repeat(repeat) => self.repeat(&repeat.node, repeat.min, repeat.max, next),
+        }
+    }
+
+    fn repeat(&mut self, node: &Node, min: u32, max: Option<u32>, next: u32) -> Option<u32> {
+        // A window sees eight bytes: more than nine rounds look like an endless loop.
+        const ROUNDS: u32 = WINDOW as u32 + 1;
+        let mut entry = next;
+        match max {
+            Some(max) if max <= ROUNDS => {
+                for _ in min..max {
+                    let inner = self.build(node, entry)?;
+                    entry = self.push(State::Split(vec![inner, next]))?;
                 }
-                (0..repeat.min.min(ROUNDS)).try_fold(entry, |entry, _| self.build(&repeat.node, entry))
+            }
+            _ => {
+                let again = self.push(State::Split(Vec::new()))?;
+                let inner = self.build(node, again)?;
+                self.states[again as usize] = State::Split(vec![inner, next]);
+                entry = again;
             }
         }
+        (0..min.min(ROUNDS)).try_fold(entry, |entry, _| self.build(node, entry))
     }
 
     fn step(&mut self, entry: u32) -> (Vec<ByteSet>, f32) {
@@ -433,6 +467,7 @@ impl<'t> Windows<'t> {
                 if std::mem::replace(&mut self.seen[state as usize], self.round) == self.round {
                     continue;
                 }
+                self.budget = self.budget.saturating_sub(1);
                 match &self.states[state as usize] {
                     State::Accept => accepted = true,
                     State::Split(entries) => frontier.extend(entries),
@@ -455,19 +490,11 @@ impl<'t> Windows<'t> {
     }
 }
 
-/// The items of a sequence, groups that must match once dissolved.
-fn flatten(node: &Node) -> Vec<&Node> {
-    let mut items = Vec::new();
-    let mut stack = vec![node];
-    while let Some(node) = stack.pop() {
-        match node {
-            Node::Concat(nodes) => stack.extend(nodes.iter().rev()),
-            Node::Capture(capture) => stack.push(&capture.node),
-            Node::Atomic(node) => stack.push(node),
-            node => items.push(node),
-        }
+fn less(a: Option<WindowChoice>, b: Option<WindowChoice>) -> Option<WindowChoice> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if a.cost <= b.cost { a } else { b }),
+        (a, b) => a.or(b),
     }
-    items
 }
 
 /// Must a match begin at the start of its unit?

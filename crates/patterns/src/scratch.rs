@@ -3,12 +3,19 @@
 use crate::PatternId;
 use crate::pcre2::Workspace;
 use regex_automata::hybrid::dfa::Cache;
+use std::ops::Range;
+
+/// Automaton states of all patterns together; above it they are forgotten and found anew. Each pattern has its own,
+/// smaller limit, so this is met only where somebody tries hard.
+const MOST_MEMORY: usize = 128 << 20;
+const SCANS_BETWEEN_CHECKS: u32 = 4096;
 
 /// Working memory of a scan. Make one per thread and keep it: it holds automaton states that took work to find.
 #[derive(Default)]
 pub struct Scratch {
     /// The database that the caches belong to.
     pub(crate) owner: u64,
+    scans: u32,
     /// Counts units over all scans, so that `progress` needs no clearing.
     pub(crate) units: u64,
     pub(crate) patterns: Vec<PatternScratch>,
@@ -27,8 +34,8 @@ pub(crate) struct Buffers {
 pub(crate) struct PatternScratch {
     /// The unit that `tried` is about.
     pub unit: u64,
-    /// No match begins before this place in that unit.
-    pub tried: usize,
+    /// No match begins at these places of that unit.
+    pub tried: Range<usize>,
     pub cache: Option<Box<Cache>>,
 }
 
@@ -43,6 +50,10 @@ impl Scratch {
             self.owner = owner;
             self.patterns.clear();
             self.patterns.resize_with(patterns, PatternScratch::default);
+        }
+        self.scans = self.scans.wrapping_add(1);
+        if self.scans.is_multiple_of(SCANS_BETWEEN_CHECKS) && self.memory() > MOST_MEMORY {
+            self.patterns.iter_mut().for_each(|pattern| pattern.cache = None);
         }
     }
 

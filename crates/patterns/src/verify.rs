@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 /// Automata above this size (bytes of its description) are not built; the pattern is then searched by backtracking.
 const LARGEST_NFA: usize = 64 << 20;
 /// Found states kept per pattern and thread.
-const STATES: usize = 96 << 10;
+const STATES: usize = 2 << 20;
 /// Up to this many start positions are tried one by one.
 const FEW_STARTS: usize = 4;
 
@@ -192,6 +192,17 @@ impl Confirmer {
         let enough = |count: u32| limit != 0 && count >= limit;
         let mut count = 0;
         let mut at = 0;
+        if pattern.shape == Shape::Fixed
+            && pattern.countable
+            && let Some(tree) = self.tree(pattern)
+        {
+            while !enough(count) {
+                let Some(start) = (at..unit.len()).find(|start| matches_fixed(tree, unit, *start)) else { break };
+                count += 1;
+                at = start + tree.root.span().min as usize;
+            }
+            return (count, (count > 0).into());
+        }
         if pattern.countable
             && let Some(automaton) = self.automaton(pattern)
         {
