@@ -132,7 +132,8 @@ fn read_part(
         return;
     }
     let again;
-    let rendered = if same_text(part, &decoded.text) {
+    let plain = decoded.charset == "us-ascii" || decoded.charset == "utf-8" && !decoded.mismatch;
+    let rendered = if plain || same_text(part, &decoded.text) {
         views.rendered(id)
     } else {
         let text = PartText { bytes: Cow::Borrowed(decoded.text.as_bytes()), coding: Coding::Wide };
@@ -275,32 +276,40 @@ fn normalise(text: &str, out: &mut Vec<u8>, facts: &mut TextFacts) {
         return;
     }
     let visible = drop_ignorables(text, facts);
+    let visible = join_lines(visible);
     count_decorated(&visible, facts);
     let folded: Cow<'_, str> = match is_nfkc_quick(visible.chars()) {
         IsNormalized::Yes => visible,
         _ => Cow::Owned(visible.nfkc().collect()),
     };
-    let mut last = ' ';
-    let mut gap: Option<bool> = None; // white space seen; whether it was nothing but one line break
-    let mut word = out.len();
-    for c in folded.chars() {
-        if c.is_whitespace() {
-            let line_break = matches!(c, '\n' | '\r');
-            gap = Some(gap.unwrap_or(true) && line_break);
-            continue;
+    for word in folded.split_whitespace() {
+        if out.len() > start {
+            out.push(b' ');
         }
-        if let Some(line_break) = gap.take() {
-            fold_lookalikes(out, word, facts);
-            if out.len() > start && !(line_break && joins(last) && joins(c)) {
-                out.push(b' ');
-            }
-            word = out.len();
+        let at = out.len();
+        if word.chars().any(|c| matches!(c, '\u{1F150}'..='\u{1F189}')) {
+            out.extend_from_slice(word.chars().map(squared_letter).collect::<String>().as_bytes());
+        } else {
+            out.extend_from_slice(word.as_bytes());
         }
-        let c = squared_letter(c);
-        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-        last = c;
+        fold_lookalikes(out, at, facts);
     }
-    fold_lookalikes(out, word, facts);
+}
+
+/// A line break between two characters of a script without blanks is the mailer's, not the writer's.
+fn join_lines(text: Cow<'_, str>) -> Cow<'_, str> {
+    if !text.contains('\n') {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    for line in text.split('\n') {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if !out.is_empty() && !(out.ends_with(joins) && line.starts_with(joins)) {
+            out.push('\n');
+        }
+        out.push_str(line);
+    }
+    Cow::Owned(out)
 }
 
 /// Characters without shape of their own (Unicode: Default_Ignorable_Code_Point), and fillers.
