@@ -81,10 +81,10 @@ pub static FAMILIES: &[Family] = &[
             &[
                 HELO,
                 L(" ("),
-                Maybe(&[L("[")]),
+                BR,
                 IP,
                 Maybe(&[L("%"), Run(Field::Nothing, zone, 0, usize::MAX)]),
-                Maybe(&[L("]")]),
+                KET,
                 L(") by "),
                 BY,
                 L(" "),
@@ -97,38 +97,23 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         applies: |line| contains(line, "[XMail "),
-        formats: &[
-            relay(
-                "XMail",
-                &[
-                    HELO,
-                    L(" ("),
-                    IP,
-                    L(":"),
-                    Digits(1),
-                    L(") by "),
-                    BY,
-                    Maybe(&[L(" ("), W, L(")")]),
-                    L(" with [XMail"),
-                ],
-            )
-            .then(xmail),
-            relay(
-                "XMail, address in brackets",
-                &[
-                    HELO,
-                    L(" (["),
-                    IP,
-                    L("]:"),
-                    Digits(1),
-                    L(") by "),
-                    BY,
-                    Maybe(&[L(" ("), W, L(")")]),
-                    L(" with [XMail"),
-                ],
-            )
-            .then(xmail),
-        ],
+        formats: &[relay(
+            "XMail",
+            &[
+                HELO,
+                L(" ("),
+                BR,
+                IP,
+                KET,
+                L(":"),
+                Digits(1),
+                L(") by "),
+                BY,
+                Maybe(&[L(" ("), W, L(")")]),
+                L(" with [XMail"),
+            ],
+        )
+        .then(xmail)],
     },
     Family {
         applies: |line| contains_word(line, "(ecelerity"),
@@ -248,10 +233,7 @@ pub static GENERAL: &[Format] = &[
     relay("webmail with the user's name", &[W, L(" ( ["), IP, L("])"), GAP, L(" by "), BY, L(" ")]),
     relay("unearthed.com", &[L("("), HELO, L(" ["), IP, L("]) by "), BY, L(" ")]),
     relay("address only: MessageWall, CommuniGate, Post.Office", &[L("["), IP, L("] by "), BY, L(" ")]),
-    relay(
-        "address only, in parentheses: McAfee, CipherTrust",
-        &[L("("), Maybe(&[L("[")]), IP, Maybe(&[L("]")]), L(") by "), BY, L(" ")],
-    ),
+    relay("address only, in parentheses: McAfee, CipherTrust", &[L("("), BR, IP, KET, L(") by "), BY, L(" ")]),
     resolved("MDaemon", &[HELO, L(" ["), IP, L("] by "), BY, L(" ["), SOME_IP, L("] with ")]),
     relay("MDaemon 19", &[HELO, L(" [("), IP, L(")] by "), BY, L(" ("), SOME_IP, L(") ")]),
     resolved("sendmail, no reverse DNS", &[HELO, L(" (["), IP, L("]) by "), BY, L(" (")]),
@@ -281,9 +263,9 @@ pub static GENERAL: &[Format] = &[
             Run(Field::Helo, inside_parentheses, 0, usize::MAX),
             L(") ("),
             Maybe(&[WordOrNothing(Field::Ident), L("@")]),
-            Maybe(&[L("[")]),
+            BR,
             IP,
-            Maybe(&[L("]")]),
+            KET,
             L(")"),
             WideGap,
             L(" by "),
@@ -297,9 +279,9 @@ pub static GENERAL: &[Format] = &[
             RDNS,
             L(" ("),
             Maybe(&[WordOrNothing(Field::Ident), L("@")]),
-            Maybe(&[L("[")]),
+            BR,
             IP,
-            Maybe(&[L("]")]),
+            KET,
             L(")"),
             WideGap,
             L(" by "),
@@ -385,10 +367,12 @@ pub static GENERAL: &[Format] = &[
     )
     .then(|f| {
         f.looked_up = f.rdns != b"UNKNOWN";
+        if !contains(f.line, ", claiming to be \"") {
+            f.helo = b"";
+        }
         true
     }),
-    relay("Yahoo, authenticated", &[HELO, L(" ("), W, L("@"), IP, L(" with login) by "), BY, L(" with SMTP")])
-        .then(|f| f.by.len() > 10 && f.by.ends_with(b".yahoo.com")),
+    relay("Yahoo, authenticated", &[]).mark(" with login) by ").then(yahoo_login),
     relay("a synthetic line", &[L("X-Originating-IP: "), IP, End]).then(|f| {
         f.by = b"";
         true
@@ -492,9 +476,9 @@ const QMAIL: &[Piece] = &[
     Maybe(&[L(" ("), HELO_OR_EHLO, WordOrNothing(Field::Nothing), L(")")]),
     L(" ("),
     Maybe(&[W, L("@")]),
-    Maybe(&[L("[")]),
+    BR,
     SOME_IP,
-    Maybe(&[L("]")]),
+    KET,
     L(")"),
     Maybe(&[L(" (envelope-sender <"), W, L(">)")]),
     L(" by "),
@@ -537,7 +521,7 @@ fn qmail(f: &mut Fields<'_>) -> bool {
 
 fn hotmail(f: &mut Fields<'_>) -> bool {
     let line = f.line;
-    let by = memchr::memmem::find_iter(line, b"by ").find_map(|at| {
+    let by = places(line, "by ").find_map(|at| {
         let word = line[at + 3..].split(|&b| b == b' ').next()?;
         (word.len() > 16 && word.ends_with(b".hotmail.msn.com") && at + 3 + word.len() < line.len()).then_some(word)
     });
@@ -551,20 +535,30 @@ fn hotmail(f: &mut Fields<'_>) -> bool {
     true
 }
 
+fn yahoo_login(f: &mut Fields<'_>) -> bool {
+    const LOGIN: &[Piece] = &[HELO, L(" ("), W, L("@"), IP, L(" with login) by "), BY, L(" with SMTP")];
+    let before = f.clone();
+    let fits = f.match_line(LOGIN) && f.by.len() > 10 && f.by.ends_with(b".yahoo.com");
+    if !fits {
+        *f = before;
+    }
+    fits
+}
+
 /// Sites may script Exim's line: take an address in brackets and a name after `by` wherever they stand.
 fn exim_scripted(f: &mut Fields<'_>) -> bool {
     let line = f.line;
     if let Some(blank) = memchr::memchr(b' ', line).filter(|&n| n > 0) {
         f.rdns = &line[..blank];
     }
-    f.search(b" (", &[L(" ("), HELO, L(") ")]);
-    f.search(b" [", &[L(" ["), IP, Maybe(&[L("."), Digits(1)]), L("] ")]);
-    f.search(b"by ", &[L("by "), BY, L(" ")]) && !f.ip.is_empty()
+    f.search(" (", &[L(" ("), HELO, L(") ")]);
+    f.search(" [", &[L(" ["), IP, Maybe(&[L("."), Digits(1)]), L("] ")]);
+    f.search("by ", &[L("by "), BY, L(" ")]) && !f.ip.is_empty()
 }
 
 fn xmail(f: &mut Fields<'_>) -> bool {
-    f.search(b" id <", &[L(" id <"), Word(Field::Id), L(">")]);
-    if let Some(sender) = f.find(b" from <", &[L(" from <"), Word(Field::Inside), L(">")], Field::Inside) {
+    f.search(" id <", &[L(" id <"), Word(Field::Id), L(">")]);
+    if let Some(sender) = f.find(" from <", &[L(" from <"), Word(Field::Inside), L(">")], Field::Inside) {
         f.envfrom = Some(sender);
     }
     true
@@ -589,24 +583,31 @@ fn unknown_is_none(f: &mut Fields<'_>) -> bool {
 
 /// Exim's `helo=x ident=y`.
 fn inside(f: &mut Fields<'_>) -> bool {
-    let value = |name: &[u8], least: usize| {
-        memchr::memmem::find_iter(f.inside, name).find_map(|at| {
-            let value = f.inside[at + name.len()..].split(|&b| b == b' ').next()?;
-            (value.len() >= least).then_some(value)
-        })
-    };
-    let (helo, ident) = (value(b"helo=", 1), value(b"ident=", 0));
-    f.helo = helo.unwrap_or(f.helo);
-    f.ident = ident.unwrap_or(f.ident);
+    let (mut before, mut after) = (f.inside, &b""[..]);
+    if let Some((at, helo)) = value(f.inside, "helo=", 1) {
+        f.helo = helo;
+        (before, after) = (&f.inside[..at], &f.inside[at + 5 + helo.len()..]);
+    }
+    if let Some((_, ident)) = value(before, "ident=", 0).or_else(|| value(after, "ident=", 0)) {
+        f.ident = ident;
+    }
     true
+}
+
+/// Where `name` stands and what follows up to the next blank.
+fn value<'t>(text: &'t [u8], name: &'static str, least: usize) -> Option<(usize, &'t [u8])> {
+    places(text, name).find_map(|at| {
+        let value = text[at + name.len()..].split(|&b| b == b' ').next()?;
+        (value.len() >= least).then_some((at, value))
+    })
 }
 
 /// ` with Microsoft SMTP Server 8.1.2.3`, ` with mapi id 15.20.1.2`: not where `id` stands before the version of SMTP.
 fn microsoft_server(line: &[u8]) -> bool {
     const VERSION: &[Piece] =
         &[Maybe(&[L("("), COMMENT, L(") ")]), Digits(1), L("."), Digits(1), L("."), Digits(1), L("."), Digits(1)];
-    [&b" with Microsoft SMTP Server "[..], b" with mapi id "].iter().any(|mark| {
-        memchr::memmem::find_iter(line, mark).any(|at| {
+    [" with Microsoft SMTP Server ", " with mapi id "].iter().any(|mark| {
+        places(line, mark).any(|at| {
             let version = &line[at + mark.len()..];
             let mut steps = 1_000;
             let end = |last: &[Piece]| [VERSION, last].concat();
@@ -624,12 +625,7 @@ fn zone(b: u8) -> bool {
     b.is_ascii_uppercase() || b.is_ascii_digit() || b"._~-".contains(&b)
 }
 
-pub fn contains(line: &[u8], what: &str) -> bool {
-    memchr::memmem::find(line, what.as_bytes()).is_some()
-}
-
 /// Followed by something that is no letter or digit.
-fn contains_word(line: &[u8], what: &str) -> bool {
-    memchr::memmem::find_iter(line, what.as_bytes())
-        .any(|at| !line.get(at + what.len()).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_'))
+pub fn contains_word(line: &[u8], what: &str) -> bool {
+    places(line, what).any(|at| !line.get(at + what.len()).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_'))
 }

@@ -6,7 +6,6 @@
 use super::address::{self, starts_with_ignore_case};
 use super::formats::{self, Format};
 use super::shape::*;
-use memchr::memmem;
 use regex::bytes::Regex;
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -77,7 +76,8 @@ pub fn normalise(raw: &[u8], line: &mut Vec<u8>) {
         line.pop();
     }
     // `[127.0.0.1])by host`: a Postfix behind a filter that folds lines badly.
-    if let Some(at) = memmem::find(line, b")by ") {
+    let glued = places(line, ")by ").next();
+    if let Some(at) = glued {
         line.insert(at + 1, b' ');
     }
 }
@@ -129,7 +129,7 @@ impl<'t> Fields<'t> {
         {
             return Some(outcome);
         }
-        if contains_words(line, b"with HTTP")
+        if contains_words(line, "with HTTP")
             && let Some(outcome) = self.try_format(&formats::WEB)
         {
             return Some(outcome);
@@ -164,7 +164,7 @@ impl<'t> Fields<'t> {
             });
             self.ip = found.unwrap_or_default();
         }
-        if self.ip.is_empty() || self.by.is_empty() { Outcome::Unparseable } else { Outcome::Relay }
+        if self.ip.is_empty() || matches!(self.by, b"" | b"0") { Outcome::Unparseable } else { Outcome::Relay }
     }
 
     fn try_formats(&mut self, formats: &[Format]) -> Option<Outcome> {
@@ -172,7 +172,7 @@ impl<'t> Fields<'t> {
     }
 
     fn try_format(&mut self, format: &Format) -> Option<Outcome> {
-        let marked = format.mark.is_empty() || formats::contains(self.line, format.mark);
+        let marked = format.mark.is_empty() || contains(self.line, format.mark);
         let fits = marked && self.match_line(format.shape) && (format.adjust)(self);
         fits.then(|| {
             self.format = format.writer;
@@ -187,17 +187,17 @@ impl<'t> Fields<'t> {
     }
 
     /// The same at the first place that fits; `anchor` is how the shape begins.
-    pub fn search(&mut self, anchor: &[u8], shape: &[Piece]) -> bool {
+    pub fn search(&mut self, anchor: &'static str, shape: &[Piece]) -> bool {
         let line = self.line;
-        memmem::find_iter(line, anchor)
+        places(line, anchor)
             .find_map(|at| match_at(shape, line, at, &mut self.steps))
             .is_some_and(|captures| self.take(&captures))
     }
 
     /// The text of one field of a shape, the others left alone.
-    pub fn find(&mut self, anchor: &[u8], shape: &[Piece], field: Field) -> Option<&'t [u8]> {
+    pub fn find(&mut self, anchor: &'static str, shape: &[Piece], field: Field) -> Option<&'t [u8]> {
         let line = self.line;
-        let captures = memmem::find_iter(line, anchor).find_map(|at| match_at(shape, line, at, &mut self.steps))?;
+        let captures = places(line, anchor).find_map(|at| match_at(shape, line, at, &mut self.steps))?;
         captures.get(field).map(|(start, end)| &line[start..end])
     }
 
@@ -224,8 +224,8 @@ impl<'t> Fields<'t> {
         const WITH_HTTP: &[Piece] = &[L("by "), BY, L(" with HTTP")];
         const AOL: &[Piece] = &[IP, L(" by "), BY, L(" ("), SOME_IP, L(") with HTTP (WebMailUI)")];
         let line = self.line;
-        if formats::contains(line, "Mail authenticated user ")
-            && [" (SquirrelMail ", " (NaSMail "].iter().any(|mail| formats::contains(line, mail))
+        if contains(line, "Mail authenticated user ")
+            && [" (SquirrelMail ", " (NaSMail "].iter().any(|mail| contains(line, mail))
         {
             for (at, end) in literals(line) {
                 if line.get(end).is_some_and(|&b| is_word(b) || b == b'.' || b == b'-') {
@@ -242,7 +242,7 @@ impl<'t> Fields<'t> {
                 }
             }
         }
-        if formats::contains(line, "with HTTP (WebMailUI)") && formats::contains(line, "aol.com") {
+        if contains(line, "with HTTP (WebMailUI)") && contains(line, "aol.com") {
             let found = literals(line).find_map(|(at, _)| match_at(AOL, line, at, &mut self.steps));
             return found.filter(|captures| self.take(captures)).map(|_| Outcome::Relay);
         }
@@ -256,7 +256,7 @@ fn literals(line: &[u8]) -> impl Iterator<Item = (usize, usize)> {
 
 /// `with local for`: Exim's own users.
 fn is_local(line: &[u8]) -> bool {
-    contains_words(line, b"with local for")
+    contains_words(line, "with local for")
 }
 
 /// `from host by host;` and nothing between.
@@ -319,7 +319,7 @@ fn split_last_word(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The queue id: three characters or more after ` id `, an angle bracket left out.
 fn id(line: &[u8]) -> Option<&[u8]> {
-    memmem::find_iter(line, b" id ").find_map(|at| {
+    places(line, " id ").find_map(|at| {
         let rest = &line[at + 4..];
         let rest = rest.strip_prefix(b"<").unwrap_or(rest);
         let end = rest.iter().position(|b| matches!(b, b' ' | b'<' | b'>' | b';')).unwrap_or(rest.len());
@@ -335,9 +335,9 @@ fn helo(line: &[u8]) -> Option<&[u8]> {
         let free = at == 0 || !is_word(line[at - 1]);
         (free && end > 0).then(|| &rest[..end])
     };
-    let is_helo = memmem::find_iter(line, b"helo=").find_map(after);
+    let is_helo = places(line, "helo=").find_map(after);
     is_helo.or_else(|| {
-        memmem::find_iter(line, b"LO ").find_map(|at| {
+        places(line, "LO ").find_map(|at| {
             let at = at.checked_sub(2)?;
             matches!(&line[at..at + 2], b"HE" | b"EH").then_some(at).and_then(after)
         })
@@ -349,7 +349,7 @@ fn is_helo(b: u8) -> bool {
 }
 
 fn by(line: &[u8]) -> Option<&[u8]> {
-    memmem::find_iter(line, b" by ").find_map(|at| {
+    places(line, " by ").find_map(|at| {
         let word = line[at + 4..].split(|&b| b == b' ').next()?;
         (!word.is_empty()).then_some(word)
     })
@@ -377,26 +377,26 @@ fn envelope_sender(line: &[u8]) -> Option<&[u8]> {
 
 /// How the sender authenticated. Everything but the protocol names of RFC 3848 and its kin is one MTA's own way.
 fn auth(line: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let taken = formats::contains(line, " by ");
+    let taken = contains(line, " by ");
     if taken && let Some(protocol) = protocol(line) {
         return Some(Cow::Borrowed(protocol));
     }
     // Each way with a text that must be there, since hardly any line has one.
-    if formats::contains(line, " by mx.google.com with ESMTPS id ")
+    if contains(line, " by mx.google.com with ESMTPS id ")
         && let Some(found) = GMAIL.as_ref().and_then(|re| re.is_match(line).then_some(CIPHER.as_ref()?.captures(line)?))
     {
         return Some([b"GMail - transport=", &found[1], b" cipher=", &found[2]].concat().into());
     }
-    if formats::contains(line, "(AUTH: ")
+    if contains(line, "(AUTH: ")
         && let Some(found) = COURIER.as_ref().and_then(|re| re.captures(line)?.get(1))
     {
         return Some(found.as_bytes().into());
     }
-    let authenticated = formats::contains(line, "uthenticated");
+    let authenticated = contains(line, "uthenticated");
     if authenticated && SENDMAIL.as_ref().is_some_and(|re| re.is_match(line)) {
         return Some(b"Sendmail".into());
     }
-    if formats::contains(line, "by mail.gmx.")
+    if contains(line, "by mail.gmx.")
         && let Some(found) = GMX.as_ref().and_then(|re| re.captures(line))
     {
         return Some([b"GMX (", &found[2], b" / ", &found[1], b")"].concat().into());
@@ -409,16 +409,16 @@ fn auth(line: &[u8]) -> Option<Cow<'_, [u8]>> {
         return Some(if name == b"Postfix" { name.into() } else { [b"Postfix (", name, b")"].concat().into() });
     }
     let communigate = |line| {
-        let product = b"CommuniGate Pro ";
-        memmem::find_iter(line, product).any(|at| {
+        let product = "CommuniGate Pro ";
+        places(line, product).any(|at| {
             let way = &line[at + product.len()..];
             [&b"HTTP"[..], b"SMTP", b"XIMSS", b"IMAP"].iter().any(|w| way.starts_with(w))
         })
     };
-    if formats::contains(line, " (account ") && communigate(line) {
+    if contains(line, " (account ") && communigate(line) {
         return Some(b"Communigate".into());
     }
-    if contains_words(line, b"with Microsoft Exchange Server HTTP-DAV") {
+    if formats::contains_word(line, " with Microsoft Exchange Server HTTP-DAV") {
         return Some(b"HTTP-DAV".into());
     }
     if taken { via_http(line).map(Cow::Borrowed) } else { None }
@@ -451,7 +451,7 @@ fn protocol(line: &[u8]) -> Option<&[u8]> {
 
 /// ` (via HTTP)`, ` (via HTTPS)`.
 fn via_http(line: &[u8]) -> Option<&[u8]> {
-    memmem::find_iter(line, b" (").find_map(|at| {
+    places(line, " (").find_map(|at| {
         let rest = &line[at + 2..];
         if !starts_with_ignore_case(rest, b"via http") {
             return None;
@@ -480,9 +480,9 @@ static POSTFIX: LazyLock<Option<Regex>> = pattern!(r"\) \(Authenticated sender: 
 /// ` by host (qmail-1.2) with `
 fn qmail_ldap(line: &[u8]) -> bool {
     const BY_QMAIL: &[Piece] = &[L(" by "), W, L(" (qmail-"), W, L(") with ")];
-    formats::contains(line, " (qmail-") && {
+    contains(line, " (qmail-") && {
         let mut steps = 10_000;
-        memmem::find_iter(line, b" by ").any(|at| match_at(BY_QMAIL, line, at, &mut steps).is_some())
+        places(line, " by ").any(|at| match_at(BY_QMAIL, line, at, &mut steps).is_some())
     }
 }
 
@@ -496,8 +496,8 @@ fn first_word(line: &[u8]) -> &[u8] {
 }
 
 /// The words with no letter or digit glued to either side.
-fn contains_words(line: &[u8], words: &[u8]) -> bool {
-    memmem::find_iter(line, words).any(|at| {
+fn contains_words(line: &[u8], words: &'static str) -> bool {
+    places(line, words).any(|at| {
         let end = at + words.len();
         !(at > 0 && is_word(line[at - 1])) && !line.get(end).is_some_and(|&b| is_word(b))
     })

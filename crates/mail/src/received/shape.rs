@@ -122,8 +122,8 @@ impl Matcher<'_> {
             Either(one, other) => {
                 [one, other].iter().any(|l| text[at..].starts_with(l.as_bytes()) && self.run(rest, after, at + l.len()))
             }
-            Word(field) => self.backing(field, rest, after, at, at + 1, word_end(text, at)),
-            WordOrNothing(field) => self.backing(field, rest, after, at, at, word_end(text, at)),
+            Word(field) => self.word(field, rest, after, at, at + 1),
+            WordOrNothing(field) => self.word(field, rest, after, at, at),
             ShortWord(field) => {
                 let end = word_end(text, at);
                 (at + 1..=end).any(|stop| self.hold(field, at, stop, rest, after))
@@ -160,6 +160,14 @@ impl Matcher<'_> {
         }
     }
 
+    fn word(&mut self, field: Field, rest: &[Piece], after: Option<&After<'_>>, at: usize, shortest: usize) -> bool {
+        let longest = word_end(self.text, at);
+        // Only the whole word is followed by a blank.
+        let whole = matches!(rest.first(), Some(L(literal)) if literal.starts_with(' '));
+        let shortest = if whole { shortest.max(longest) } else { shortest };
+        self.backing(field, rest, after, at, shortest, longest)
+    }
+
     /// Tries ends from `longest` down to `shortest`.
     fn backing(
         &mut self,
@@ -171,10 +179,9 @@ impl Matcher<'_> {
         longest: usize,
     ) -> bool {
         if let Some(L(literal)) = rest.first() {
-            // Most ends fail on the first byte of what must follow; a blank can follow the longest only.
+            // Most ends fail on the first byte of what must follow.
             let first = literal.as_bytes()[0];
-            let lowest = if first == b' ' { shortest.max(longest) } else { shortest };
-            return (lowest..=longest)
+            return (shortest..=longest)
                 .rev()
                 .any(|end| self.text.get(end) == Some(&first) && self.hold(field, at, end, rest, after));
         }
@@ -184,10 +191,12 @@ impl Matcher<'_> {
     fn gap(&mut self, field: Field, rest: &[Piece], after: Option<&After<'_>>, at: usize, widest_first: bool) -> bool {
         let text = self.text;
         match (rest.first(), widest_first) {
-            (Some(L(literal)), false) => memchr::memmem::find_iter(&text[at..], literal.as_bytes())
-                .any(|n| self.hold(field, at, at + n, rest, after)),
-            (Some(L(literal)), true) => memchr::memmem::rfind_iter(&text[at..], literal.as_bytes())
-                .any(|n| self.hold(field, at, at + n, rest, after)),
+            (Some(L(literal)), false) => {
+                places(&text[at..], literal).any(|n| self.hold(field, at, at + n, rest, after))
+            }
+            (Some(L(literal)), true) => {
+                places(&text[at..], literal).rev().any(|n| self.hold(field, at, at + n, rest, after))
+            }
             (_, false) => (at..=text.len()).any(|end| self.hold(field, at, end, rest, after)),
             (_, true) => (at..=text.len()).rev().any(|end| self.hold(field, at, end, rest, after)),
         }
@@ -205,13 +214,27 @@ impl Matcher<'_> {
     }
 }
 
+/// Where the literal stands in the text, overlaps included. By one rare byte of it: lines are too short to prepare a
+/// better search, and blanks are what they have most of.
+pub fn places<'t>(text: &'t [u8], literal: &'t str) -> impl DoubleEndedIterator<Item = usize> + 't {
+    let literal = literal.as_bytes();
+    let rare = literal.iter().position(|&b| b != b' ').unwrap_or(0);
+    memchr::memchr_iter(literal[rare], text)
+        .filter_map(move |at| at.checked_sub(rare))
+        .filter(move |&at| text[at..].starts_with(literal))
+}
+
+pub fn contains(text: &[u8], literal: &str) -> bool {
+    places(text, literal).next().is_some()
+}
+
 fn word_end(text: &[u8], at: usize) -> usize {
     memchr::memchr(b' ', &text[at..]).map_or(text.len(), |n| at + n)
 }
 
 fn qmail_protocol(text: &[u8], at: usize) -> bool {
     let comment = text[at..].starts_with(b" (");
-    memchr::memmem::find_iter(&text[at..], b" with ").any(|n| {
+    places(&text[at..], " with ").any(|n| {
         let with = at + n;
         let reached = n == 0 || (comment && n >= 4 && text[with - 1] == b')');
         let protocol = &text[with + 6..];
