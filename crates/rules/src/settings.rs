@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod address_list;
+mod language_models;
 
 pub use address_list::{AddressList, RelayedList};
+pub use language_models::LanguageModels;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -52,6 +54,9 @@ pub struct Settings {
     pub textcat_optimal_ngrams: f64,
     pub textcat_max_ngrams: f64,
     pub textcat_acceptable_score: f64,
+    /// The `languages` file beside the rules, where there is one and TextCat is loaded; set by whoever reads files.
+    #[serde(skip)]
+    pub language_models: Option<std::sync::Arc<LanguageModels>>,
 
     // Lists
     /// `welcomelist_from`, `blocklist_to`, `enlist_addrlist (NAME)`...: by the name a rule may use.
@@ -277,6 +282,7 @@ impl Default for Settings {
             textcat_optimal_ngrams: 0.0,
             textcat_max_ngrams: 400.0,
             textcat_acceptable_score: 1.02,
+            language_models: None,
             address_lists: BTreeMap::new(),
             relayed_lists: BTreeMap::new(),
             uri_host_lists: BTreeMap::new(),
