@@ -1,0 +1,68 @@
+//! Regular expressions that rules pass to checks as arguments.
+//!
+//! There are a dozen of them in a rule set and they never change while it is loaded, so each thread compiles them once
+//! and keeps them; the number kept is bounded, since rules may come and go in a long-lived process.
+
+use patterns::{Builder, Database, Flags, GroupId, PatternId, PatternSpec};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+type Compiled = Option<Rc<Database>>;
+
+thread_local! {
+    static COMPILED: RefCell<HashMap<String, Compiled>> = RefCell::default();
+}
+
+/// Most patterns kept by one thread.
+const KEPT: usize = 1000;
+
+/// Whether a pattern (without delimiters) matches; `None` if it is none.
+pub fn is_match(pattern: &str, text: &[u8]) -> Option<bool> {
+    let compiled = compiled(pattern, || Some((pattern.as_bytes(), Flags::default())))?;
+    Some(compiled.is_match(PatternId(0), text))
+}
+
+/// The same for a pattern that may be written with delimiters and flags: `/^a/i`, `m{a}i`, or bare.
+pub fn is_match_delimited(pattern: &str, text: &[u8]) -> Option<bool> {
+    let delimited =
+        pattern.starts_with(['/', 'm', 'q']).then(|| patterns::perl::parse_rule_literal(pattern.as_bytes()));
+    match delimited {
+        // Kept under another key than the same text as a bare pattern.
+        Some(Ok(parsed)) => Some(compiled(&format!("\0{pattern}"), || Some(parsed))?.is_match(PatternId(0), text)),
+        _ => is_match(pattern, text),
+    }
+}
+
+fn compiled<'p>(key: &str, parse: impl FnOnce() -> Option<(&'p [u8], Flags)>) -> Compiled {
+    COMPILED.with_borrow_mut(|kept| {
+        if let Some(found) = kept.get(key) {
+            return found.clone();
+        }
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        let made = parse().and_then(|(source, flags)| {
+            let mut builder = Builder::new();
+            builder.add(PatternSpec::regex(GroupId(0), source, flags)).ok()?;
+            Some(Rc::new(builder.build()))
+        });
+        kept.insert(key.to_owned(), made.clone());
+        made
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_rules() {
+        assert_eq!(is_match(r"\d@", b"joe7@example.com"), Some(true));
+        assert_eq!(is_match("<!(?!-).{0,6}>", b"<!x>"), Some(true));
+        assert_eq!(is_match("(", b"("), None);
+        assert_eq!(is_match_delimited("/^A/i", b"abc"), Some(true));
+        assert_eq!(is_match_delimited("^A", b"abc"), Some(false));
+        assert_eq!(is_match_delimited("m{b.}", b"abc"), Some(true));
+    }
+}
