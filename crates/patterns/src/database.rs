@@ -4,11 +4,13 @@
 //! source at a pattern's first candidate. So loading parses nothing, and a rule that never comes near a match
 //! costs a few hundred bytes.
 
+use crate::address::{self, AddressRange, AddressTable};
 use crate::literal::{self, Requirement};
 use crate::prefilter::{Hint, PADDING, Prefilter, PrefilterBuilder};
+use crate::regex::with_workspace;
 use crate::spec::{Count, GroupId, PatternId, PatternKind, PatternSpec};
 use crate::verify::{self, Answer, Confirmer, Pattern, Shape};
-use crate::{Flags, Found, Match, PatternError, Scratch, Text, perl};
+use crate::{Explained, Flags, Found, Match, PatternError, Scratch, Text, describe, perl};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +25,7 @@ pub struct Builder {
 #[derive(Default)]
 struct GroupBuilder {
     prefilter: PrefilterBuilder,
+    addresses: Vec<(u32, AddressRange)>,
     always: Vec<u32>,
 }
 
@@ -38,6 +41,8 @@ struct Record {
     at_start: bool,
     skip_first_unit: bool,
     countable: bool,
+    /// Length of the shortest match.
+    shortest: u32,
 }
 
 impl Record {
@@ -62,7 +67,9 @@ impl Builder {
             self.groups.resize_with(group + 1, GroupBuilder::default);
         }
         let tables = &mut self.groups[group];
+        let range = address::recognise(&tree);
         match literal::requirement(&tree) {
+            _ if range.is_some() => tables.addresses.extend(range.map(|range| (id.0, range))),
             Requirement::Nothing => tables.always.push(id.0),
             Requirement::AnyFragment(fragments) => tables.prefilter.add_fragments(id.0, fragments),
             Requirement::AnyWindow(windows) => tables.prefilter.add_windows(id.0, windows),
@@ -76,13 +83,19 @@ impl Builder {
             at_start: literal::starts_at_start(&tree.root),
             skip_first_unit: spec.skip_first_unit,
             countable: tree.is_regular() && tree.bounds_are_regular(),
+            shortest: tree.root.span().min,
         });
         Ok(id)
     }
 
     pub fn build(self) -> Database {
-        let groups =
-            self.groups.into_iter().map(|group| Group { prefilter: group.prefilter.build(), always: group.always });
+        let groups = self.groups.into_iter().map(|mut group| {
+            let addresses = AddressTable::new(&group.addresses);
+            if addresses.is_none() {
+                group.always.extend(group.addresses.iter().map(|(pattern, _)| *pattern));
+            }
+            Group { prefilter: group.prefilter.build(), addresses, always: group.always }
+        });
         Database::new(Stored { patterns: self.patterns, groups: groups.collect() })
     }
 }
@@ -96,6 +109,7 @@ struct Stored {
 #[derive(Serialize, Deserialize)]
 struct Group {
     prefilter: Prefilter,
+    addresses: Option<AddressTable>,
     /// Patterns about which the prefilter knows nothing.
     always: Vec<u32>,
 }
@@ -191,6 +205,13 @@ impl Database {
         tables.prefilter.scan(text.bytes, &buffers.folded, &mut buffers.symbols, &mut |place, len, hint| {
             scan.candidate(place, len, hint);
         });
+        if let Some(addresses) = &tables.addresses {
+            for unit in 0..text.ends.len() {
+                scan.enter(unit);
+                let bytes = &text.bytes[scan.unit_start..scan.unit_end];
+                addresses.look_up(bytes, |pattern| scan.hit(pattern));
+            }
+        }
         for pattern in &tables.always {
             scan.everywhere(*pattern);
         }
@@ -200,36 +221,30 @@ impl Database {
 
     /// Does one pattern match one unit? Without prefilter: for checks and for `explain`.
     pub fn is_match(&self, pattern: PatternId, unit: &[u8]) -> bool {
-        let Some((record, confirmer)) = self.pattern(pattern) else { return false };
-        let mut scratch = Scratch::new();
-        let range = (0, unit.len());
-        confirmer.confirm(record.pattern(), unit, range, &mut None, &mut scratch.workspace).0 == Answer::Yes
+        self.pattern(pattern).is_some_and(|(record, confirmer)| confirmer.exists(record.pattern(), unit))
     }
 
     /// The first match at or after `start`, as Perl would find it in this unit.
     pub fn find(&self, pattern: PatternId, unit: &[u8], start: usize) -> Option<Match> {
         let (record, confirmer) = self.pattern(pattern)?;
-        let mut scratch = Scratch::new();
-        confirmer.find(record.pattern(), unit, start, &mut scratch.workspace).map(|(found, _)| found)
+        with_workspace(|workspace| confirmer.find(record.pattern(), unit, start, workspace)).map(|(found, _)| found)
     }
 
     /// The named groups of the first match at or after `start`, and where it was.
     pub fn captures<'h>(&self, pattern: PatternId, unit: &'h [u8], start: usize) -> Option<(Match, Captures<'h>)> {
         let (record, confirmer) = self.pattern(pattern)?;
-        let mut scratch = Scratch::new();
-        let (found, groups) = confirmer.find(record.pattern(), unit, start, &mut scratch.workspace)?;
-        let mut captures = Captures::new();
-        if groups && let Some(tree) = confirmer.tree(record.pattern()) {
-            for (index, name) in (1u32..).zip(&tree.names) {
-                if let Some(name) = name
-                    && let Some((start, end)) = scratch.workspace.group(index)
-                    && let Some(bytes) = unit.get(start..end)
-                {
-                    captures.push((name.clone(), bytes));
-                }
-            }
-        }
-        Some((found, captures))
+        with_workspace(|workspace| confirmer.captures(record.pattern(), unit, start, workspace))
+    }
+
+    /// The pattern piece by piece in words.
+    pub fn explain(&self, pattern: PatternId) -> Vec<Explained> {
+        let explained = self.pattern(pattern).map(|(record, _)| describe(&record.source, record.flags));
+        explained.and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// The pattern as it was added.
+    pub fn source(&self, pattern: PatternId) -> Option<(&[u8], Flags)> {
+        self.pattern(pattern).map(|(record, _)| (&record.source[..], record.flags))
     }
 
     fn pattern(&self, pattern: PatternId) -> Option<(&Record, &Confirmer)> {
@@ -283,6 +298,14 @@ impl Scan<'_> {
         }
     }
 
+    /// A pattern that is known to match the current unit once.
+    fn hit(&mut self, pattern: u32) {
+        let skip = self.unit == 0 && self.database.stored.patterns[pattern as usize].skip_first_unit;
+        if !skip && !self.is_done(pattern) {
+            self.found.add(PatternId(pattern), 1, self.unit as u32);
+        }
+    }
+
     fn is_done(&self, pattern: u32) -> bool {
         let limit = match self.database.stored.patterns[pattern as usize].count {
             Count::Once => 1,
@@ -312,7 +335,12 @@ impl Scan<'_> {
         if own.tried.contains(&last) {
             last = own.tried.start.wrapping_sub(1);
         }
-        if last == usize::MAX || first > last || record.skip_first_unit && self.unit == 0 {
+        let len = self.unit_end - self.unit_start;
+        if len < record.shortest as usize
+            || last == usize::MAX
+            || first > last
+            || record.skip_first_unit && self.unit == 0
+        {
             return;
         }
         if self.is_done(index) || self.found.limited().contains(&id) {

@@ -35,6 +35,10 @@ impl ByteSet {
         ByteSet(std::array::from_fn(|i| self.0[i] | other.0[i]))
     }
 
+    pub fn intersect(self, other: ByteSet) -> ByteSet {
+        ByteSet(std::array::from_fn(|i| self.0[i] & other.0[i]))
+    }
+
     pub fn negate(self) -> ByteSet {
         ByteSet(self.0.map(|w| !w))
     }

@@ -6,7 +6,9 @@
 //!
 //! The page to read: [`Builder`] -> [`Database`] -> [`Database::scan`].
 
+mod address;
 mod database;
+pub mod describe;
 mod error;
 pub mod ir;
 mod literal;
@@ -14,14 +16,17 @@ mod model;
 mod pcre2;
 pub mod perl;
 mod prefilter;
+mod regex;
 mod scratch;
 mod spec;
 mod translate;
 mod verify;
 
 pub use database::{Builder, Captures, Database};
+pub use describe::{Explained, describe};
 pub use error::PatternError;
 pub use perl::Flags;
+pub use regex::Regex;
 pub use scratch::{Found, Hit, Scratch};
 pub use spec::{Count, GroupId, PatternId, PatternKind, PatternSpec};
 

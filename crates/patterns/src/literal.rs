@@ -38,8 +38,10 @@ const MOST_STRINGS: usize = 32;
 const MOST_FRAGMENTS: usize = 2_000;
 /// A byte set is spelled out up to this many (case-folded) bytes.
 const SPELLED: usize = 6;
-/// Above this expected share of places, looking is not worth it.
+/// Above this expected share of places, looking a fragment up is not worth it.
 const TOO_COMMON: f32 = 0.04;
+/// The same for windows: trying a pattern at every third place is still better than searching for it everywhere.
+const TOO_COMMON_WINDOW: f32 = 0.3;
 
 pub fn requirement(tree: &Tree) -> Requirement {
     if tree.root.any(&mut |node| matches!(node, Node::Opaque)) {
@@ -56,7 +58,7 @@ pub fn requirement(tree: &Tree) -> Requirement {
         (Some(fragments), Some((_, cost))) if fragments.cost <= cost * 2.0 => {
             Requirement::AnyFragment(fragments.fragments)
         }
-        (_, Some((windows, cost))) if cost < TOO_COMMON => Requirement::AnyWindow(windows),
+        (_, Some((windows, cost))) if cost < TOO_COMMON_WINDOW => Requirement::AnyWindow(windows),
         (Some(fragments), _) if fragments.cost < TOO_COMMON => Requirement::AnyFragment(fragments.fragments),
         _ => Requirement::Nothing,
     }
@@ -98,7 +100,7 @@ impl Choice {
 /// What a confirmation costs when it has to begin this far before the fragment.
 fn dearness(before: Span) -> f32 {
     match before.max {
-        Some(max) => 1.0 + 0.1 * (max - before.min).min(100) as f32,
+        Some(max) => 1.0 + 0.2 * (max - before.min).min(100) as f32,
         None => 20.0,
     }
 }

@@ -52,7 +52,7 @@ fn tables() -> Option<*const u8> {
         if !made.is_null() {
             for byte in 0..=255u8 {
                 let other = crate::ir::other_case(byte);
-                let lower = if other != byte && (byte.is_ascii_uppercase() || byte >= 0xC0 && byte < 0xE0) {
+                let lower = if other != byte && (byte.is_ascii_uppercase() || (0xC0..0xE0).contains(&byte)) {
                     other
                 } else {
                     byte

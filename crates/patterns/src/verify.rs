@@ -6,7 +6,7 @@
 
 use crate::ir::{Look, Node, Tree};
 use crate::pcre2::{Code, Outcome, Search, Workspace};
-use crate::{Flags, Match, PatternError, perl, translate};
+use crate::{Captures, Flags, Match, PatternError, perl, translate};
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::nfa::thompson::{NFA, WhichCaptures};
 use regex_automata::{Anchored, Input, MatchKind, meta};
@@ -17,7 +17,7 @@ const LARGEST_NFA: usize = 64 << 20;
 /// Found states kept per pattern and thread.
 const STATES: usize = 2 << 20;
 /// Up to this many start positions are tried one by one.
-const FEW_STARTS: usize = 4;
+const FEW_STARTS: usize = 16;
 
 /// How a pattern is confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -247,6 +247,45 @@ impl Confirmer {
                 meta::Builder::new().configure(config).build_from_hir(&hir).ok()
             })
             .as_ref()
+    }
+
+    /// Is there a match anywhere?
+    pub fn exists(&self, pattern: Pattern<'_>, unit: &[u8]) -> bool {
+        if pattern.shape == Shape::Fixed {
+            let fixed = |tree: &Tree| (0..=unit.len()).any(|start| matches_fixed(tree, unit, start));
+            return self.tree(pattern).is_some_and(fixed);
+        }
+        if pattern.shape == Shape::Regular
+            && let Some(meta) = self.meta(pattern)
+        {
+            return meta.is_match(unit);
+        }
+        crate::regex::with_workspace(|workspace| {
+            self.backtrack(pattern, unit, 0, usize::MAX, workspace).0 == Answer::Yes
+        })
+    }
+
+    /// The named groups of the first match at or after `start`, and where it was.
+    pub fn captures<'h>(
+        &self,
+        pattern: Pattern<'_>,
+        unit: &'h [u8],
+        start: usize,
+        workspace: &mut Workspace,
+    ) -> Option<(Match, Captures<'h>)> {
+        let (found, known) = self.find(pattern, unit, start, workspace)?;
+        let mut captures = Captures::new();
+        if known && let Some(tree) = self.tree(pattern) {
+            for (index, name) in (1u32..).zip(&tree.names) {
+                if let Some(name) = name
+                    && let Some((start, end)) = workspace.group(index)
+                    && let Some(bytes) = unit.get(start..end)
+                {
+                    captures.push((name.clone(), bytes));
+                }
+            }
+        }
+        Some((found, captures))
     }
 
     /// The first match at or after `start`, with the bounds of its groups left in the workspace where the

@@ -396,7 +396,7 @@ fn differences(cases: &[(Vec<u8>, Vec<Vec<u8>>)]) -> Option<(usize, Vec<String>)
             let right = one == u32::from(!expected.is_empty())
                 && all as usize == expected.len().min(40)
                 && first.as_deref() == expected.first().copied()
-                && once.is_match(patterns::PatternId(0), subject) == !expected.is_empty();
+                && once.is_match(patterns::PatternId(0), subject) != expected.is_empty();
             if !right {
                 let subject = subject.escape_ascii();
                 wrong.push(format!("/{shown}/ on \"{subject}\": perl {expected:?}, we {one}, {all}, {first:?}"));
