@@ -4,6 +4,7 @@
 //! understood becomes a [`Diagnostic`] and the rest is in force. Which evals exist is told by the caller ([`Catalog`]),
 //! since the engine, which has them, stands above.
 #![forbid(unsafe_code)]
+#![allow(clippy::result_large_err)] // faults are rare, and lines are handled one at a time
 
 pub mod diagnostic;
 pub mod ruleset;
@@ -36,7 +37,7 @@ pub struct CatalogEval {
 }
 
 /// What the caller decides about a load.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
     /// `-L`: rules that need the network are kept but inactive; `local_tests_only` is true.
     pub local_only: bool,
@@ -50,24 +51,31 @@ pub struct LoadOptions {
     pub thorough: bool,
 }
 
-impl Default for LoadOptions {
-    fn default() -> LoadOptions {
-        LoadOptions {
-            local_only: false,
-            language: String::new(),
-            score_set: ScoreSet::default(),
-            restrict_user_files: false,
-            thorough: false,
-        }
+impl LoadOptions {
+    /// The score set that counts: without the network where only local tests run.
+    pub fn effective_score_set(&self) -> ScoreSet {
+        ScoreSet { network: self.score_set.network && !self.local_only, ..self.score_set }
     }
 }
 
 /// Reads sources in the given order and compiles what they say.
 pub fn load(
-    _sources: &[Source],
-    _catalog: &Catalog,
-    _options: &LoadOptions,
-    _reader: &mut dyn Reader,
+    sources: &[Source],
+    catalog: &Catalog,
+    options: &LoadOptions,
+    reader: &mut dyn Reader,
 ) -> (Ruleset, Vec<Diagnostic>) {
-    (Ruleset::default(), Vec::new())
+    let mut loader = spamassassin::loader::Loader::new(catalog, options, reader);
+    for source in sources {
+        loader.read(source);
+    }
+    let ruleset = spamassassin::compile::compile(&mut loader);
+    if options.thorough {
+        spamassassin::lint::look_over(&ruleset, &mut loader);
+    }
+    let mut diagnostics = loader.diagnostics;
+    // In the order of the files, so that a reader walks through each file once.
+    let place = |found: &Diagnostic| ruleset.files.iter().position(|(name, _)| *name == found.file);
+    diagnostics.sort_by_cached_key(|found| (place(found), found.line, found.column));
+    (ruleset, diagnostics)
 }

@@ -18,11 +18,13 @@ impl RuleId {
 }
 
 /// All rules, what they need, and the settings beside them.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Ruleset {
     /// Sorted by name, so that an index is also an order.
     pub rules: Vec<Rule>,
     pub settings: Settings,
+    /// Every pattern of an active rule.
+    pub database: patterns::Database,
     /// The group with `GroupId(n)` is matched against `groups[n]`.
     pub groups: Vec<View>,
     /// Whom a pattern serves: `pattern_rules[PatternId]`; several rules where they share pattern, view and count.
@@ -36,6 +38,24 @@ pub struct Ruleset {
     /// Sources and included files, in the order read; [`Location::file`] counts here.
     pub files: Vec<(String, SourceKind)>,
     pub statistics: Statistics,
+}
+
+impl Default for Ruleset {
+    /// No rules at all.
+    fn default() -> Ruleset {
+        Ruleset {
+            rules: Vec::new(),
+            settings: Settings::default(),
+            database: patterns::Builder::new().build(),
+            groups: Vec::new(),
+            pattern_rules: Vec::new(),
+            metas: Vec::new(),
+            evals: Vec::new(),
+            plugins: Vec::new(),
+            files: Vec::new(),
+            statistics: Statistics::default(),
+        }
+    }
 }
 
 impl Ruleset {
@@ -184,20 +204,50 @@ pub enum UriKey {
 pub struct Pattern {
     /// With delimiters and flags, before `replace_rules`.
     pub written: Vec<u8>,
-    /// With delimiters and flags, as compiled, where `replace_rules` changed it.
+    /// Where the body stands in `written`.
+    pub body: (u32, u32),
+    pub flags: patterns::Flags,
+    /// The body as compiled, where `replace_rules` changed it.
     pub expanded: Option<Vec<u8>>,
     /// In the database; `None` for inactive rules, and for templates, which are compiled per message.
     pub id: Option<PatternId>,
-    /// `%{TAG}`s in it: to be replaced by the alternation of the tag's values, quoted; without a value no match.
+    /// `%{TAG}`s in it: see [`Pattern::instantiate`].
     pub templates: Vec<String>,
     /// Named groups `(?<TAG>...)` that become tags of the message.
     pub captures: Vec<String>,
 }
 
 impl Pattern {
-    /// What is matched.
-    pub fn source(&self) -> &[u8] {
-        self.expanded.as_deref().unwrap_or(&self.written)
+    /// What is matched, without delimiters.
+    pub fn body(&self) -> &[u8] {
+        let (start, end) = self.body;
+        self.expanded.as_deref().or_else(|| self.written.get(start as usize..end as usize)).unwrap_or_default()
+    }
+
+    /// The body with every `%{TAG}` replaced by its values, quoted, as alternatives. `None` where a tag has no value:
+    /// then the rule cannot hit.
+    pub fn instantiate(&self, values: impl Fn(&str) -> Vec<Vec<u8>>) -> Option<Vec<u8>> {
+        let missing = std::cell::Cell::new(false);
+        let body = crate::spamassassin::regex::substitute(self.body(), |tag| {
+            let mut alternatives = Vec::from(b"(?:".as_slice());
+            let mut count = 0;
+            for value in values(tag).into_iter().filter(|value| !value.is_empty()) {
+                if count > 0 {
+                    alternatives.push(b'|');
+                }
+                count += 1;
+                for byte in value {
+                    if !(byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80) {
+                        alternatives.push(b'\\');
+                    }
+                    alternatives.push(byte);
+                }
+            }
+            missing.set(missing.get() || count == 0);
+            alternatives.push(b')');
+            alternatives
+        });
+        (!missing.get()).then_some(body)
     }
 }
 
@@ -248,13 +298,12 @@ pub struct AskDns {
 /// The text that a group of patterns is matched against.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum View {
-    /// The value of one header request, such as `From:addr`; a missing header is not matched at all.
+    /// The value of one header request, such as `From:addr`; a missing header is matched as an empty text.
     Header(String),
     /// As `Header`, with this text where the header is missing.
     HeaderOr(String, Vec<u8>),
+    /// Patterns of `tflags nosubject` do not look at its first unit.
     Body,
-    /// `tflags nosubject`: the body without its first unit.
-    BodyWithoutSubject,
     RawBody,
     Full,
     Uri,
@@ -343,8 +392,8 @@ pub struct Statistics {
     pub empty: u32,
     pub sub_rules: u32,
     pub active: u32,
+    /// Different patterns in the database.
     pub patterns: u32,
-    pub address_ranges: u32,
 }
 
 impl Statistics {

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod address_list;
 mod language_models;
 
+pub(crate) use address_list::glob_matches;
 pub use address_list::{AddressList, RelayedList};
 pub use language_models::LanguageModels;
 
