@@ -255,6 +255,17 @@ impl Node {
         }
     }
 
+    /// About how many automaton states a node needs.
+    pub fn weight(&self) -> u64 {
+        let inner: u64 = self.children().iter().map(Node::weight).fold(1, u64::saturating_add);
+        match self {
+            Node::Repeat(repeat) => {
+                inner.saturating_mul(u64::from(repeat.max.unwrap_or(repeat.min).max(repeat.min).max(1)))
+            }
+            _ => inner,
+        }
+    }
+
     pub fn children(&self) -> &[Node] {
         match self {
             Node::Concat(nodes) | Node::Alternate(nodes) => nodes,

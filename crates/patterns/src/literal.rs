@@ -40,8 +40,10 @@ const MOST_FRAGMENTS: usize = 2_000;
 const SPELLED: usize = 6;
 /// Above this expected share of places, looking a fragment up is not worth it.
 const TOO_COMMON: f32 = 0.04;
-/// The same for windows: trying a pattern at every third place is still better than searching for it everywhere.
-const TOO_COMMON_WINDOW: f32 = 0.3;
+/// The same for windows of a pattern whose automaton is large: trying it at every third place is still better than
+/// keeping track of all its beginnings at once.
+const TOO_COMMON_LARGE: f32 = 0.3;
+const LARGE: u64 = 400;
 
 pub fn requirement(tree: &Tree) -> Requirement {
     if tree.root.any(&mut |node| matches!(node, Node::Opaque)) {
@@ -54,11 +56,13 @@ pub fn requirement(tree: &Tree) -> Requirement {
         return Requirement::AnyFragment(fragments.map(|c| c.fragments).unwrap_or_default());
     }
     let windows = Windows::new(tree).best();
+    let large = tree.is_regular() && tree.root.weight() > LARGE;
+    let too_common_window = if large { TOO_COMMON_LARGE } else { TOO_COMMON };
     match (fragments, windows) {
         (Some(fragments), Some((_, cost))) if fragments.cost <= cost * 2.0 => {
             Requirement::AnyFragment(fragments.fragments)
         }
-        (_, Some((windows, cost))) if cost < TOO_COMMON_WINDOW => Requirement::AnyWindow(windows),
+        (_, Some((windows, cost))) if cost < too_common_window => Requirement::AnyWindow(windows),
         (Some(fragments), _) if fragments.cost < TOO_COMMON => Requirement::AnyFragment(fragments.fragments),
         _ => Requirement::Nothing,
     }

@@ -58,7 +58,7 @@ pub(crate) fn check(tree: &Tree, source: &[u8], flags: Flags) -> Result<(), Patt
     match shape(tree) {
         Shape::Fixed => Ok(()),
         Shape::Regular => {
-            if weight(&tree.root) > 3_000_000 {
+            if tree.root.weight() > 3_000_000 {
                 return Err(PatternError::new(0, "the pattern's repeats multiply to something too large"));
             }
             Ok(())
@@ -66,17 +66,6 @@ pub(crate) fn check(tree: &Tree, source: &[u8], flags: Flags) -> Result<(), Patt
         Shape::Irregular => Code::compile(&translate::to_pcre2(tree, source, flags), false)
             .map(drop)
             .map_err(|(_, reason)| PatternError::new(0, format!("the pattern cannot be compiled: {reason}"))),
-    }
-}
-
-/// About how many automaton states a node needs.
-fn weight(node: &Node) -> u64 {
-    let inner: u64 = node.children().iter().map(weight).fold(1, u64::saturating_add);
-    match node {
-        Node::Repeat(repeat) => {
-            inner.saturating_mul(u64::from(repeat.max.unwrap_or(repeat.min).max(repeat.min).max(1)))
-        }
-        _ => inner,
     }
 }
 
