@@ -592,6 +592,15 @@ pub const CHECK_SUSPECT_NAME: &str = doc!(
     "Modern types (`application/vnd.openxmlformats...`) were not known to the makers.",
     "SpamAssassin 4.0, plugin AntiVirus."
 );
+pub const CHECK_TEXT_FACT: &str = doc!(
+    "A count that making the text view gave, at least as high as the second argument (1 if there is none): \
+     `ignorables_in_words`, `decorated_letters`, `lookalike_letters`, `charset_mismatches`, `hidden_characters`.",
+    "Zero-width characters, mathematical letters, Cyrillic letters in Latin words and false charset labels keep words \
+     from filters and not from readers.",
+    "`header INVISIBLE_IN_WORDS eval:check_text_fact('ignorables_in_words', '2')`.",
+    "Latin-1 text labelled us-ascii is not counted as a mismatch, since many old mailers write it so.",
+    "sekisho's own, guarded by `if can(Sekisho::text_facts)`."
+);
 pub const CHECK_TO_IN_ALL_SPAM: &str = doc!(
     "A recipient of `all_spam_to`.",
     "This recipient wants everything.",

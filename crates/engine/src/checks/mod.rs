@@ -22,6 +22,7 @@ mod mime;
 pub mod pdf;
 mod perl;
 mod relay;
+mod text;
 mod uri;
 mod values;
 mod welcomelist;
@@ -517,6 +518,7 @@ pub static CHECKS: &[CheckEntry] = &[
         welcomelist::check_subject_in_welcomelist,
     ),
     now("check_suspect_name", Body, "AntiVirus", docs::CHECK_SUSPECT_NAME, antivirus::check_suspect_name),
+    now("check_text_fact", Header, "Sekisho", docs::CHECK_TEXT_FACT, text::check_text_fact),
     now("check_to_in_all_spam", Header, "WLBLEval", docs::CHECK_TO_IN_ALL_SPAM, welcomelist::check_to_in_all_spam),
     now("check_to_in_blacklist", Header, "WLBLEval", docs::CHECK_TO_IN_BLOCKLIST, welcomelist::check_to_in_blocklist),
     now("check_to_in_blocklist", Header, "WLBLEval", docs::CHECK_TO_IN_BLOCKLIST, welcomelist::check_to_in_blocklist),

@@ -19,6 +19,8 @@ pub struct HeaderRequest {
     pub reversed_ip: bool,
     pub first: bool,
     pub last: bool,
+    /// Ours: decoded by evidence and normalised like the text view.
+    pub text: bool,
 }
 
 impl HeaderRequest {
@@ -36,6 +38,7 @@ impl HeaderRequest {
             reversed_ip: false,
             first: false,
             last: false,
+            text: false,
         };
         for modifier in pieces {
             match modifier {
@@ -48,6 +51,7 @@ impl HeaderRequest {
                 "revip" => request.reversed_ip = true,
                 "first" => request.first = true,
                 "last" => request.last = true,
+                "text" => request.text = true,
                 _ => {}
             }
         }

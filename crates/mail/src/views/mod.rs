@@ -122,11 +122,17 @@ impl<'m> Views<'m> {
 
     /// What `header NAME:modifiers` rules see; `None` where SpamAssassin's `get` finds nothing.
     pub fn header(&self, request: &HeaderRequest) -> Option<Arc<HeaderValue>> {
+        if request.text {
+            return text::header(self, request);
+        }
         self.headers.value(self, request)
     }
 
     /// The same by index, for requests interned in [`ViewConfig::header_requests`].
     pub fn header_by_id(&self, request: HeaderRequestId) -> Option<Arc<HeaderValue>> {
+        if let Some(request) = self.config.header_requests.get(request).filter(|request| request.text) {
+            return text::header(self, request);
+        }
         self.headers.value_by_id(self, request)
     }
 

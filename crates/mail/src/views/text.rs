@@ -9,10 +9,11 @@
 //! SpamAssassin has no such view; its `body` keeps all of the above, which is what hides words from its rules.
 
 use super::html::{self, Coding, PartText, Rendered};
-use super::{UnitText, Views};
+use super::{HeaderRequest, HeaderValue, UnitText, Views};
 use crate::mime::evidence::{self, Decoded};
 use crate::part::{Part, PartId, SaText};
 use std::borrow::Cow;
+use std::sync::Arc;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 /// What a reader sees.
@@ -49,6 +50,14 @@ pub struct TextFacts {
     pub mismatches: Vec<Mismatch>,
 }
 
+impl TextFacts {
+    /// Labels that lie, apart from Western text called us-ascii: that was habit, not a trick.
+    pub fn charset_mismatches(&self) -> u32 {
+        let counted = self.mismatches.iter().filter(|mismatch| mismatch.found != "windows-1252");
+        u32::try_from(counted.count()).unwrap_or(u32::MAX)
+    }
+}
+
 /// A label and what was found instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
@@ -74,6 +83,37 @@ pub fn header_text(raw: &[u8], context: &[&str]) -> String {
 /// The same for the display name before an address: what `From:name:text` sees.
 pub fn display_name(raw: &[u8], context: &[&str]) -> String {
     header_text(phrase(raw), context)
+}
+
+/// The value for a header rule with `:text`. Subject and the name in From are kept in the text view.
+pub(super) fn header(views: &Views<'_>, request: &HeaderRequest) -> Option<Arc<HeaderValue>> {
+    let fields: Vec<_> = views.message.headers().all(&request.name).collect();
+    let chosen = match (request.first, request.last) {
+        (true, _) => &fields[..fields.len().min(1)],
+        (_, true) => &fields[fields.len().saturating_sub(1)..],
+        _ => &fields[..],
+    };
+    let known = if request.name.eq_ignore_ascii_case("subject") && !request.display_name {
+        Some(&views.text().subject)
+    } else if request.name.eq_ignore_ascii_case("from") && request.display_name {
+        Some(&views.text().from_name)
+    } else {
+        None
+    };
+    let values: Vec<Vec<u8>> = match (known, chosen) {
+        (_, []) => return None,
+        (Some(known), [_]) => vec![known.clone().into_bytes()],
+        (_, fields) => fields
+            .iter()
+            .map(|field| {
+                let text =
+                    if request.display_name { display_name(&field.raw, &[]) } else { header_text(&field.raw, &[]) };
+                text.into_bytes()
+            })
+            .collect(),
+    };
+    let joined = values.join(&b'\n');
+    Some(Arc::new(HeaderValue { values, joined }))
 }
 
 pub(super) fn make(views: &Views<'_>) -> TextView {
