@@ -85,6 +85,11 @@ pub fn literal(field: &[u8]) -> Option<&[u8]> {
     address::find_literal(field).map(|(start, end)| &field[start..end])
 }
 
+/// The whole text is one IPv4 or IPv6 literal.
+pub fn is_address_literal(text: &[u8]) -> bool {
+    address::literal_at(text, 0) == Some(text.len())
+}
+
 /// The same over bare texts: Received fields, topmost first, then addresses found in X-Originating-IP and its kin.
 pub fn trace<'h>(
     received: impl Iterator<Item = &'h [u8]>,
