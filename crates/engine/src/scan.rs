@@ -1,0 +1,286 @@
+//! One message from begin to verdict: patterns over every view, then checks, then metas, then scores.
+//!
+//! In: an [`Engine`], a [`Transaction`], later [`Answers`]. Out: a [`Step`]: questions that the checks have, or the
+//! verdict. A scan does no I/O; whoever drives it answers the questions and calls [`Scan::advance`] again, upon which
+//! only the checks that waited run. With no questions (all tests that need no network) there is one step.
+
+use crate::answers::{Answer, Answers, Asking, Question};
+use crate::check::{Context, Memo, Pending};
+use crate::plan::GroupText;
+use crate::score::{Counted, score};
+use crate::scratch::{Scratch, Values};
+use crate::{Engine, explain, special};
+use mail::views::Views;
+use mail::{ForRecipient, Transaction, Trouble, Verdict};
+use patterns::Text;
+use rules::{Kind, RuleId};
+
+/// What a scan has come to.
+#[derive(Debug)]
+pub enum Step {
+    /// Checks wait for these; answer them all, then advance again.
+    Ask(Vec<Question>),
+    Done(Verdict),
+}
+
+/// A message being judged.
+pub struct Scan<'a> {
+    engine: &'a Engine,
+    transaction: &'a Transaction,
+    views: Views<'a>,
+    memo: Memo,
+    values: Values,
+    counted: Vec<Counted>,
+    verdict: Verdict,
+    /// Indices into the plan's evals that have yet to run.
+    waiting: Vec<usize>,
+    began: bool,
+}
+
+/// Judges with what the message itself tells: questions get no answer.
+pub fn judge(engine: &Engine, transaction: &Transaction, scratch: &mut Scratch) -> Verdict {
+    judge_with_views(engine, transaction, scratch).0
+}
+
+/// As [`judge`], and hands back the views, which reports and rewriting need.
+pub fn judge_with_views<'a>(
+    engine: &'a Engine,
+    transaction: &'a Transaction,
+    scratch: &mut Scratch,
+) -> (Verdict, Views<'a>) {
+    let mut scan = Scan::begin(engine, transaction, scratch);
+    let mut answers = Answers::default();
+    loop {
+        match scan.advance(&answers, scratch) {
+            Step::Done(verdict) => return (verdict, scan.views),
+            Step::Ask(questions) => {
+                questions.into_iter().for_each(|question| answers.insert(question, Answer::Unknown))
+            }
+        }
+    }
+}
+
+impl<'a> Scan<'a> {
+    pub fn begin(engine: &'a Engine, transaction: &'a Transaction, scratch: &mut Scratch) -> Scan<'a> {
+        let mut values = std::mem::take(&mut scratch.values);
+        values.reset(engine.ruleset.rules.len());
+        Scan {
+            engine,
+            transaction,
+            views: Views::new(&transaction.message, &engine.views),
+            memo: Memo::default(),
+            values,
+            counted: Vec::new(),
+            verdict: Verdict::default(),
+            waiting: (0..engine.plan.evals.len()).collect(),
+            began: false,
+        }
+    }
+
+    pub fn views(&self) -> &Views<'a> {
+        &self.views
+    }
+
+    /// Goes on as far as the answers allow. After [`Step::Done`] the scan is over.
+    pub fn advance(&mut self, answers: &Answers, scratch: &mut Scratch) -> Step {
+        let mut watch = Stopwatch::start(scratch);
+        if !self.began {
+            self.began = true;
+            self.make_views();
+            watch.lap(&mut scratch.timing.views);
+            self.match_patterns(scratch);
+            watch.lap(&mut scratch.timing.patterns);
+        }
+        let questions = self.run_checks(answers);
+        watch.lap(&mut scratch.timing.checks);
+        if !questions.is_empty() {
+            return Step::Ask(questions);
+        }
+        let (values, counted) = (&mut self.values, &mut self.counted);
+        self.engine.plan.metas.run(values, &mut scratch.stack, |rule| counted.push(Counted::once(rule)));
+        score(self.engine, std::mem::take(counted), &mut self.verdict);
+        if scratch.explain {
+            explain::add_evidence(self.engine, &self.views, &self.values, &mut self.verdict);
+        }
+        let mut verdict = std::mem::take(&mut self.verdict);
+        verdict.recipients = self.for_recipients(&verdict);
+        scratch.values = std::mem::take(&mut self.values);
+        watch.lap(&mut scratch.timing.metas);
+        scratch.timing.messages += 1;
+        Step::Done(verdict)
+    }
+
+    /// Today every recipient gets the message's verdict; here preferences of their own will enter.
+    fn for_recipients(&self, verdict: &Verdict) -> Vec<ForRecipient> {
+        let recipients = self.transaction.envelope.recipients.iter();
+        recipients
+            .map(|recipient| ForRecipient {
+                recipient: recipient.clone(),
+                score: verdict.score,
+                required: verdict.required,
+                spam: verdict.spam,
+            })
+            .collect()
+    }
+
+    /// Views are made on first use; all that the patterns need are needed now.
+    fn make_views(&self) {
+        for group in &self.engine.plan.groups {
+            match &group.text {
+                GroupText::Header { request, .. } => {
+                    self.views.header_by_id(*request);
+                }
+                GroupText::Body => {
+                    self.views.body();
+                }
+                GroupText::RawBody => {
+                    self.views.rawbody();
+                }
+                GroupText::Uri => {
+                    self.views.uris();
+                }
+                GroupText::Text => {
+                    self.views.text();
+                }
+                GroupText::Full | GroupText::MimeHeader { .. } => {}
+            }
+        }
+    }
+
+    fn match_patterns(&mut self, scratch: &mut Scratch) {
+        let engine = self.engine;
+        let mut found = std::mem::take(&mut scratch.found);
+        found.clear();
+        let mut unset: Vec<(patterns::PatternId, u32)> = Vec::new();
+        for group in &engine.plan.groups {
+            let mut scan = |text: Text<'_>| {
+                engine.ruleset.database.scan(group.group, text, &mut scratch.patterns, &mut found);
+            };
+            match &group.text {
+                GroupText::Header { request, when_unset, .. } => match self.views.header_by_id(*request) {
+                    Some(value) => scan(Text { bytes: &value.joined, ends: &[value.joined.len() as u32] }),
+                    None => unset.extend(when_unset),
+                },
+                GroupText::Body => scan(text(self.views.body())),
+                GroupText::RawBody => scan(text(self.views.rawbody())),
+                GroupText::Uri => scan(text(&self.views.uris().text)),
+                GroupText::Text => scan(text(&self.views.text().body)),
+                GroupText::Full => scan(Text { bytes: self.views.full(), ends: &[self.views.full().len() as u32] }),
+                GroupText::MimeHeader { name, raw } => scan(text(&special::mime_header(&self.views, name, *raw))),
+            }
+        }
+        for existence in &engine.plan.existences {
+            if self.views.header_by_id(existence.request).is_some() {
+                self.hit(existence.rule, 1);
+            }
+        }
+        for &(rule, pattern) in &engine.plan.negated {
+            if found.get(pattern).is_none() && !unset.iter().any(|(id, _)| *id == pattern) {
+                self.hit(rule, 1);
+            }
+        }
+        let matched = found.hits().iter().map(|hit| (hit.pattern, hit.count));
+        for (pattern, count) in matched.chain(unset) {
+            for &rule in engine.plan.targets_of(pattern) {
+                self.hit(rule, count);
+            }
+        }
+        for pattern in found.limited() {
+            for &rule in engine.plan.targets_of(*pattern) {
+                self.verdict.troubles.push(Trouble {
+                    rule: engine.ruleset.rule(rule).name.clone(),
+                    what: "given up after too many steps".to_owned(),
+                });
+            }
+        }
+        scratch.found = found;
+        let mut hits = Vec::new();
+        special::run(engine, &self.views, &self.values, scratch, &mut self.verdict.tags, |rule, count| {
+            hits.push((rule, count));
+        });
+        hits.into_iter().for_each(|(rule, count)| self.hit(rule, count));
+    }
+
+    fn hit(&mut self, rule: RuleId, count: u32) {
+        self.values.set(rule, f64::from(count));
+        self.counted.push(Counted { count, ..Counted::once(rule) });
+    }
+
+    /// Runs the checks that have not run or that waited; what they ask now.
+    fn run_checks(&mut self, answers: &Answers) -> Vec<Question> {
+        let asking = Asking::new(answers);
+        let engine = self.engine;
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain(|&index| {
+            let planned = &engine.plan.evals[index];
+            let rule = engine.ruleset.rule(planned.rule);
+            let Kind::Eval(eval) = &rule.kind else { return false };
+            let context = Context {
+                transaction: self.transaction,
+                views: &self.views,
+                settings: &engine.ruleset.settings,
+                rule: &rule.name,
+                kind: planned.kind,
+                memo: &self.memo,
+                asking: &asking,
+            };
+            let finding = match (planned.run.run)(&context, &eval.arguments) {
+                Ok(finding) => finding,
+                Err(Pending) => return true,
+            };
+            for (name, value) in finding.tags {
+                set_tag(&mut self.verdict.tags, name, value.into_bytes());
+            }
+            if finding.value != 0.0 {
+                self.values.set(planned.rule, if finding.value > 0.0 { finding.value } else { 1.0 });
+                self.counted.push(Counted {
+                    rule: planned.rule,
+                    count: 1,
+                    notes: finding.notes,
+                    evidence: finding.evidence,
+                });
+            }
+            false
+        });
+        self.waiting = waiting;
+        asking.into_open()
+    }
+}
+
+/// A tag has the value that was set last.
+pub(crate) fn set_tag(tags: &mut Vec<(String, Vec<Vec<u8>>)>, name: &str, value: Vec<u8>) {
+    match tags.iter_mut().find(|(tag, _)| tag == name) {
+        Some((_, values)) => *values = vec![value],
+        None => tags.push((name.to_owned(), vec![value])),
+    }
+}
+
+pub(crate) fn text(units: &mail::UnitText) -> Text<'_> {
+    Text { bytes: &units.bytes, ends: &units.ends }
+}
+
+impl Counted {
+    fn once(rule: RuleId) -> Counted {
+        Counted { rule, count: 1, notes: Vec::new(), evidence: Vec::new() }
+    }
+}
+
+/// Adds up what each stage took, if anyone wants to know.
+struct Stopwatch {
+    clock: Option<fn() -> u64>,
+    since: u64,
+}
+
+impl Stopwatch {
+    fn start(scratch: &Scratch) -> Stopwatch {
+        Stopwatch { clock: scratch.clock, since: scratch.clock.map_or(0, |clock| clock()) }
+    }
+
+    fn lap(&mut self, stage: &mut u64) {
+        if let Some(clock) = self.clock {
+            let now = clock();
+            *stage += now.saturating_sub(self.since);
+            self.since = now;
+        }
+    }
+}
