@@ -1,4 +1,114 @@
-//! Where the world comes in: files, clock, config, command line.
+//! Where the world comes in: files, clock, environment, command line.
+//!
+//! The program is two: `sekisho`, and, called by that name or as a subcommand, `spamassassin`.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod cache;
+mod commands;
+mod debug;
+mod environment;
+mod input;
+mod language;
+mod loading;
+mod output;
+mod rule_files;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use commands::{check, explain, lint, spamassassin};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What a command came to, as the shell sees it.
+pub const CLEAN: u8 = 0;
+pub const FOUND: u8 = 1;
+pub const TROUBLE: u8 = 2;
+
+/// Mail content filter: judges with SpamAssassin's rules, explains every hit.
+#[derive(Debug, Parser)]
+#[command(name = "sekisho", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judge messages. Exit 0: all ham, 1: spam among them, 2: something could not be judged.
+    Check(check::Arguments),
+    /// Say in words what a rule looks for.
+    Explain(explain::Arguments),
+    /// Look for mistakes in rule files. Exit 1: there are errors.
+    Lint(lint::Arguments),
+    /// Behave as the command `spamassassin`, with its options.
+    #[command(disable_help_flag = true)]
+    Spamassassin {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        options: Vec<OsString>,
+    },
+    /// Print a completion script for a shell.
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page.
+    Man,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let name = Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let rest: Vec<OsString> = arguments.collect();
+    if name == "spamassassin" {
+        return finish(spamassassin::run(rest));
+    }
+    // Before clap sees them: these options are not in its ways.
+    if rest.first().is_some_and(|first| first == "spamassassin") {
+        return finish(spamassassin::run(rest.into_iter().skip(1)));
+    }
+    finish(match Cli::parse().command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Lint(arguments) => lint::run(&arguments),
+        Command::Spamassassin { options } => spamassassin::run(options),
+        Command::Completions { shell } => completions(shell),
+        Command::Man => manual(),
+    })
+}
+
+fn finish(result: anyhow::Result<u8>) -> ExitCode {
+    match result {
+        Ok(code) => code.into(),
+        Err(error) => {
+            eprintln!("sekisho: {error:#}");
+            TROUBLE.into()
+        }
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sekisho", &mut text);
+    print(&text)
+}
+
+fn manual() -> anyhow::Result<u8> {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+    print(&text)
+}
+
+fn print(text: &[u8]) -> anyhow::Result<u8> {
+    let mut output = output::Output::new();
+    output.bytes(text)?;
+    output.flush()?;
+    Ok(CLEAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn options_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

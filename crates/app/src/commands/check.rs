@@ -1,0 +1,389 @@
+//! `sekisho check`: judge messages, on all cores, results in the order in which the messages were named.
+
+use super::{Format, RuleArguments};
+use crate::debug::Debug;
+use crate::input::{self, Place};
+use crate::language;
+use crate::loading::{self, Loaded};
+use crate::output::{Colour, Output, Painter, readable};
+use crate::{CLEAN, FOUND, TROUBLE, environment};
+use engine::markup::{REPORT_HEADING, summary};
+use engine::{Scratch, Timing};
+use indicatif::{ProgressBar, ProgressStyle};
+use mail::{Envelope, Evidence, Message, Transaction, Verdict};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct Arguments {
+    /// Messages: files, folders, maildirs, mboxes, - for standard input (also if none is named)
+    #[arg(value_name = "FILE|DIR")]
+    files: Vec<PathBuf>,
+    /// How results are written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Print nothing: the exit code tells
+    #[arg(short, long)]
+    quiet: bool,
+    /// One line a message, without the table of hits
+    #[arg(short, long)]
+    short: bool,
+    /// For each hit: where it was seen, and what
+    #[arg(long)]
+    explain: bool,
+    /// Files are mailboxes in mbox format (detected too)
+    #[arg(long)]
+    mbox: bool,
+    /// At the end, the time that each stage took
+    #[arg(long)]
+    timing: bool,
+    /// How many messages at once; 0: one a core
+    #[arg(short, long, default_value_t = 0, value_name = "N")]
+    jobs: usize,
+    /// What happened inside, on standard error: all, metadata, rules, check, uri, config
+    #[arg(short = 'D', long, value_name = "AREA,...", num_args = 0..=1, default_missing_value = "all", require_equals = true)]
+    debug: Option<String>,
+    #[command(flatten)]
+    rules: RuleArguments,
+}
+
+/// What one message came to: the text to print, and the exit code it argues for.
+struct Outcome {
+    text: Vec<u8>,
+    code: u8,
+    timing: Timing,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    let debug = Debug::new(arguments.debug.as_deref());
+    let loaded = loading::load(&arguments.rules.selection(), !arguments.rules.no_cache, true, &debug);
+    loaded.warn();
+    let stdin = [PathBuf::from("-")];
+    let named = if arguments.files.is_empty() { &stdin[..] } else { &arguments.files };
+    let format = if arguments.mbox { input::Format::Mbox } else { input::Format::Detect };
+    let places = input::find(named, format);
+
+    let mut output = Output::new();
+    let painter = output.painter();
+    let progress = progress_bar(places.len() as u64);
+    let began = environment::nanoseconds();
+    let mut code = CLEAN;
+    let mut timing = Timing::default();
+    let mut counts = [0u64; 3];
+    let mut result = Ok(());
+    each_in_order(
+        &places,
+        arguments.jobs,
+        |place, scratch| judge(place, scratch, arguments, &loaded, &debug, painter),
+        |outcome| {
+            progress.inc(1);
+            code = code.max(outcome.code);
+            counts[usize::from(outcome.code)] += 1;
+            timing.add(&outcome.timing);
+            if !arguments.quiet {
+                result = output.bytes(&outcome.text);
+            }
+            result.is_ok() && !output.is_closed()
+        },
+    );
+    progress.finish_and_clear();
+    result?;
+    if !arguments.quiet && arguments.format == Format::Text && places.len() > 1 {
+        output.line(&format!(
+            "{} {}: {} {}, {} {}, {} {}",
+            places.len(),
+            language::MESSAGES,
+            counts[usize::from(FOUND)],
+            language::SPAM,
+            counts[usize::from(CLEAN)],
+            language::HAM,
+            counts[usize::from(TROUBLE)],
+            language::NOT_CHECKED,
+        ))?;
+    }
+    output.flush()?;
+    if arguments.timing {
+        print_timing(&timing, environment::nanoseconds() - began);
+    }
+    Ok(code)
+}
+
+/// Runs `work` on every place on several threads and hands the results to `take` in order, until it says no more.
+fn each_in_order(
+    places: &[Place],
+    jobs: usize,
+    work: impl Fn(&Place, &mut Scratch) -> Outcome + Sync,
+    mut take: impl FnMut(Outcome) -> bool,
+) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if jobs == 0 { cores } else { jobs }.min(places.len());
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    // Bounded: a slow reader of our output slows us down, instead of filling the memory.
+    let (sender, receiver) = mpsc::sync_channel::<(usize, Outcome)>(threads * 64);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let sender = sender.clone();
+            let (next, stop, work) = (&next, &stop, &work);
+            scope.spawn(move || {
+                let mut scratch = Scratch::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(place) = places.get(index) else { break };
+                    let outcome = work(place, &mut scratch);
+                    if sender.send((index, outcome)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut early = BTreeMap::new();
+        let mut expected = 0;
+        for (index, outcome) in receiver {
+            early.insert(index, outcome);
+            while let Some(outcome) = early.remove(&expected) {
+                expected += 1;
+                if !take(outcome) {
+                    stop.store(true, Ordering::Relaxed);
+                    return;
+                }
+            }
+        }
+    });
+}
+
+fn judge(
+    place: &Place,
+    scratch: &mut Scratch,
+    arguments: &Arguments,
+    loaded: &Loaded,
+    debug: &Debug,
+    painter: Painter,
+) -> Outcome {
+    scratch.timing = Timing::default();
+    scratch.clock = arguments.timing.then_some(environment::nanoseconds as fn() -> u64);
+    scratch.explain = arguments.explain || debug.wants("rules");
+    let name = place.name();
+    let raw = match place.read() {
+        Ok(raw) => raw,
+        Err(error) => return trouble(&name, &error.to_string(), arguments.format, painter),
+    };
+    if let Some(what) = compressed(&raw) {
+        return trouble(&name, &format!("{what}; uncompress it first"), arguments.format, painter);
+    }
+    // A fault of ours in one message must not keep the others from being judged.
+    let judged = catch_unwind(AssertUnwindSafe(|| {
+        let began = environment::nanoseconds();
+        let message = Message::parse(&raw, &loaded.engine.views.limits);
+        scratch.timing.parse += environment::nanoseconds() - began;
+        let transaction = Transaction { envelope: Envelope::default(), message, now: environment::unix_time() };
+        let (verdict, views) = engine::judge_with_views(&loaded.engine, &transaction, scratch);
+        if debug.is_on() {
+            debug.message(&views, &verdict);
+        }
+        verdict
+    }));
+    let verdict = match judged {
+        Ok(verdict) => verdict,
+        Err(_) => {
+            *scratch = Scratch::new();
+            return trouble(&name, "the program failed on this message; please report it", arguments.format, painter);
+        }
+    };
+    let text = match arguments.format {
+        Format::Text => human(&name, &verdict, arguments, loaded.engine.style.report_wrap_width, painter),
+        Format::Json => json(&Record::new(&name, &verdict, arguments.explain)),
+    };
+    Outcome { text, code: if verdict.spam { FOUND } else { CLEAN }, timing: scratch.timing }
+}
+
+fn trouble(name: &str, reason: &str, format: Format, painter: Painter) -> Outcome {
+    let text = match format {
+        Format::Text => format!(
+            "{name}: {}: {}\n",
+            painter.paint(Colour::Yellow, language::TROUBLE.text()),
+            readable(reason.as_bytes(), 500)
+        )
+        .into_bytes(),
+        Format::Json => json(&Failure { file: name, error: reason }),
+    };
+    Outcome { text, code: TROUBLE, timing: Timing::default() }
+}
+
+/// Compressed files are no messages, whatever their names say.
+fn compressed(raw: &[u8]) -> Option<&'static str> {
+    let kinds: [(&[u8], &str); 5] = [
+        (b"\x1f\x8b", "compressed with gzip"),
+        (b"BZh", "compressed with bzip2"),
+        (b"\xfd7zXZ\0", "compressed with xz"),
+        (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
+        (b"PK\x03\x04", "a zip archive"),
+    ];
+    kinds.iter().find(|(magic, _)| raw.starts_with(magic)).map(|(_, what)| *what)
+}
+
+/// The report for people.
+fn human(name: &str, verdict: &Verdict, arguments: &Arguments, width: usize, painter: Painter) -> Vec<u8> {
+    let judgement = match verdict.spam {
+        true => painter.paint(Colour::Red, language::SPAM.text()),
+        false => painter.paint(Colour::Green, language::HAM.text()),
+    };
+    let head = format!(
+        "{}: {judgement}  {:.1} {} ({} {:.1})\n",
+        painter.paint(Colour::Bold, name),
+        verdict.score,
+        language::POINTS,
+        language::REQUIRED,
+        verdict.required
+    );
+    let mut out = head.into_bytes();
+    if arguments.short {
+        return out;
+    }
+    if verdict.hits.is_empty() {
+        out.extend_from_slice(format!("  {}\n\n", language::NO_HITS).as_bytes());
+        return out;
+    }
+    out.extend_from_slice(REPORT_HEADING.as_bytes());
+    for hit in &verdict.hits {
+        // Descriptions and notes may quote the mail.
+        let table = summary(std::slice::from_ref(hit), width);
+        for line in table.split_inclusive(|&b| b == b'\n') {
+            out.extend_from_slice(readable(line.strip_suffix(b"\n").unwrap_or(line), usize::MAX).as_bytes());
+            out.push(b'\n');
+        }
+        if arguments.explain {
+            for seen in &hit.evidence {
+                let place = painter.paint(Colour::Blue, &place(seen));
+                out.extend_from_slice(format!("         {place} {}\n", quoted(seen)).as_bytes());
+            }
+        }
+    }
+    out.push(b'\n');
+    out
+}
+
+fn place(seen: &Evidence) -> String {
+    match seen.view.as_str() {
+        "meta" => "meta".to_owned(),
+        view => format!("{view} @{}", seen.offset),
+    }
+}
+
+fn quoted(seen: &Evidence) -> String {
+    match seen.view.as_str() {
+        "meta" => readable(&seen.matched, 600),
+        _ => format!("\"{}\"", readable(&seen.matched, 200)),
+    }
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    file: &'a str,
+    error: &'a str,
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    file: &'a str,
+    spam: bool,
+    score: f64,
+    required: f64,
+    hits: Vec<HitRecord<'a>>,
+    subtests: BTreeMap<&'a str, u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    troubles: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct HitRecord<'a> {
+    rule: &'a str,
+    score: f64,
+    count: u32,
+    description: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    notes: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    evidence: Vec<EvidenceRecord<'a>>,
+}
+
+#[derive(Serialize)]
+struct EvidenceRecord<'a> {
+    view: &'a str,
+    offset: usize,
+    length: usize,
+    text: String,
+}
+
+impl<'a> Record<'a> {
+    fn new(file: &'a str, verdict: &'a Verdict, explain: bool) -> Record<'a> {
+        let evidence = |seen: &'a Evidence| EvidenceRecord {
+            view: &seen.view,
+            offset: seen.offset,
+            length: seen.matched.len(),
+            text: readable(&seen.matched, 2000),
+        };
+        Record {
+            file,
+            spam: verdict.spam,
+            score: verdict.score,
+            required: verdict.required,
+            hits: verdict
+                .hits
+                .iter()
+                .map(|hit| HitRecord {
+                    rule: &hit.rule,
+                    score: hit.score,
+                    count: hit.count,
+                    description: &hit.description,
+                    notes: &hit.notes,
+                    evidence: if explain { hit.evidence.iter().map(evidence).collect() } else { Vec::new() },
+                })
+                .collect(),
+            subtests: verdict.subtests.iter().map(|(name, count)| (name.as_str(), *count)).collect(),
+            troubles: verdict.troubles.iter().map(|trouble| format!("{}: {}", trouble.rule, trouble.what)).collect(),
+        }
+    }
+}
+
+fn json(record: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(record).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+/// On a terminal, for more messages than one waits for without asking.
+fn progress_bar(total: u64) -> ProgressBar {
+    if total < 50 || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(total);
+    let template = format!("{} {{bar:30}} {{pos}}/{{len}} {{per_sec}} {{eta}}", language::CHECKING);
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn print_timing(timing: &Timing, wall: u64) {
+    let messages = timing.messages.max(1);
+    let micros = |nanos: u64| nanos as f64 / 1000.0 / messages as f64;
+    let share = |nanos: u64| 100.0 * nanos as f64 / timing.total().max(1) as f64;
+    eprintln!("{}: {:.0} µs ({messages} {})", language::TIMING, micros(timing.total()), language::MESSAGES);
+    for (stage, nanos) in [
+        ("parse", timing.parse),
+        ("views", timing.views),
+        ("patterns", timing.patterns),
+        ("checks", timing.checks),
+        ("metas", timing.metas),
+    ] {
+        eprintln!("  {stage:<9} {:>8.1} µs {:>5.1} %", micros(nanos), share(nanos));
+    }
+    eprintln!("  {:.0} {}", messages as f64 * 1e9 / wall.max(1) as f64, language::PER_SECOND);
+}

@@ -1,0 +1,162 @@
+//! `sekisho lint`: what is wrong or doubtful in rule files, where, and what to do about it.
+
+use super::{Format, RuleArguments};
+use crate::language;
+use crate::loading::{self, Loaded};
+use crate::output::{Colour, Output, Painter, readable};
+use crate::{CLEAN, FOUND, TROUBLE};
+use rules::{Diagnostic, Severity};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct Arguments {
+    /// Rule files or folders; without any: the installed rules and settings
+    #[arg(value_name = "FILE|DIR")]
+    files: Vec<PathBuf>,
+    /// How results are written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Notes too
+    #[arg(long)]
+    notes: bool,
+    #[command(flatten)]
+    rules: RuleArguments,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    let mut selection = arguments.rules.selection();
+    selection.extra.extend(arguments.files.iter().cloned());
+    let loaded = loading::load_thoroughly(&selection);
+    // Files named here are what the question is about; the installed rules only give them their surroundings.
+    let named: Vec<String> = arguments.files.iter().map(|path| path.display().to_string()).collect();
+    let concerns = |diagnostic: &Diagnostic| {
+        let here = named.is_empty() || named.iter().any(|name| diagnostic.file.starts_with(name.as_str()));
+        here && (arguments.notes || diagnostic.severity > Severity::Note)
+    };
+    let diagnostics: Vec<&Diagnostic> = loaded.diagnostics.iter().filter(|d| concerns(d)).collect();
+    let mut output = Output::new();
+    match arguments.format {
+        Format::Text => text(&mut output, &loaded, &diagnostics)?,
+        Format::Json => json(&mut output, &loaded, &diagnostics)?,
+    }
+    output.flush()?;
+    Ok(match diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+        true => FOUND,
+        false if !loaded.problems.is_empty() => TROUBLE,
+        false => CLEAN,
+    })
+}
+
+fn text(output: &mut Output, loaded: &Loaded, diagnostics: &[&Diagnostic]) -> anyhow::Result<()> {
+    let painter = output.painter();
+    for problem in &loaded.problems {
+        output.line(&format!("{}: {problem}", painter.paint(Colour::Red, "error")))?;
+    }
+    for diagnostic in diagnostics {
+        output.text(&describe(diagnostic, painter))?;
+    }
+    let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    if errors + warnings + loaded.problems.len() == 0 {
+        output.line(&painter.paint(Colour::Green, language::NO_PROBLEMS.text()))?;
+    } else {
+        output.line(&format!("{}: {errors}, {}: {warnings}", language::ERRORS, language::WARNINGS))?;
+    }
+    let statistics = &loaded.engine.ruleset.statistics;
+    output.line(&format!(
+        "{}: {} {}, {} {}",
+        language::LOADED,
+        statistics.total(),
+        language::TOTAL,
+        statistics.active,
+        language::ACTIVE
+    ))?;
+    for (kind, number) in kinds(loaded) {
+        if number > 0 {
+            output.line(&format!("  {kind:<14} {number:>6}"))?;
+        }
+    }
+    let unsupported = loaded.engine.unsupported();
+    if !unsupported.is_empty() {
+        output.line(&format!("{}:", language::UNSUPPORTED))?;
+        for (what, number) in &unsupported {
+            output.line(&format!("  {what:<34} {number:>6}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A finding with its line, in the manner of a compiler.
+fn describe(diagnostic: &Diagnostic, painter: Painter) -> String {
+    let severity = diagnostic.severity.to_string();
+    let colour = match diagnostic.severity {
+        Severity::Error => Colour::Red,
+        Severity::Warning => Colour::Yellow,
+        Severity::Note => Colour::Blue,
+    };
+    let head = painter.paint(colour, &format!("{severity}[{}]", diagnostic.code));
+    let mut out = format!("{head} {}: {}\n", diagnostic.name, diagnostic.message);
+    if diagnostic.line > 0 {
+        let line = diagnostic.line.to_string();
+        let margin = " ".repeat(line.len());
+        out.push_str(&format!("{margin}--> {}:{line}:{}\n", diagnostic.file, diagnostic.column));
+        if !diagnostic.excerpt.is_empty() {
+            let indent = " ".repeat(diagnostic.column.saturating_sub(1).min(200) as usize);
+            let marks = "^".repeat(diagnostic.width.clamp(1, 200) as usize);
+            out.push_str(&format!("{margin} |\n{line} | {}\n", readable(diagnostic.excerpt.as_bytes(), 400)));
+            out.push_str(&format!("{margin} | {indent}{} {}\n", painter.paint(colour, &marks), diagnostic.label));
+        }
+    } else if !diagnostic.file.is_empty() {
+        out.push_str(&format!(" --> {}\n", diagnostic.file));
+    }
+    if !diagnostic.remedy.is_empty() {
+        out.push_str(&format!("  = {}: {}\n", language::SUGGESTION, diagnostic.remedy));
+    }
+    out.push('\n');
+    out
+}
+
+fn kinds(loaded: &Loaded) -> [(&'static str, u32); 16] {
+    let s = &loaded.engine.ruleset.statistics;
+    [
+        ("header", s.header),
+        ("body", s.body),
+        ("rawbody", s.rawbody),
+        ("full", s.full),
+        ("uri", s.uri),
+        ("uri_detail", s.uri_detail),
+        ("text", s.text),
+        ("mimeheader", s.mimeheader),
+        ("meta", s.meta),
+        ("header eval", s.header_eval),
+        ("body eval", s.body_eval),
+        ("rawbody eval", s.rawbody_eval),
+        ("full eval", s.full_eval),
+        ("rbl eval", s.rbl_eval),
+        ("askdns", s.askdns),
+        ("empty", s.empty),
+    ]
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    diagnostics: &'a [&'a Diagnostic],
+    problems: &'a [String],
+    rules: BTreeMap<&'static str, u32>,
+    active: u32,
+    unsupported: BTreeMap<String, u32>,
+}
+
+fn json(output: &mut Output, loaded: &Loaded, diagnostics: &[&Diagnostic]) -> anyhow::Result<()> {
+    let summary = Summary {
+        diagnostics,
+        problems: &loaded.problems,
+        rules: kinds(loaded).into_iter().collect(),
+        active: loaded.engine.ruleset.statistics.active,
+        unsupported: loaded.engine.unsupported(),
+    };
+    output.line(&serde_json::to_string(&summary)?)?;
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! The command `spamassassin`: messages in, marked-up messages out, options and exit codes as there.
+
+mod options;
+
+use crate::debug::Debug;
+use crate::input::{self, Format};
+use crate::loading::{self, Loaded};
+use crate::output::Output;
+use crate::rule_files::Selection;
+use crate::{CLEAN, FOUND, environment};
+use engine::markup::{Style, Tags, rewrite, unmark};
+use engine::{Engine, Scratch};
+use mail::{Envelope, Message, Transaction};
+use options::{Options, Wrong};
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+
+/// Exit code of a usage error (`EX_USAGE`).
+const USAGE: u8 = 64;
+/// Exit code where `-e` names none.
+const SPAM: u8 = 5;
+
+const HELP: &str = "\
+Usage: spamassassin [options] [mail file, folder or mbox ...]
+Without files the message is read from standard input.
+
+  -t, --test-mode             add a report, whether spam or not
+  -d, --remove-markup         take SpamAssassin's markup off (with -t: then judge)
+  -e, --error-code[=code]     exit with this code (5) if spam
+  -L, --local                 no tests that need the network
+  -C path, --configpath       rules in place of the installed ones
+  --siteconfigpath path       site settings in place of /etc/spamassassin
+  -p file, --prefs-file       user preferences in place of ~/.spamassassin/user_prefs
+  --pre line, --cf line       a line of configuration before or after all others
+  -x, --nocreate-prefs        do not make a preferences file (we never do)
+  --lint                      look for mistakes in the rules, exit 1 if there are any
+  --mbox, --mbx               files are mailboxes
+  -D [area,...]               tell what happens inside: all, metadata, rules, check, config, uri
+  -r, -k, -W, -R              reporting and address lists: not yet in this version
+  -V, --version               the version
+";
+
+/// Runs with the arguments after the command's name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
+    let options = match options::parse(arguments) {
+        Ok(options) => options,
+        Err(Wrong::Usage(errors)) => {
+            errors.iter().for_each(|error| eprintln!("{error}"));
+            eprint!("{HELP}");
+            return Ok(USAGE);
+        }
+        Err(Wrong::Removed(message)) => {
+            eprintln!("{message}");
+            return Ok(2);
+        }
+    };
+    options.warnings.iter().for_each(|warning| warn(warning));
+    let mut output = Output::new();
+    if options.help || options.version {
+        output.line(&format!("SpamAssassin version {}", environment::SPAMASSASSIN_VERSION))?;
+        output.line(&format!("  as followed by sekisho version {}", environment::VERSION))?;
+        if options.help {
+            output.text(&format!("\n{HELP}"))?;
+        }
+        output.flush()?;
+        return Ok(CLEAN);
+    }
+    if let Some(option) = &options.list_change {
+        warn(&format!(
+            "--{option}: address lists that mail changes need a later version of sekisho; nothing was changed"
+        ));
+        return Ok(FOUND);
+    }
+
+    let debug = Debug::new(options.debug.as_deref());
+    let loaded = loading::load(&selection(&options), true, false, &debug);
+    if options.lint {
+        return Ok(lint(&loaded, &options));
+    }
+    loaded.problems.iter().for_each(|problem| warn(&format!("config: {problem}")));
+
+    let format = match (options.mbox, options.mbx) {
+        (true, _) => Format::Mbox,
+        (_, true) => Format::Mbx,
+        _ => Format::SpamAssassin,
+    };
+    let stdin = [PathBuf::from("-")];
+    let named = if options.files.is_empty() { &stdin[..] } else { &options.files };
+    let mut run = Run { options: &options, loaded: &loaded, debug: &debug, scratch: Scratch::new(), spam: false };
+    let mut examined = 0u64;
+    for place in input::find(named, format) {
+        let raw = match place.read() {
+            Ok(raw) => raw,
+            Err(error) => {
+                warn(&format!("archive-iterator: no access to {}: {error}", place.name()));
+                continue;
+            }
+        };
+        examined += 1;
+        match catch_unwind(AssertUnwindSafe(|| run.message(&raw))) {
+            Ok(text) => output.bytes(&text)?,
+            Err(_) => {
+                // Mail is never lost: it goes through as it came.
+                warn(&format!("{}: the program failed on this message; it is passed on unchanged", place.name()));
+                run.scratch = Scratch::new();
+                output.bytes(&raw)?;
+            }
+        }
+        if output.is_closed() {
+            break;
+        }
+    }
+    if options.report || options.revoke {
+        output.line(&format!("{examined} message(s) examined."))?;
+    }
+    output.flush()?;
+    Ok(match options.error_code {
+        Some(code) if run.spam => match code {
+            0 => SPAM,
+            code => code.rem_euclid(256) as u8,
+        },
+        _ => u8::from(examined == 0),
+    })
+}
+
+fn warn(text: &str) {
+    eprintln!("{} [{}] warn: {text}", environment::debug_date(), std::process::id());
+}
+
+fn selection(options: &Options) -> Selection {
+    Selection {
+        rules_path: options.config_path.clone(),
+        site_path: options.site_config_path.clone(),
+        prefs_path: options.prefs_path.clone(),
+        pre: options.pre.clone(),
+        cf: options.cf.clone(),
+        ..Selection::default()
+    }
+}
+
+fn lint(loaded: &Loaded, options: &Options) -> u8 {
+    let mut issues = 0;
+    for diagnostic in loaded.serious() {
+        issues += 1;
+        let place = match diagnostic.line {
+            0 => diagnostic.file.clone(),
+            line => format!("{}:{line}", diagnostic.file),
+        };
+        warn(&format!("config: {place}: {}", diagnostic.message));
+    }
+    for problem in &loaded.problems {
+        issues += 1;
+        warn(&format!("config: {problem}"));
+    }
+    if issues > 0 && options.debug.is_none() {
+        warn(&format!("lint: {issues} issues detected, please rerun with debug enabled for more information"));
+    }
+    u8::from(issues > 0)
+}
+
+struct Run<'a> {
+    options: &'a Options,
+    loaded: &'a Loaded,
+    debug: &'a Debug,
+    scratch: Scratch,
+    /// Some message was spam.
+    spam: bool,
+}
+
+impl Run<'_> {
+    /// What one message becomes.
+    fn message(&mut self, raw: &[u8]) -> Vec<u8> {
+        let engine: &Engine = &self.loaded.engine;
+        let parse = |raw: &[u8]| Message::parse(raw, &engine.views.limits);
+        let mut message = parse(raw);
+        if self.options.remove_markup {
+            let clean = unmark(&message, &engine.style);
+            if !self.options.test_mode {
+                return clean;
+            }
+            message = parse(&clean);
+        }
+        if self.options.report || self.options.revoke {
+            let what = if self.options.report { "report" } else { "revoke" };
+            warn(&format!("spamassassin: warning, unable to {what} message"));
+            warn("spamassassin: reporting needs a later version of sekisho; nothing was sent or learnt");
+            return Vec::new();
+        }
+        let transaction = Transaction { envelope: Envelope::default(), message, now: environment::unix_time() };
+        self.scratch.explain = self.debug.wants("rules");
+        let (verdict, views) = engine::judge_with_views(engine, &transaction, &mut self.scratch);
+        if self.debug.is_on() {
+            self.debug.message(&views, &verdict);
+        }
+        self.spam |= verdict.spam;
+        // In test mode SpamAssassin switches learning off, and says so.
+        let style = Style { learns: engine.style.learns && !self.options.test_mode, ..engine.style.clone() };
+        let stamp = environment::stamp();
+        let tags = Tags { style: &style, stamp: &stamp, verdict: &verdict, views: &views };
+        let mut out = rewrite(&transaction.message, &tags);
+        if self.options.test_mode {
+            out.extend(tags.report());
+        }
+        out
+    }
+}

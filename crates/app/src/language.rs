@@ -1,0 +1,70 @@
+//! What people read, in Japanese or English by locale. Rule names, codes and everything that programs read stay as is.
+
+use crate::environment;
+use std::sync::OnceLock;
+
+/// A message of the catalogue in both languages.
+pub struct Message {
+    en: &'static str,
+    ja: &'static str,
+}
+
+impl Message {
+    pub const fn new(en: &'static str, ja: &'static str) -> Message {
+        Message { en, ja }
+    }
+
+    pub fn text(&self) -> &'static str {
+        if is_japanese() { self.ja } else { self.en }
+    }
+}
+
+impl std::fmt::Display for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.text())
+    }
+}
+
+fn is_japanese() -> bool {
+    static JAPANESE: OnceLock<bool> = OnceLock::new();
+    *JAPANESE.get_or_init(|| environment::locale().starts_with("ja"))
+}
+
+pub const SPAM: Message = Message::new("SPAM", "迷惑メール");
+pub const HAM: Message = Message::new("ham", "通常メール");
+pub const TROUBLE: Message = Message::new("trouble", "処理できません");
+pub const POINTS: Message = Message::new("points", "点");
+pub const REQUIRED: Message = Message::new("required", "しきい値");
+pub const NO_HITS: Message = Message::new("no rule hit", "該当する規則なし");
+pub const NOT_CHECKED: Message = Message::new("not checked", "判定できなかったもの");
+pub const MESSAGES: Message = Message::new("messages", "通");
+pub const CHECKING: Message = Message::new("checking", "判定中");
+pub const TIMING: Message = Message::new("CPU time a message", "1 通あたりの処理時間");
+pub const PER_SECOND: Message = Message::new("messages a second", "通/秒");
+
+pub const RULE: Message = Message::new("Rule", "規則");
+pub const DESCRIPTION: Message = Message::new("Description", "説明");
+pub const SCORE: Message = Message::new("Score", "得点");
+pub const WRITTEN_IN: Message = Message::new("Written in", "記述場所");
+pub const LOOKS_AT: Message = Message::new("Looks at", "対象");
+pub const HITS_WHEN: Message = Message::new("Hits when", "一致条件");
+pub const PATTERN: Message = Message::new("Pattern", "パターン");
+pub const PIECES: Message = Message::new("Piece by piece", "部分ごとの意味");
+pub const FLAGS: Message = Message::new("Flags", "tflags");
+pub const INACTIVE: Message = Message::new(
+    "This rule does not run: its score is 0, or it needs the network.",
+    "この規則は動作しません (得点 0、またはネットワークが必要)。",
+);
+pub const USED_BY: Message = Message::new("Used by", "利用する規則");
+pub const DOCUMENTATION: Message = Message::new("What the function does", "関数の説明");
+pub const NO_SUCH_RULE: Message = Message::new("no rule of this name", "この名前の規則はありません");
+pub const DID_YOU_MEAN: Message = Message::new("did you mean", "もしかして");
+
+pub const LOADED: Message = Message::new("Rules loaded", "読み込んだ規則");
+pub const UNSUPPORTED: Message = Message::new("Not supported yet", "未対応");
+pub const ERRORS: Message = Message::new("errors", "エラー");
+pub const WARNINGS: Message = Message::new("warnings", "警告");
+pub const NO_PROBLEMS: Message = Message::new("no problems found", "問題は見つかりませんでした");
+pub const ACTIVE: Message = Message::new("active", "有効");
+pub const TOTAL: Message = Message::new("total", "合計");
+pub const SUGGESTION: Message = Message::new("help", "対処");

@@ -1,0 +1,88 @@
+//! From rule files to an engine, by way of the cache where it has the same rules.
+
+use crate::debug::Debug;
+use crate::rule_files::{self, Includes, Selection};
+use crate::{cache, environment};
+use engine::{Engine, EngineOptions};
+use rules::{Diagnostic, LoadOptions, ScoreSet, Severity};
+
+/// Ready to judge.
+pub struct Loaded {
+    pub engine: Engine,
+    /// What the rule files have wrong with them.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Files that could not be read.
+    pub problems: Vec<String>,
+}
+
+impl Loaded {
+    pub fn serious(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// Tells on standard error what keeps rules from working, shortly: `sekisho lint` tells it at length.
+    pub fn warn(&self) {
+        for problem in &self.problems {
+            eprintln!("sekisho: {problem}");
+        }
+        let errors = self.serious().count();
+        if errors > 0 {
+            eprintln!("sekisho: {errors} errors in rule files; see: sekisho lint");
+        }
+    }
+}
+
+/// Loads for judging. `beyond_spamassassin`: where it errs, do better.
+pub fn load(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, debug: &Debug) -> Loaded {
+    let options = load_options(false);
+    let found = rule_files::find(selection);
+    for source in &found.sources {
+        debug.line("config", || format!("read file {}", source.name));
+    }
+    if found.shipped {
+        debug.line("config", || "no rules installed; judging with those that sekisho ships".to_owned());
+    }
+    let kept = use_cache.then(|| cache::Kept::find(&found.sources, &options)).flatten();
+    let (ruleset, diagnostics) = match kept.as_ref().and_then(cache::Kept::load) {
+        Some(loaded) => {
+            debug.line("config", || "rules taken from the cache".to_owned());
+            loaded
+        }
+        None => {
+            let mut includes = Includes::default();
+            let loaded = rules::load(&found.sources, &engine::catalog(), &options, &mut includes);
+            if let Some(kept) = &kept
+                && let Err(error) = kept.store(&loaded.0, &loaded.1, &includes)
+            {
+                debug.line("config", || format!("rules not kept in the cache: {error}"));
+            }
+            loaded
+        }
+    };
+    let engine = Engine::new(ruleset, engine_options(&options, beyond_spamassassin));
+    Loaded { engine, diagnostics, problems: found.problems }
+}
+
+fn engine_options(options: &LoadOptions, beyond_spamassassin: bool) -> EngineOptions {
+    EngineOptions { local_only: options.local_only, score_set: options.score_set, beyond_spamassassin }
+}
+
+/// Loads for looking at the rules themselves: everything that is doubtful is told.
+pub fn load_thoroughly(selection: &Selection) -> Loaded {
+    let options = load_options(true);
+    let found = rule_files::find(selection);
+    let (ruleset, diagnostics) = rules::load(&found.sources, &engine::catalog(), &options, &mut Includes::default());
+    let engine = Engine::new(ruleset, engine_options(&options, true));
+    Loaded { engine, diagnostics, problems: found.problems }
+}
+
+/// Network tests do not exist yet, so scores are those for judging without.
+fn load_options(thorough: bool) -> LoadOptions {
+    LoadOptions {
+        local_only: true,
+        language: environment::rule_language(),
+        score_set: ScoreSet { network: false, bayes: false },
+        restrict_user_files: false,
+        thorough,
+    }
+}

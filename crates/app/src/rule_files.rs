@@ -1,0 +1,225 @@
+//! Which rule files there are, in the order in which SpamAssassin reads them, and reading them.
+//!
+//! Order: `--pre` text, the site's `.pre` files, those beside the rules, the rules, the site's `.cf` files, the user's
+//! preferences, `--rules`, `--cf`. Where no SpamAssassin rules are installed, the set that we ship stands in for them.
+
+use crate::environment;
+use rules::{Reader, Source, SourceKind};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
+
+/// Where distributed rules live; the first that exists counts. The first is what `sa-update` fetched.
+const RULES: &[&str] = &[
+    "/var/lib/spamassassin/4.000001",
+    "/var/db/spamassassin/4.000001",
+    "/usr/share/spamassassin",
+    "/usr/local/share/spamassassin",
+];
+
+/// Where the site's own settings live.
+const SITE: &[&str] = &[
+    "/etc/spamassassin",
+    "/etc/mail/spamassassin",
+    "/usr/local/etc/mail/spamassassin",
+    "/usr/local/etc/spamassassin",
+    "/usr/pkg/etc/spamassassin",
+];
+
+/// The official channel of `sa-update` comes before others, which may change its scores.
+const OFFICIAL: &str = "updates_spamassassin_org.cf";
+
+/// What the command line says about rules.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Leave out everything installed on the system.
+    pub without_system: bool,
+    /// Our own rules beside the system's.
+    pub with_own: bool,
+    /// `-C`, in place of the installed rules.
+    pub rules_path: Option<PathBuf>,
+    /// `--siteconfigpath`
+    pub site_path: Option<PathBuf>,
+    /// `-p`
+    pub prefs_path: Option<PathBuf>,
+    /// Files and folders on top.
+    pub extra: Vec<PathBuf>,
+    pub pre: Vec<String>,
+    pub cf: Vec<String>,
+}
+
+/// The texts to load, and what could not be read.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub sources: Vec<Source>,
+    pub problems: Vec<String>,
+    /// No installed rules were found or wanted, so the shipped ones are in use.
+    pub shipped: bool,
+}
+
+/// Finds and reads all that the selection names.
+pub fn find(selection: &Selection) -> Found {
+    let mut found = Found::default();
+    let first = |candidates: &[&str]| candidates.iter().map(PathBuf::from).find(|path| path.exists());
+    let rules = selection.rules_path.clone().or_else(|| first(RULES).filter(|_| !selection.without_system));
+    let site = selection.site_path.clone().or_else(|| first(SITE).filter(|_| !selection.without_system));
+    found.shipped = rules.is_none() && selection.extra.is_empty();
+
+    if !selection.pre.is_empty() {
+        found.sources.push(Source::new("(--pre)", lines(&selection.pre), SourceKind::Pre));
+    }
+    for folder in [&site, &rules].into_iter().flatten() {
+        found.read(folder, "pre", SourceKind::Pre, false);
+    }
+    if found.shipped || selection.with_own {
+        for (name, text) in SHIPPED {
+            let kind = if name.ends_with(".pre") { SourceKind::Pre } else { SourceKind::Default };
+            found.sources.push(Source::new(format!("sekisho:{name}"), *text, kind));
+        }
+    }
+    if let Some(rules) = &rules {
+        found.read(rules, "cf", SourceKind::Default, selection.rules_path.is_some());
+    }
+    if let Some(site) = &site {
+        found.read(site, "cf", SourceKind::Site, selection.site_path.is_some());
+    }
+    match &selection.prefs_path {
+        Some(path) => found.read(path, "cf", SourceKind::User, true),
+        None if !selection.without_system => {
+            if let Some(home) = environment::home() {
+                found.read(&home.join(".spamassassin/user_prefs"), "cf", SourceKind::User, false);
+            }
+        }
+        None => {}
+    }
+    for path in &selection.extra {
+        found.read(path, "pre", SourceKind::Pre, true);
+        if path.extension().is_none_or(|extension| extension != "pre") {
+            found.read(path, "cf", SourceKind::Site, true);
+        }
+    }
+    if !selection.cf.is_empty() {
+        found.sources.push(Source::new("(--cf)", lines(&selection.cf), SourceKind::Site));
+    }
+    found
+}
+
+fn lines(texts: &[String]) -> String {
+    texts.iter().map(|text| format!("{text}\n")).collect()
+}
+
+impl Found {
+    /// A file, or a folder's files with that extension by name. `must`: missing is a problem.
+    fn read(&mut self, path: &Path, extension: &str, kind: SourceKind, must: bool) {
+        if path.is_dir() {
+            match folder(path, extension) {
+                Ok(files) => files.iter().for_each(|file| self.read_file(file, kind)),
+                Err(error) => self.problems.push(format!("{}: {error}", path.display())),
+            }
+        } else if path.exists() {
+            // A file that the user names is rules unless it calls itself `.pre`.
+            let is_pre = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("pre"));
+            if is_pre == (extension == "pre") {
+                self.read_file(path, kind);
+            }
+        } else if must && extension == "cf" {
+            self.problems.push(format!("{}: {}", path.display(), io::Error::from(io::ErrorKind::NotFound)));
+        }
+    }
+
+    fn read_file(&mut self, path: &Path, kind: SourceKind) {
+        let name = path.display().to_string();
+        if self.sources.iter().any(|source| source.name == name) {
+            return;
+        }
+        match fs::read(path) {
+            Ok(text) => self.sources.push(Source::new(name, text, kind)),
+            Err(error) => self.problems.push(format!("{name}: {error}")),
+        }
+    }
+}
+
+fn folder(path: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
+    let mut names: Vec<_> = fs::read_dir(path)?
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .filter(|name| !name.starts_with('.') && name.to_ascii_lowercase().ends_with(&format!(".{extension}")))
+        .filter(|name| path.join(name).is_file())
+        .collect();
+    names.sort_by_key(|name| (name != OFFICIAL, name.clone()));
+    Ok(names.into_iter().map(|name| path.join(name)).collect())
+}
+
+/// Reads what `include` names, and remembers it, since compiled rules depend on it.
+#[derive(Debug, Default)]
+pub struct Includes {
+    pub read: Vec<(String, Vec<u8>)>,
+}
+
+impl Reader for Includes {
+    fn read(&mut self, path: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
+        let path = match path.strip_prefix("~/").and_then(|rest| Some(environment::home()?.join(rest))) {
+            Some(path) => path,
+            None => PathBuf::from(path),
+        };
+        let files = match path.is_dir() {
+            true => folder(&path, "cf").map_err(|error| error.to_string())?,
+            false => vec![path],
+        };
+        let mut texts = Vec::new();
+        for file in files {
+            let text = fs::read(&file).map_err(|error| error.to_string())?;
+            texts.push((file.display().to_string(), text));
+        }
+        self.read.extend(texts.iter().cloned());
+        Ok(texts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_in_spamassassins_order() {
+        let root = std::env::temp_dir().join(format!("sekisho-rules-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        for (name, text) in [
+            ("rules/20_b.cf", "b"),
+            ("rules/10_a.cf", "a"),
+            ("rules/updates_spamassassin_org.cf", "official"),
+            ("rules/.hidden.cf", "no"),
+            ("rules/README", "no"),
+            ("site/init.pre", "pre"),
+            ("site/local.cf", "local"),
+            ("prefs", "prefs"),
+            ("more.cf", "more"),
+        ] {
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let selection = Selection {
+            rules_path: Some(root.join("rules")),
+            site_path: Some(root.join("site")),
+            prefs_path: Some(root.join("prefs")),
+            extra: vec![root.join("more.cf"), root.join("gone.cf")],
+            pre: vec!["x".into()],
+            cf: vec!["y".into(), "z".into()],
+            ..Selection::default()
+        };
+        let found = find(&selection);
+        let texts: Vec<_> = found.sources.iter().map(|source| String::from_utf8_lossy(&source.text)).collect();
+        assert_eq!(texts, ["x\n", "pre", "official", "a", "b", "local", "prefs", "more", "y\nz\n"]);
+        assert_eq!(found.problems.len(), 1, "{:?}", found.problems);
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn without_installed_rules_ours_are_used() {
+        let found = find(&Selection { without_system: true, ..Selection::default() });
+        assert!(found.shipped);
+        assert_eq!(found.sources.len(), SHIPPED.len());
+    }
+}
