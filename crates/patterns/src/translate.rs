@@ -6,10 +6,17 @@ use regex_syntax::hir::{self, Hir};
 /// For a regular tree. `$` becomes "an optional line feed, then the end": existence is exact, bounds may include
 /// that line feed (see [`Tree::bounds_are_regular`]).
 pub fn to_hir(tree: &Tree) -> Option<Hir> {
-    hir_of(tree, &tree.root)
+    hir_of(tree, &tree.root, false)
 }
 
-fn hir_of(tree: &Tree, node: &Node) -> Option<Hir> {
+/// For an irregular tree without back-references: an expression that matches wherever the tree does, and more. What
+/// look-around demands is left out.
+pub fn to_sieve(tree: &Tree) -> Option<Hir> {
+    hir_of(tree, &tree.root, true)
+}
+
+fn hir_of(tree: &Tree, node: &Node, sieve: bool) -> Option<Hir> {
+    let inside = |node: &Node| hir_of(tree, node, sieve);
     Some(match node {
         Node::Empty => Hir::empty(),
         Node::Byte(byte) => Hir::literal([*byte]),
@@ -19,6 +26,7 @@ fn hir_of(tree: &Tree, node: &Node) -> Option<Hir> {
         Node::Look(look) => match look {
             Look::Start => Hir::look(hir::Look::Start),
             Look::End => Hir::look(hir::Look::End),
+            Look::EndOrLastLineFeed if sieve => Hir::look(hir::Look::EndLF),
             Look::EndOrLastLineFeed => Hir::concat(vec![
                 Hir::repetition(hir::Repetition {
                     min: 0,
@@ -33,15 +41,17 @@ fn hir_of(tree: &Tree, node: &Node) -> Option<Hir> {
             Look::WordBoundary => Hir::look(hir::Look::WordAscii),
             Look::NotWordBoundary => Hir::look(hir::Look::WordAsciiNegate),
         },
-        Node::Concat(nodes) => Hir::concat(nodes.iter().map(|n| hir_of(tree, n)).collect::<Option<_>>()?),
-        Node::Alternate(nodes) => Hir::alternation(nodes.iter().map(|n| hir_of(tree, n)).collect::<Option<_>>()?),
+        Node::Concat(nodes) => Hir::concat(nodes.iter().map(inside).collect::<Option<_>>()?),
+        Node::Alternate(nodes) => Hir::alternation(nodes.iter().map(inside).collect::<Option<_>>()?),
         Node::Repeat(repeat) => Hir::repetition(hir::Repetition {
             min: repeat.min,
             max: repeat.max,
             greedy: repeat.greed == Greed::Greedy,
-            sub: Box::new(hir_of(tree, &repeat.node)?),
+            sub: Box::new(inside(&repeat.node)?),
         }),
-        Node::Capture(capture) => hir_of(tree, &capture.node)?,
+        Node::Capture(capture) => inside(&capture.node)?,
+        Node::Atomic(node) if sieve => inside(node)?,
+        Node::Around(_) | Node::Keep if sieve => Hir::empty(),
         Node::Atomic(_) | Node::Around(_) | Node::BackReference(_) | Node::Keep | Node::Opaque => return None,
     })
 }

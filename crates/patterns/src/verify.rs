@@ -16,6 +16,8 @@ use std::sync::OnceLock;
 const LARGEST_NFA: usize = 64 << 20;
 /// Found states kept per pattern and thread.
 const STATES: usize = 2 << 20;
+/// Irregular patterns of more states than this go to the backtracker at once.
+const LARGEST_SIEVE: u64 = 20_000;
 /// Up to this many start positions are tried one by one.
 const FEW_STARTS: usize = 16;
 
@@ -105,12 +107,17 @@ impl Confirmer {
             .as_ref()
     }
 
+    /// For an irregular pattern, an automaton that matches wherever the pattern does, if there is one.
     fn automaton(&self, pattern: Pattern<'_>) -> Option<&DFA> {
         self.automaton
             .get_or_init(|| {
                 // The tree is not kept for this: an automaton's own tables replace it.
                 let tree = perl::parse(pattern.source, pattern.flags).ok()?;
-                let hir = translate::to_hir(&tree)?;
+                let hir = match pattern.shape {
+                    Shape::Irregular if tree.root.weight() > LARGEST_SIEVE => return None,
+                    Shape::Irregular => translate::to_sieve(&tree)?,
+                    _ => translate::to_hir(&tree)?,
+                };
                 let config = NFA::config()
                     .utf8(false)
                     .which_captures(WhichCaptures::None)
@@ -147,7 +154,16 @@ impl Confirmer {
                 Some(automaton) => run(automaton, unit, first, last, cache),
                 None => self.backtrack(pattern, unit, first, last, workspace),
             },
-            Shape::Irregular => self.backtrack(pattern, unit, first, last, workspace),
+            Shape::Irregular => {
+                // A backtracker tries every start; an automaton passes over most texts in one go.
+                if last - first >= FEW_STARTS
+                    && let Some(sieve) = self.automaton(pattern)
+                    && run(sieve, unit, first, last, cache).0 == Answer::No
+                {
+                    return (Answer::No, usize::MAX);
+                }
+                self.backtrack(pattern, unit, first, last, workspace)
+            }
         }
     }
 
