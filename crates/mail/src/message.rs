@@ -36,7 +36,6 @@ const ALL_LENGTH: usize = 65_536;
 impl HeaderBlock {
     /// Which fields `ALL` contains: fields of the same name are taken together, names in order of appearance, until
     /// 64 KiB are full.
-    #[allow(dead_code)]
     pub(crate) fn shown_in_all(&self) -> Vec<bool> {
         let mut shown = vec![true; self.fields.len()];
         let size = |field: &Header| field.name.len() + field.decoded.len() + 3;

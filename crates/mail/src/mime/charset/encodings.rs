@@ -315,7 +315,8 @@ impl DoubleByte {
     fn set(&mut self, code: u32, meaning: u32) {
         match code {
             0..=0xff => self.single[code as usize] = meaning,
-            0x100..=0xffff => self.pairs[(code - 0x8000) as usize] = meaning,
+            0x100..=0x7fff => {} // a gap that runs from single to double bytes
+            0x8000..=0xffff => self.pairs[(code - 0x8000) as usize] = meaning,
             _ => {
                 self.third.resize(1 << 15, NONE);
                 self.third[(code & 0x7fff) as usize] = meaning;
