@@ -6,7 +6,7 @@
 use engine::checks;
 use engine::{Answers, Asking, Context, Kinds, Memo};
 use mail::{Envelope, Message, Transaction, ViewConfig, Views};
-use rules::Settings;
+use rules::{Catalog, CatalogEval, LoadOptions, Settings, Source, SourceKind, Stage};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
@@ -126,85 +126,50 @@ fn main() {
     println!("µs a message: all {:.1}, views {:.1}, evals {:.1}", per(total), per(views_time), per(evals_time));
 }
 
+/// `/etc/spamassassin/*.pre`, then the rules of `folder`, then the site's, all local: as `spamassassin -L` reads them.
 fn load(folder: &str) -> (Vec<Rule>, Settings, ViewConfig) {
-    let mut files: Vec<_> = std::fs::read_dir(folder).expect("folder").flatten().map(|e| e.path()).collect();
-    files.sort();
-    let mut rules: BTreeMap<String, Rule> = BTreeMap::new();
-    let mut settings = Settings::default();
-    let (mut one, mut two, mut three) = (Vec::new(), Vec::new(), Vec::new());
-    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "cf")) {
-        let text = String::from_utf8_lossy(&std::fs::read(file).expect("file")).into_owned();
-        for line in text.lines().map(str::trim) {
-            let mut words = line.split_whitespace();
-            let (Some(key), rest) = (words.next(), words.collect::<Vec<_>>()) else { continue };
-            match key {
-                "header" | "body" | "rawbody" | "full" if rest.get(1).is_some_and(|w| w.starts_with("eval:")) => {
-                    let kind = match key {
-                        "header" => Kinds::Header,
-                        "body" => Kinds::Body,
-                        "rawbody" => Kinds::RawBody,
-                        _ => Kinds::Full,
-                    };
-                    let call = line.split_once("eval:").expect("seen above").1;
-                    let (function, list) = call.split_once('(').unwrap_or((call, ")"));
-                    let args = arguments(list.rsplit_once(')').map_or("", |(list, _)| list));
-                    let name = rest[0].to_owned();
-                    rules.insert(name.clone(), Rule { name, kind, function: function.trim().to_owned(), args });
-                }
-                "freemail_domains" => {
-                    for word in rest {
-                        let set = if word.contains(['*', '?']) {
-                            &mut settings.freemail.wildcards
-                        } else {
-                            &mut settings.freemail.domains
-                        };
-                        set.insert(word.to_lowercase());
-                    }
-                }
-                "enlist_uri_host" => {
-                    let list = rest[0].trim_matches(['(', ')']).to_owned();
-                    let hosts = settings.uri_host_lists.entry(list).or_default();
-                    for host in &rest[1..] {
-                        let host = host.to_lowercase();
-                        hosts.insert(host.trim_start_matches('!').to_owned(), !host.starts_with('!'));
-                    }
-                }
-                "enlist_addrlist" => {
-                    let list = settings.address_lists.entry(rest[0].trim_matches(['(', ')']).to_owned()).or_default();
-                    rest[1..].iter().for_each(|a| list.insert(a));
-                }
-                "url_shortener" | "url_shortener_get" => {
-                    settings.url_shorteners.extend(rest.iter().map(|h| (h.to_lowercase(), false)));
-                }
-                "util_rb_tld" => one.extend(rest.iter().map(|w| w.to_lowercase())),
-                "util_rb_2tld" => two.extend(rest.iter().map(|w| w.to_lowercase())),
-                "util_rb_3tld" => three.extend(rest.iter().map(|w| w.to_lowercase())),
-                _ => {}
-            }
+    let mut sources = Vec::new();
+    for (folder, extension, kind) in [
+        ("/etc/spamassassin", "pre", SourceKind::Pre),
+        (folder, "cf", SourceKind::Default),
+        ("/etc/spamassassin", "cf", SourceKind::Site),
+    ] {
+        let mut files: Vec<_> = std::fs::read_dir(folder).expect("folder").flatten().map(|e| e.path()).collect();
+        files.sort();
+        for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == extension)) {
+            sources.push(Source::new(file.to_string_lossy(), std::fs::read(file).expect("file"), kind));
         }
     }
-    fn texts(list: &[String]) -> impl Iterator<Item = &str> {
-        list.iter().map(String::as_str)
+    let stage = |kinds: Kinds| match kinds {
+        Kinds::Header => Some(Stage::Header),
+        Kinds::Body => Some(Stage::Body),
+        Kinds::RawBody => Some(Stage::RawBody),
+        Kinds::Full => Some(Stage::Full),
+        Kinds::Any => None,
+    };
+    let evals = checks::CHECKS.iter().map(|c| CatalogEval { name: c.name, stage: stage(c.kinds), plugin: c.plugin });
+    let options = LoadOptions { local_only: true, ..LoadOptions::default() };
+    let (ruleset, diagnostics) =
+        rules::load(&sources, &Catalog { evals: evals.collect() }, &options, &mut rules::NoReader);
+    println!("{} diagnostics, {} rules", diagnostics.len(), ruleset.rules.len());
+    let rules = ruleset.rules.iter().filter_map(|rule| {
+        let rules::Kind::Eval(eval) = &rule.kind else { return None };
+        let kind = match eval.stage {
+            Stage::Header | Stage::Rbl => Kinds::Header,
+            Stage::Body => Kinds::Body,
+            Stage::RawBody => Kinds::RawBody,
+            Stage::Full => Kinds::Full,
+        };
+        let (name, function, args) = (rule.name.clone(), eval.function.clone(), eval.arguments.clone());
+        Some(Rule { name, kind, function, args })
+    });
+    let rules = rules.collect();
+    let settings = ruleset.settings;
+    let tlds = &settings.top_level_domains;
+    fn texts(set: &std::collections::BTreeSet<String>) -> impl Iterator<Item = &str> {
+        set.iter().map(String::as_str)
     }
-    let registry = mail::tld::Registry::new(texts(&one), texts(&two), texts(&three));
+    let registry = mail::tld::Registry::new(texts(&tlds.one), texts(&tlds.two), texts(&tlds.three));
     let config = ViewConfig { tlds: Arc::new(registry), ..ViewConfig::default() };
-    (rules.into_values().collect(), settings, config)
-}
-
-fn arguments(list: &str) -> Vec<String> {
-    let mut args = Vec::new();
-    let mut rest = list.trim();
-    while let Some(first) = rest.chars().next() {
-        if matches!(first, '\'' | '"') {
-            let end = rest[1..].find(first).map_or(rest.len(), |at| at + 1);
-            args.push(rest[1..end].to_owned());
-            rest = rest.get(end + 1..).unwrap_or("");
-        } else {
-            let end = rest.find(',').unwrap_or(rest.len());
-            args.push(rest[..end].trim().to_owned());
-            rest = &rest[end..];
-        }
-        rest = rest.trim_start().trim_start_matches(',').trim_start();
-    }
-    args
+    (rules, settings, config)
 }
