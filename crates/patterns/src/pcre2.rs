@@ -245,3 +245,65 @@ impl Drop for Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Flags, perl, translate};
+
+    /// Compiled and interpreted code must agree; PCRE2's JIT compiler has been wrong before, on the first of these.
+    #[test]
+    fn compiled_code_finds_what_the_interpreter_finds() {
+        const PATTERNS: &[&str] = &[
+            r"(?i)https?://[^/?:#]{0,99}\.(?:com|net|com?\.[a-z]{2})\.\w[^/?:#\s]{4}",
+            r"(?<!no )money(?! back)",
+            r"(?<=a|bb)c",
+            r"(?i)(\b\w{3,})\s+\1\b",
+            r"(?>a+|b)c++d?",
+            r"(?=.*x)(?!.*yy)\w+",
+            r"(?m)^(?!Re:)[^\n]{3,}$",
+            r"(a)|(b)(?:\1|\2)",
+            r"(?<![a-z])(?:[a-z]\W){3,}(?=\d)",
+            r"\b(\w)(\w)?\2?\1\b",
+        ];
+        const SUBJECTS: &[&str] = &[
+            "http://www.romuald.net.eu.org",
+            "HTTPS://a.co.uk.xabcd/",
+            "no money, money back, money",
+            "ac bbc c bb",
+            "The the words words",
+            "aaacd bcc",
+            "abcx yy",
+            "Re: one\nsecond line\n\n",
+            "bb aa ab",
+            "x.y.z.1 abba a",
+            "",
+        ];
+        let mut workspace = Workspace::default();
+        let mut matches = 0;
+        for pattern in PATTERNS {
+            let tree = perl::parse(pattern.as_bytes(), Flags::default()).expect("valid");
+            let text = translate::to_pcre2(&tree, pattern.as_bytes(), Flags::default());
+            let (fast, slow) = (Code::compile(&text, true), Code::compile(&text, false));
+            let (fast, slow) = (fast.ok().expect("compiles"), slow.ok().expect("compiles"));
+            for subject in SUBJECTS {
+                for start in 0..=subject.len() {
+                    let search = Search {
+                        subject: subject.as_bytes(),
+                        start,
+                        last_start: usize::MAX,
+                        not_empty_at_start: false,
+                    };
+                    let mut run = |code: &Code| (code.search(&search, &mut workspace), workspace.group(0));
+                    let (a, b) = (run(&fast), run(&slow));
+                    assert_eq!(a.0, b.0, "{pattern} on {subject:?} from {start}");
+                    if a.0 == Outcome::Match {
+                        matches += 1;
+                        assert_eq!(a.1, b.1, "{pattern} on {subject:?} from {start}");
+                    }
+                }
+            }
+        }
+        assert!(matches > 100, "{matches}");
+    }
+}
