@@ -1,4 +1,24 @@
-//! Chores of the repository: checks, generators, parity runs.
+//! Chores of the repository: parity runs, fuzzing, pictures. `cargo xtask --help` lists them.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use clap::Parser;
+use xtask::{fuzz, parity, picture};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Chores of the sekisho repository")]
+enum Chore {
+    /// Compare every rule on every message with the installed SpamAssassin
+    Parity(parity::Args),
+    /// Run the fuzz targets
+    Fuzz(fuzz::Args),
+    /// Draw what sekisho prints as an SVG
+    Picture(picture::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Chore::parse() {
+        Chore::Parity(args) => parity::run(&args),
+        Chore::Fuzz(args) => fuzz::run(&args),
+        Chore::Picture(args) => picture::run(&args),
+    }
+}

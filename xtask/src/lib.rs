@@ -1,0 +1,7 @@
+//! What the chores share with the benches: how SpamAssassin is asked, how we are.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout)] // a chore prints its result
+
+pub mod fuzz;
+pub mod parity;
+pub mod picture;

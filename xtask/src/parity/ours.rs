@@ -1,0 +1,131 @@
+//! Our side of a comparison: the same rule files, read and judged in this process on all cores.
+
+use super::spamassassin::Setup;
+use anyhow::{Context, Result, ensure};
+use engine::{Engine, Scratch};
+use mail::{Envelope, Limits, Message, Transaction};
+use rules::{LoadOptions, NoReader, Ruleset, Source, SourceKind};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What we said of one message.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    pub score: f64,
+    /// Every rule that hit, `__` rules too, with its count or value.
+    pub hits: BTreeMap<String, f64>,
+}
+
+/// An engine loaded for comparison.
+pub struct Judge {
+    engine: Engine,
+}
+
+/// The time at which compared messages arrive. Nothing that is compared depends on it.
+const NOW: i64 = 1_790_000_000;
+
+impl Judge {
+    /// Reads the rule files that SpamAssassin reads, and closes what we see beyond it.
+    pub fn load(setup: &Setup) -> Result<Judge> {
+        let (ruleset, diagnostics) = load_ruleset(setup)?;
+        let errors = diagnostics.iter().filter(|d| d.severity == rules::Severity::Error).count();
+        if errors > 0 {
+            eprintln!("{errors} errors in the rule files; `sekisho lint` shows them");
+        }
+        ensure!(!ruleset.rules.is_empty(), "no rules were found");
+        let mut engine = Engine::new(ruleset);
+        engine.views.received_beyond_spamassassin = false;
+        Ok(Judge { engine })
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub fn ruleset(&self) -> &Ruleset {
+        &self.engine.ruleset
+    }
+
+    pub fn database(&self) -> &patterns::Database {
+        &self.engine.ruleset.database
+    }
+
+    /// Names of the rules that run at all in this set-up.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.engine.ruleset.rules.iter().filter(|r| r.active).map(|r| r.name.as_str())
+    }
+
+    pub fn judge_all(&self, files: &[PathBuf]) -> Result<Vec<Answer>> {
+        let next = AtomicUsize::new(0);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut answers: Vec<(usize, Answer)> = std::thread::scope(|scope| {
+            let running: Vec<_> = (0..threads)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut scratch = Scratch::new();
+                        let mut mine = Vec::new();
+                        loop {
+                            let i = next.fetch_add(1, Ordering::Relaxed);
+                            let Some(file) = files.get(i) else { return Ok(mine) };
+                            let raw = std::fs::read(file).with_context(|| file.display().to_string())?;
+                            mine.push((i, self.judge(&raw, &mut scratch)));
+                        }
+                    })
+                })
+                .collect();
+            let parts: Result<Vec<Vec<_>>> = running.into_iter().map(|t| t.join().expect("no panic in judging")).collect();
+            parts.map(|p| p.into_iter().flatten().collect())
+        })?;
+        answers.sort_by_key(|(i, _)| *i);
+        Ok(answers.into_iter().map(|(_, a)| a).collect())
+    }
+
+    pub fn judge_bytes(&self, raw: &[u8]) -> Answer {
+        self.judge(raw, &mut Scratch::new())
+    }
+
+    fn judge(&self, raw: &[u8], scratch: &mut Scratch) -> Answer {
+        let message = Message::parse(raw, &Limits::default());
+        let transaction = Transaction { envelope: Envelope::default(), message, now: NOW };
+        let verdict = engine::judge(&self.engine, &transaction, scratch);
+        let mut hits: BTreeMap<String, f64> =
+            verdict.hits.iter().map(|hit| (hit.rule.clone(), f64::from(hit.count))).collect();
+        hits.extend(verdict.subtests.iter().map(|(name, count)| (name.clone(), f64::from(*count))));
+        Answer { score: verdict.score, hits }
+    }
+}
+
+/// The rule files of the set-up, loaded as `spamassassin -L` without Bayes would.
+pub fn load_ruleset(setup: &Setup) -> Result<(Ruleset, Vec<rules::Diagnostic>)> {
+    let sources = sources(setup)?;
+    let options = LoadOptions { local_only: true, ..LoadOptions::default() };
+    Ok(rules::load(&sources, &engine::catalog(), &options, &mut NoReader))
+}
+
+/// As SpamAssassin reads them: `.pre` of the site, the rules, the site's `.cf`, what was added.
+pub fn sources(setup: &Setup) -> Result<Vec<Source>> {
+    let rules = setup.rules.clone().unwrap_or_else(|| "/usr/share/spamassassin".into());
+    let site = setup.site.clone().unwrap_or_else(|| "/etc/spamassassin".into());
+    let mut sources = Vec::new();
+    read_folder(&site, "pre", SourceKind::Pre, &mut sources)?;
+    read_folder(&rules, "cf", SourceKind::Default, &mut sources)?;
+    read_folder(&site, "cf", SourceKind::Site, &mut sources)?;
+    let last = format!("use_bayes 0\nbayes_auto_learn 0\ntime_limit 0\n{}\n", setup.cf);
+    sources.push(Source::new("(added)", last, SourceKind::Site));
+    Ok(sources)
+}
+
+fn read_folder(place: &Path, extension: &str, kind: SourceKind, sources: &mut Vec<Source>) -> Result<()> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(place)
+        .with_context(|| place.display().to_string())?
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| p.extension().is_some_and(|e| e == extension))
+        .collect();
+    files.sort();
+    for file in files {
+        let text = std::fs::read(&file).with_context(|| file.display().to_string())?;
+        sources.push(Source::new(file.to_string_lossy(), text, kind));
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! Runs the installed SpamAssassin over files, in several processes, and keeps its answers.
+//!
+//! The answers are cached under `target/parity`, one file a configuration, keyed by the message's digest: a parity run
+//! is repeated many times while one difference is hunted, and Perl needs minutes for what we need seconds for.
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const DRIVER: &str = include_str!("spamassassin.pl");
+
+/// What SpamAssassin said of one message.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Answer {
+    pub file: String,
+    pub score: f64,
+    /// Every rule that hit, `__` rules too, with its count or value.
+    pub hits: BTreeMap<String, f64>,
+    /// The scored rules that hit.
+    pub scores: BTreeMap<String, f64>,
+    /// Processor time of parsing and checking, seconds.
+    pub cpu: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Cached {
+    key: String,
+    answer: Answer,
+}
+
+/// How SpamAssassin is to be run.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// Configuration text added last.
+    pub cf: String,
+    /// Directory of rules instead of /usr/share/spamassassin.
+    pub rules: Option<PathBuf>,
+    /// Directory instead of /etc/spamassassin.
+    pub site: Option<PathBuf>,
+    pub jobs: usize,
+    pub use_cache: bool,
+}
+
+/// Answers in the order of `files`.
+pub fn ask(files: &[PathBuf], setup: &Setup) -> Result<Vec<Answer>> {
+    let cache_path = cache_path(setup)?;
+    let mut known: HashMap<String, Answer> = HashMap::new();
+    if setup.use_cache && let Ok(file) = std::fs::File::open(&cache_path) {
+        for line in BufReader::new(file).lines() {
+            if let Ok(cached) = serde_json::from_str::<Cached>(&line?) {
+                known.insert(cached.key, cached.answer);
+            }
+        }
+    }
+    let keys = files.iter().map(|f| digest_of(f)).collect::<Result<Vec<_>>>()?;
+    let mut open: Vec<usize> = (0..files.len()).filter(|&i| !known.contains_key(&keys[i])).collect();
+    if !open.is_empty() {
+        eprintln!("asking SpamAssassin about {} messages ({} known)", open.len(), files.len() - open.len());
+        let jobs = setup.jobs.clamp(1, open.len());
+        open.sort_by_key(|i| i % jobs);
+        let chunks: Vec<Vec<usize>> = (0..jobs).map(|j| open.iter().copied().filter(|i| i % jobs == j).collect()).collect();
+        let answers = std::thread::scope(|scope| {
+            let running: Vec<_> = chunks
+                .iter()
+                .filter(|chunk| !chunk.is_empty())
+                .map(|chunk| scope.spawn(move || run_driver(chunk.iter().map(|&i| files[i].as_path()), setup)))
+                .collect();
+            running.into_iter().map(|t| t.join().expect("driver thread does not panic")).collect::<Result<Vec<_>>>()
+        })?;
+        let by_file: HashMap<String, Answer> = answers.into_iter().flatten().map(|a| (a.file.clone(), a)).collect();
+        let mut out = std::fs::OpenOptions::new().create(true).append(true).open(&cache_path)?;
+        for &i in &open {
+            let name = files[i].to_string_lossy();
+            let Some(answer) = by_file.get(name.as_ref()) else { bail!("SpamAssassin gave no answer for {name}") };
+            serde_json::to_writer(&mut out, &Cached { key: keys[i].clone(), answer: answer.clone() })?;
+            out.write_all(b"\n")?;
+            known.insert(keys[i].clone(), answer.clone());
+        }
+    }
+    Ok(keys
+        .iter()
+        .zip(files)
+        .map(|(key, file)| Answer { file: file.to_string_lossy().into_owned(), ..known[key].clone() })
+        .collect())
+}
+
+/// Is Mail::SpamAssassin there, with what the driver needs?
+pub fn is_installed() -> bool {
+    Command::new("perl")
+        .args(["-MMail::SpamAssassin", "-MJSON::XS", "-e", "1"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success())
+}
+
+fn run_driver<'a>(files: impl Iterator<Item = &'a Path>, setup: &Setup) -> Result<Vec<Answer>> {
+    let mut command = Command::new("perl");
+    command.arg("-e").arg(DRIVER).arg("--").arg("--cf").arg(&setup.cf);
+    if let Some(rules) = &setup.rules {
+        command.arg("--rules").arg(rules);
+    }
+    if let Some(site) = &setup.site {
+        command.arg("--site").arg(site);
+    }
+    let mut child = command
+        .env("LC_ALL", "C")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("perl could not be started")?;
+    let list: String = files.map(|f| format!("{}\n", f.display())).collect();
+    let mut stdin = child.stdin.take().expect("stdin was asked for");
+    let writer = std::thread::spawn(move || stdin.write_all(list.as_bytes()));
+    let mut answers = Vec::new();
+    for line in BufReader::new(child.stdout.take().expect("stdout was asked for")).lines() {
+        let line = line?;
+        if let Ok(answer) = serde_json::from_str::<Answer>(&line) {
+            answers.push(answer);
+        }
+    }
+    writer.join().expect("writer does not panic").ok();
+    if !child.wait()?.success() {
+        bail!("the SpamAssassin driver failed");
+    }
+    Ok(answers)
+}
+
+fn digest_of(file: &Path) -> Result<String> {
+    let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+    Ok(hex(&Sha256::digest(&bytes)[..16]))
+}
+
+/// One cache a configuration: the texts of all rule files, the added text, and the driver itself.
+fn cache_path(setup: &Setup) -> Result<PathBuf> {
+    let mut hash = Sha256::new();
+    hash.update(DRIVER);
+    hash.update(&setup.cf);
+    let defaults = ["/usr/share/spamassassin", "/etc/spamassassin"].map(PathBuf::from);
+    let places = [setup.rules.as_ref().unwrap_or(&defaults[0]), setup.site.as_ref().unwrap_or(&defaults[1])];
+    for place in places {
+        let mut files: Vec<PathBuf> = if place.is_dir() {
+            std::fs::read_dir(place)?.filter_map(|e| Some(e.ok()?.path())).collect()
+        } else {
+            vec![place.clone()]
+        };
+        files.sort();
+        for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "cf" || e == "pre")) {
+            hash.update(file.to_string_lossy().as_bytes());
+            hash.update(std::fs::read(file)?);
+        }
+    }
+    let dir = target_dir().join("parity");
+    std::fs::create_dir_all(&dir)?;
+    Ok(dir.join(format!("spamassassin-{}.jsonl", hex(&hash.finalize()[..8]))))
+}
+
+/// Where cargo puts what it builds.
+pub fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()).into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
