@@ -11,6 +11,7 @@ use cpu_time::{ProcessTime, ThreadTime};
 use engine::Scratch;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
+use xtask::parity::ours;
 use xtask::parity::spamassassin::{self, Setup};
 
 const ROUNDS: usize = 5;
@@ -32,7 +33,7 @@ fn main() -> Result<()> {
     println!("cache: {:.1} MB, written in {:.0} ms", cached.len() as f64 / 1e6, start.elapsed().as_secs_f64() * 1e3);
     let start = ProcessTime::now();
     let ruleset: rules::Ruleset = postcard::from_bytes(&cached)?;
-    let engine = engine::Engine::new(ruleset);
+    let engine = engine::Engine::new(ruleset, ours::OPTIONS);
     println!("loaded from cache in {:.0} ms", start.elapsed().as_secs_f64() * 1e3);
 
     let mut scratch = Scratch::new();

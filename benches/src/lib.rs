@@ -32,7 +32,7 @@ pub fn engine_with(setup: &Setup, added: &str) -> Result<Engine> {
     sources.push(Source::new("(bench)", added, SourceKind::Site));
     let options = LoadOptions { local_only: true, ..LoadOptions::default() };
     let (ruleset, _) = rules::load(&sources, &engine::catalog(), &options, &mut NoReader);
-    Ok(Engine::new(ruleset))
+    Ok(Engine::new(ruleset, ours::OPTIONS))
 }
 
 /// Processor time of parsing and judging each message, the least of several rounds.

@@ -61,7 +61,8 @@ fn arrows_run_one_way() {
 
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open = vec![root().join("crates"), root().join("xtask"), root().join("benches"), root().join("fuzz/targets")];
+    let mut open =
+        vec![root().join("crates"), root().join("xtask"), root().join("benches"), root().join("fuzz/targets")];
     while let Some(dir) = open.pop() {
         for entry in std::fs::read_dir(&dir).into_iter().flatten() {
             let path = entry.expect("entry").path();

@@ -122,7 +122,10 @@ fn main() {
         println!("{:8.2} µs {name}", spent.as_secs_f64() * 1e6 / f64::from(messages.max(1)));
     }
     let per = |t: Duration| t.as_secs_f64() * 1e6 / f64::from(messages.max(1));
-    println!("{messages} messages, {} rules: {both} equal hits, {extra} only ours, {missing} only theirs", tallies.len());
+    println!(
+        "{messages} messages, {} rules: {both} equal hits, {extra} only ours, {missing} only theirs",
+        tallies.len()
+    );
     println!("µs a message: all {:.1}, views {:.1}, evals {:.1}", per(total), per(views_time), per(evals_time));
 }
 

@@ -2,9 +2,9 @@
 
 use super::spamassassin::Setup;
 use anyhow::{Context, Result, ensure};
-use engine::{Engine, Scratch};
+use engine::{Engine, EngineOptions, Scratch};
 use mail::{Envelope, Limits, Message, Transaction};
-use rules::{LoadOptions, NoReader, Ruleset, Source, SourceKind};
+use rules::{LoadOptions, NoReader, Ruleset, ScoreSet, Source, SourceKind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +25,13 @@ pub struct Judge {
 /// The time at which compared messages arrive. Nothing that is compared depends on it.
 const NOW: i64 = 1_790_000_000;
 
+/// As `spamassassin -L` without Bayes, and closed to what we would see beyond it.
+pub const OPTIONS: EngineOptions = EngineOptions {
+    local_only: true,
+    score_set: ScoreSet { network: false, bayes: false },
+    beyond_spamassassin: false,
+};
+
 impl Judge {
     /// Reads the rule files that SpamAssassin reads, and closes what we see beyond it.
     pub fn load(setup: &Setup) -> Result<Judge> {
@@ -34,9 +41,7 @@ impl Judge {
             eprintln!("{errors} errors in the rule files; `sekisho lint` shows them");
         }
         ensure!(!ruleset.rules.is_empty(), "no rules were found");
-        let mut engine = Engine::new(ruleset);
-        engine.views.received_beyond_spamassassin = false;
-        Ok(Judge { engine })
+        Ok(Judge { engine: Engine::new(ruleset, OPTIONS) })
     }
 
     pub fn engine(&self) -> &Engine {
@@ -74,7 +79,8 @@ impl Judge {
                     })
                 })
                 .collect();
-            let parts: Result<Vec<Vec<_>>> = running.into_iter().map(|t| t.join().expect("no panic in judging")).collect();
+            let parts: Result<Vec<Vec<_>>> =
+                running.into_iter().map(|t| t.join().expect("no panic in judging")).collect();
             parts.map(|p| p.into_iter().flatten().collect())
         })?;
         answers.sort_by_key(|(i, _)| *i);

@@ -56,7 +56,8 @@ struct Seed(u64);
 
 impl Seed {
     fn new(name: &str, variant: u64) -> Seed {
-        let start = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let start =
+            name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
         Seed((start ^ variant.wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1)
     }
 
@@ -109,12 +110,10 @@ impl Maker<'_> {
                 draft.part_headers.push((test.header.clone(), unfolded(text)));
                 true
             }
-            Kind::Body(pattern) | Kind::Text(pattern) => {
-                self.draw(pattern).is_some_and(|text| {
-                    draft.paragraphs.push(text);
-                    true
-                })
-            }
+            Kind::Body(pattern) | Kind::Text(pattern) => self.draw(pattern).is_some_and(|text| {
+                draft.paragraphs.push(text);
+                true
+            }),
             Kind::RawBody(pattern) => self.draw(pattern).is_some_and(|text| {
                 draft.html.push(text);
                 true
@@ -189,8 +188,7 @@ impl Maker<'_> {
     /// A text that the pattern matches.
     fn draw(&mut self, pattern: &Pattern) -> Option<Vec<u8>> {
         let id = pattern.id?;
-        let (source, flags) = patterns::perl::parse_rule_literal(pattern.source()).ok()?;
-        let tree = patterns::perl::parse(source, flags).ok()?;
+        let tree = patterns::perl::parse(pattern.body(), pattern.flags).ok()?;
         for _ in 0..DRAWS {
             let mut out = Vec::new();
             let mut groups = HashMap::new();
@@ -291,7 +289,8 @@ fn received_from_relay(relay: &[u8]) -> Vec<u8> {
     };
     let (ip, rdns, helo) = (field("ip=", "81.2.69.160"), field("rdns=", "unknown"), field("helo=", "mail.example.com"));
     let (by, id) = (field("by=", "mx.example.net"), field("id=", "4F1D2C3B4A"));
-    format!("from {helo} ({rdns} [{ip}]) by {by} (Postfix) with ESMTP id {id}; Mon, 5 Oct 2020 10:00:00 +0000").into_bytes()
+    format!("from {helo} ({rdns} [{ip}]) by {by} (Postfix) with ESMTP id {id}; Mon, 5 Oct 2020 10:00:00 +0000")
+        .into_bytes()
 }
 
 /// A header value on one line.
@@ -318,7 +317,10 @@ impl Draft {
         }
         // The bare minimum sometimes matters: odd variants come without the usual headers.
         let usual: &[(&str, &str)] = &[
-            ("Received", "from mail.example.org (mail.example.org [81.2.69.142]) by mx.example.net (Postfix) with ESMTP id 1A2B3C4D5E for <you@example.net>; Mon, 5 Oct 2020 10:00:02 +0000 (UTC)"),
+            (
+                "Received",
+                "from mail.example.org (mail.example.org [81.2.69.142]) by mx.example.net (Postfix) with ESMTP id 1A2B3C4D5E for <you@example.net>; Mon, 5 Oct 2020 10:00:02 +0000 (UTC)",
+            ),
             ("From", "Someone <someone@example.org>"),
             ("To", "you@example.net"),
             ("Subject", "about that matter"),

@@ -49,7 +49,9 @@ pub struct Setup {
 pub fn ask(files: &[PathBuf], setup: &Setup) -> Result<Vec<Answer>> {
     let cache_path = cache_path(setup)?;
     let mut known: HashMap<String, Answer> = HashMap::new();
-    if setup.use_cache && let Ok(file) = std::fs::File::open(&cache_path) {
+    if setup.use_cache
+        && let Ok(file) = std::fs::File::open(&cache_path)
+    {
         for line in BufReader::new(file).lines() {
             if let Ok(cached) = serde_json::from_str::<Cached>(&line?) {
                 known.insert(cached.key, cached.answer);
@@ -62,7 +64,8 @@ pub fn ask(files: &[PathBuf], setup: &Setup) -> Result<Vec<Answer>> {
         eprintln!("asking SpamAssassin about {} messages ({} known)", open.len(), files.len() - open.len());
         let jobs = setup.jobs.clamp(1, open.len());
         open.sort_by_key(|i| i % jobs);
-        let chunks: Vec<Vec<usize>> = (0..jobs).map(|j| open.iter().copied().filter(|i| i % jobs == j).collect()).collect();
+        let chunks: Vec<Vec<usize>> =
+            (0..jobs).map(|j| open.iter().copied().filter(|i| i % jobs == j).collect()).collect();
         let answers = std::thread::scope(|scope| {
             let running: Vec<_> = chunks
                 .iter()
