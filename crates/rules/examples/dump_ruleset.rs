@@ -1,7 +1,7 @@
 //! Loads configuration files as SpamAssassin would and prints the rules and settings as JSON, for comparison with what
 //! SpamAssassin itself made of them: `dump_ruleset FILE...` (`.pre` files first).
 
-use rules::{Catalog, Kind, LoadOptions, Reader, Source, SourceKind};
+use rules::{Catalog, Kind, LoadOptions, Reader, Ruleset, Source, SourceKind};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -38,7 +38,11 @@ fn main() {
     let start = Instant::now();
     let (ruleset, diagnostics) = rules::load(&sources, &Catalog { evals }, &options, &mut Files);
     let took = start.elapsed();
-    eprintln!("{} rules in {took:?}", ruleset.rules.len());
+    eprintln!("{} rules from source in {took:?}", ruleset.rules.len());
+    let stored = postcard::to_stdvec(&ruleset).expect("a ruleset is plain data");
+    let start = Instant::now();
+    let again: Ruleset = postcard::from_bytes(&stored).expect("what was stored can be read");
+    eprintln!("{} rules from {} stored bytes in {:?}", again.rules.len(), stored.len(), start.elapsed());
     for found in &diagnostics {
         eprintln!("{found}\n");
     }

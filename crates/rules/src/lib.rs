@@ -7,6 +7,7 @@
 #![allow(clippy::result_large_err)] // faults are rare, and lines are handled one at a time
 
 pub mod diagnostic;
+pub mod explain;
 pub mod ruleset;
 pub mod settings;
 pub mod source;

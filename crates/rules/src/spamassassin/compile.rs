@@ -64,6 +64,7 @@ pub fn compile(loader: &mut Loader<'_>) -> Ruleset {
         rule.active = is_active(rule, set);
     }
     let metas = decide_metas(&mut rules, &order, loader);
+    leave_out_untrusted(loader);
     let mut ruleset = Ruleset {
         metas,
         plugins: loader.plugins.iter().cloned().collect(),
@@ -398,6 +399,54 @@ fn decide_metas(rules: &mut [Rule], order: &[RuleId], loader: &mut Loader<'_>) -
         }
     }
     decided
+}
+
+/// Our own networks, and those of our users' submission servers, must be trusted ones. What is not is left out, as in
+/// SpamAssassin; of a network, its first address is looked at.
+fn leave_out_untrusted(loader: &mut Loader<'_>) {
+    let settings = &loader.settings;
+    let (around, around_name) = match (&settings.trusted_networks, &settings.internal_networks) {
+        (trusted, _) if trusted.configured => (trusted.clone(), "trusted_networks"),
+        (_, internal) if internal.configured => (internal.clone(), "internal_networks"),
+        _ => return,
+    };
+    let mut outer = mail::received::NetworkSet::with_loopback();
+    for entry in &around.entries {
+        // Entries were checked when they were read.
+        let _ = outer.add(entry);
+    }
+    let mut faults = Vec::new();
+    let lists = [
+        ("internal_networks", &mut loader.settings.internal_networks),
+        ("msa_networks", &mut loader.settings.msa_networks),
+    ];
+    for (name, networks) in lists {
+        if name == around_name {
+            continue;
+        }
+        networks.entries.retain(|entry| {
+            let contained =
+                entry.starts_with('!') || first_address(entry).is_none_or(|address| outer.contains(address));
+            if !contained {
+                let message = format!("{around_name} does not contain {entry} of {name}");
+                faults.push(diagnostic::NETWORK_NOT_TRUSTED.found(message));
+            }
+            contained
+        });
+    }
+    for fault in faults {
+        loader.report_location(&crate::Location { file: u32::MAX, line: 0 }, fault);
+    }
+}
+
+/// The address that a network starts with: `10.1` is 10.1.0.0.
+fn first_address(entry: &str) -> Option<std::net::IpAddr> {
+    let address = entry.split(['/', '-', '%']).next()?.trim_start_matches('[').trim_end_matches([']', '.']);
+    if address.contains(':') {
+        return address.parse().ok();
+    }
+    let missing = 4usize.checked_sub(address.split('.').count())?;
+    format!("{address}{}", ".0".repeat(missing)).parse().ok()
 }
 
 type PatternKey = (GroupId, Vec<u8>, patterns::Flags, Option<u32>, bool);

@@ -250,14 +250,9 @@ fn registry(said: &Said<'_>, labels: usize, list: &mut std::collections::BTreeSe
         }
     }
     for word in words(said.value) {
-        list.insert(ascii_domain(&text(word)));
+        list.insert(text(&mail::tld::idn_to_ascii(word)).to_lowercase());
     }
     Ok(())
-}
-
-/// Lower case; a name in other letters stays as written until the registry table, which has the IDN rules, takes it.
-fn ascii_domain(name: &str) -> String {
-    name.to_lowercase()
 }
 
 pub fn util_rb_tld(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
@@ -276,37 +271,6 @@ pub fn clear_util_rb(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
     said.no_value()?;
     loader.settings.top_level_domains = Default::default();
     Ok(())
-}
-
-/// Whether a text names a network, as `trusted_networks` takes it: `10.`, `192.0.2.0/24`, `[2001:db8::]/32`, `!::1`,
-/// `192.0.2.1-192.0.2.9`.
-pub(super) fn is_network(entry: &str) -> bool {
-    let entry = entry.strip_prefix('!').unwrap_or(entry).trim_start();
-    if let Some((first, last)) = entry.split_once('-') {
-        return first.parse::<IpAddr>().is_ok() && last.parse::<IpAddr>().is_ok();
-    }
-    let (address, length) = match entry.split_once('/') {
-        Some((address, length)) => (address, Some(length)),
-        None => (entry, None),
-    };
-    let address = address.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(address);
-    let address = address.split_once('%').map_or(address, |(address, _)| address);
-    let looks_v4 = address.bytes().take_while(u8::is_ascii_digit).count();
-    let is_v4 = looks_v4 > 0 && matches!(address.as_bytes().get(looks_v4), None | Some(b'.'));
-    let limit = if is_v4 { 32 } else { 128 };
-    let good_length = length.is_none_or(|length| match length.parse::<u8>() {
-        Ok(bits) => bits <= limit,
-        // `10.0.0.0/255.0.0.0`
-        Err(_) => is_v4 && length.parse::<std::net::Ipv4Addr>().is_ok(),
-    });
-    let good_address = if is_v4 {
-        let numbers = address.strip_suffix('.').unwrap_or(address);
-        let whole = numbers.split('.').count();
-        whole <= 4 && (whole < 4 || numbers == address) && numbers.split('.').all(|part| part.parse::<u8>().is_ok())
-    } else {
-        address.parse::<std::net::Ipv6Addr>().is_ok()
-    };
-    good_address && good_length
 }
 
 // Headers and reports

@@ -386,16 +386,16 @@ impl<'a> Loader<'a> {
                 networks.configured = true;
                 for word in words(value) {
                     let entry = text(word).into_owned();
-                    if !handlers::is_network(&entry) {
-                        bad.push(entry);
+                    if let Err(error) = mail::received::NetworkSet::default().add(&entry) {
+                        bad.push((entry, error.to_string()));
                     } else if !networks.entries.contains(&entry) {
                         networks.entries.push(entry);
                     }
                 }
-                for entry in bad {
+                for (entry, reason) in bad {
                     let at = super::regex::find(value, entry.as_bytes()).unwrap_or(0);
-                    let fault = diagnostic::BAD_NETWORK.found(format!("`{entry}` is no network"));
-                    self.report(said, fault.at(at, at + entry.len()));
+                    let fault = diagnostic::BAD_NETWORK.found(format!("`{entry}` is no network: {reason}"));
+                    self.report(said, fault.at(at, at + entry.len()).label(reason));
                 }
             }
             Apply::ClearNetworks(field) => {

@@ -22,7 +22,9 @@ fn definition<'v>(said: &'v Said<'_>) -> Result<(String, &'v [u8], usize), Fault
     if name.is_empty() || rest.is_empty() {
         return Err(said.missing("a rule name and a test"));
     }
-    Ok((text(name).into_owned(), rest, said.value.len() - rest.len()))
+    let name = text(name).into_owned();
+    check_name(&name)?;
+    Ok((name, rest, said.value.len() - rest.len()))
 }
 
 /// Moves a fault's place, given within a definition, to the whole value.
@@ -35,7 +37,6 @@ fn shifted(mut fault: Fault, by: usize, rule: &str) -> Fault {
 impl Loader<'_> {
     /// Notes a rule, replacing an earlier one of the name.
     fn define(&mut self, said: &Said<'_>, name: String, kind: Kind) -> Handled {
-        check_name(&name)?;
         let exempt = name.starts_with("__") || name.starts_with("T_");
         if self.options.thorough && name.len() > LONG_NAME && !exempt {
             let fault = diagnostic::LONG_RULE_NAME.found(format!("the name {name} has {} characters", name.len()));
@@ -64,7 +65,6 @@ impl Loader<'_> {
 
     /// A pattern of a rule, checked; a capture makes the rule run before all others.
     fn pattern(&mut self, rule: &str, written: &[u8]) -> Result<Pattern, Fault> {
-        check_name(rule)?;
         let literal = self.check_regex(written, 0)?;
         let templates = regex::templates(literal.body);
         let captures = regex::captures(literal.body);
@@ -280,7 +280,6 @@ pub fn text_rule(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
 
 pub fn mimeheader(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
     let (name, definition, offset) = definition(said)?;
-    check_name(&name)?;
     let kind = mime_header_test(loader, said, &name, definition).map_err(|fault| shifted(fault, offset, &name))?;
     loader.define(said, name, kind)
 }
@@ -317,7 +316,6 @@ fn mime_header_test(loader: &mut Loader<'_>, said: &Said<'_>, name: &str, defini
 
 pub fn uri_detail(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
     let (name, definition, offset) = definition(said)?;
-    check_name(&name)?;
     let mut conditions = loader.uri_conditions.remove(&name).unwrap_or_default();
     let mut added = false;
     let mut at = 0;
@@ -378,7 +376,6 @@ pub fn meta(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
         let fault = diagnostic::BAD_META.found(format!("the expression of {name} cannot be read: {message}"));
         fault.label(message).at(offset + start, offset + end).rule(&name)
     };
-    check_name(&name)?;
     let doubled =
         |at: &usize| definition[*at] == b'*' && super::trim_start(&definition[*at + 1..]).first() == Some(&b'*');
     if let Some(at) = (0..definition.len()).find(doubled) {
@@ -417,6 +414,7 @@ pub fn reuse(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
     if loader.plugins.contains("Reuse") {
         loader.settings.other.entry("reuse".to_owned()).or_default().push(names.join(" "));
     } else if !loader.drafts.contains_key(name) {
+        check_name(name)?;
         return loader.define(said, name.clone(), Kind::Empty);
     }
     Ok(())
