@@ -252,7 +252,7 @@ fn settings_of_every_shape() {
     assert!(settings.headers_spam.contains(&("Report".to_owned(), "_REPORT_".to_owned())));
     assert_eq!(settings.rewrite_header["Subject"], "[SPAM]");
     assert_eq!(settings.report_template, "  a\nb\n");
-    assert_eq!(settings.uri_host_lists["L"]["two.example"], false);
+    assert!(!settings.uri_host_lists["L"]["two.example"]);
     assert!(settings.freemail.wildcards.contains("*.free.example"));
     assert!(!settings.normalize_charset);
     assert_eq!(settings.time_limit, 300.0);
