@@ -127,7 +127,7 @@ pub(super) fn make(views: &Views<'_>) -> TextView {
         }
     }
     let headers = views.message.headers();
-    let mut read = |raw: &[u8], place: Place, facts: &mut TextFacts| {
+    let read = |raw: &[u8], place: Place, facts: &mut TextFacts| {
         let decoded = evidence::decode_header_value(raw, &context);
         note(&decoded, place, facts);
         let mut out = Vec::with_capacity(decoded.text.len());
