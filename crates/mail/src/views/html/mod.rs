@@ -12,7 +12,7 @@ mod tokenizer;
 pub use facts::{Anchor, HtmlFacts, HtmlUri, TagTypes};
 
 use crate::Limits;
-use memchr::memchr3_iter;
+use memchr::{memchr3_iter, memmem};
 use renderer::Renderer;
 use std::borrow::Cow;
 use tag::Tag;
@@ -241,14 +241,160 @@ fn lone_tag(head: &[u8], coding: Coding) -> Option<usize> {
 
 /// Characters, and how many of them SpamAssassin counts as blanks.
 fn count_characters(text: &[u8], coding: Coding) -> (usize, usize) {
-    match coding {
-        Coding::Wide => {
-            let text = String::from_utf8_lossy(text);
-            text.chars().fold((0, 0), |(all, spaces), c| (all + 1, spaces + usize::from(c.is_whitespace())))
+    let ascii = |b: &&u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b);
+    let mut spaces = text.iter().filter(ascii).count();
+    if coding == Coding::Wide {
+        spaces += text.iter().filter(|b| **b == 0x0c).count();
+        spaces += memchr3_iter(0xe2, 0xe3, 0xc2, text).filter(|&at| is_wide_space(&text[at..])).count();
+        spaces += memmem::find_iter(text, "\u{1680}").count();
+    }
+    (if coding == Coding::Octets { text.len() } else { perl::char_count(text) }, spaces)
+}
+
+/// Begins with a blank beyond ASCII; all of those but U+1680.
+fn is_wide_space(s: &[u8]) -> bool {
+    match s {
+        [0xc2, 0x85 | 0xa0, ..] => true,
+        [0xe2, 0x80, 0x80..=0x8a | 0xa8 | 0xa9 | 0xaf, ..] | [0xe2, 0x81, 0x9f, ..] => true,
+        [0xe3, 0x80, 0x80, ..] => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(html: &str) -> Rendered {
+        let coding = if html.is_ascii() { Coding::Narrow } else { Coding::Wide };
+        let text = PartText { bytes: Cow::Borrowed(html.as_bytes()), coding };
+        render(text, html.len(), &Limits::default())
+    }
+
+    /// Text and invisible text, as SpamAssassin 4.0.1 renders them.
+    #[test]
+    fn texts() {
+        let cases: &[(&str, &str, &str)] = &[
+            ("a<br>b<br/>c<p>d</p>e", "a\nb\nc\n\nd\n\ne", ""),
+            ("<td>a </td>\n  <td>b", " a  b", ""),
+            ("a&nbsp;b&amp;c&hellip;", "a b&c\u{2026}", ""),
+            ("<title>T</title>x", "\n\nT\n\nx", ""),
+            ("a<span style='display:none'>b</span>c", "abc", "b"),
+            ("<font color=white>a</font>b", "ab", "a"),
+            ("<div style='background:#000'><font color='#010101'>a</font></div>", "\na\n", "a"),
+            ("<font size=1>a<font size=5>b</font>c</font>d", "abcd", "ac"),
+            ("<style>a</style><script>b</script>c", "c", ""),
+            ("a<style>b", "a", ""),
+        ];
+        for (html, text, invisible) in cases {
+            let r = rendered(html);
+            assert_eq!(String::from_utf8_lossy(&r.text), *text, "{html}");
+            assert_eq!(String::from_utf8_lossy(&r.sa_invisible().bytes), *invisible, "{html}");
         }
-        _ => {
-            let spaces = text.iter().filter(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b)).count();
-            (if coding == Coding::Octets { text.len() } else { perl::char_count(text) }, spaces)
+        // Latin-1 from an entity in an ASCII part is one byte to rules, unless wider characters join it.
+        assert_eq!(*rendered("&copy;").sa_text(), *b"\xa9");
+        assert_eq!(*rendered("&copy; &hellip;").sa_text(), *"\u{a9} \u{2026}".as_bytes());
+    }
+
+    #[test]
+    fn links() {
+        let r = rendered(
+            "<base href='http://example.com/dir/index.html'><a href=' page '>one <img src='//img.example.net/i'></a>\
+             <a>two</a><a x/href='http://example.org'>three</a>",
+        );
+        let facts = r.facts.as_deref().expect("HTML was parsed");
+        let uris: Vec<(String, Vec<&str>, usize)> = (facts.uris.iter())
+            .map(|u| (String::from_utf8_lossy(&u.uri).into_owned(), u.types.names().collect(), u.anchors.len()))
+            .collect();
+        let uri = |uri: &str, types: &[&'static str], anchors| (uri.to_string(), types.to_vec(), anchors);
+        assert_eq!(
+            uris,
+            [
+                uri("http://example.com/dir/index.html", &["base"], 0),
+                uri("http://example.com/dir/page", &["a"], 0),
+                uri("page", &[], 1),
+                uri("http://img.example.net/i", &["img"], 0),
+                uri("", &[], 1),
+                uri("http://example.org", &["a"], 1),
+            ]
+        );
+        assert_eq!(facts.anchors[0].text, b"one <img>\n");
+        let pieces: Vec<_> = r.pieces().filter(|(s, _)| !s.whitespace).map(|(s, t)| (s.link, t)).collect();
+        assert_eq!(pieces, [(Some(0), &b"one "[..]), (Some(1), b"two"), (Some(2), b"three")]);
+    }
+
+    #[test]
+    fn facts() {
+        let r =
+            rendered("<html><body>vi<b>agra</b><foo>x</foo></p><!-- c --><font face=x12>y<img width=10 height=50%>");
+        let f = r.facts.as_deref().expect("HTML was parsed");
+        assert_eq!(
+            (f.inside(b"html"), f.inside(b"foo"), f.inside(b"p"), f.inside(b"td")),
+            (Some(1), Some(0), Some(0), None)
+        );
+        assert_eq!(f.closed_extra_ratio, Some(1.0 / 9.0));
+        assert_eq!(f.bad_tag_ratio, Some(2.0 / 9.0));
+        assert_eq!(f.obfuscation_ratio, Some(2.0 / 9.0));
+        assert_eq!(f.backhair_count, Some(2));
+        assert_eq!(f.image_area, 3_000.0);
+        assert!(f.font_face_bad && !f.font_low_contrast && !f.truncated);
+        assert_eq!(f.comments.iter().collect::<Vec<_>>(), [b"<!-- c -->"]);
+    }
+
+    /// What a reader's program hides beyond SpamAssassin's invisible text, and that it ends where the element ends.
+    #[test]
+    fn hidden() {
+        let cases: &[(&str, &str)] = &[
+            ("<div style='max-height:0;overflow:hidden'>a<b>b</b></div>c", "ab"),
+            ("<p hidden>a<p>b", "a"),
+            ("<table><tr><td style='font-size:0'>a<td>b</table>c", "a"),
+            ("<section style='opacity:0'>a</section>b", "a"),
+            ("<td style='display:none'>a</div>b</td>c", "ab"),
+            ("<title>a</title>b", "a"),
+        ];
+        for (html, expected) in cases {
+            let r = rendered(html);
+            let hidden: Vec<u8> =
+                r.pieces().filter(|(s, _)| s.hidden && !s.whitespace).flat_map(|(_, text)| text).copied().collect();
+            assert_eq!(String::from_utf8_lossy(&hidden), *expected, "{html}");
         }
+    }
+
+    /// Slow only if something is quadratic.
+    #[test]
+    fn hostile_input() {
+        let bits = [
+            "<",
+            "&",
+            "<a ",
+            "<a x=\"",
+            "<a>",
+            "<title>",
+            "<style>",
+            "<!--",
+            "<!-- -",
+            "<![ a ",
+            "<![CDATA[",
+            "]",
+            "]]>",
+            "<!doctype ' >",
+            "<table>",
+            "</div>",
+            "&a",
+            "x/>",
+            "<a x/href=",
+            "<a href='../..'>",
+            "é<i>é</i>",
+            "-- ",
+            "<meta http-equiv=refresh content='url=url='>",
+            "<b style='background:rgb(rgb('>",
+        ];
+        for bit in bits {
+            let html = bit.repeat((1 << 18) / bit.len());
+            let r = rendered(&html);
+            assert!(r.segments.last().is_none_or(|s| s.end as usize == r.text.len()), "{bit}");
+        }
+        rendered(&format!("<p style='background:{}'>x", "rgb(".repeat(1 << 18)));
+        rendered(&format!("<a {}>", "/href".repeat(1 << 18)));
     }
 }

@@ -421,7 +421,7 @@ impl Renderer {
         }
     }
 
-    /// An attribute, or what broken markup like `<a title="x"/href=...>` made of it; the last such wins.
+    /// An attribute, or what broken markup like `<a class/href=...>` made of it; the last such wins.
     fn address<'a>(&self, attributes: &Attributes<'a>, name: &[u8]) -> Option<Text<'a>> {
         let mut found = None;
         for a in attributes.iter().filter(|a| a.name.len() > name.len() + 1) {
@@ -687,7 +687,16 @@ impl Renderer {
             rest = if blanks > 0 { &rest[blanks..] } else { rest.strip_prefix(nbsp).unwrap_or(rest) };
         }
         while !rest.is_empty() {
-            let plain = rest.iter().position(|&b| perl::is_ascii_space(b) || b == nbsp[0]).unwrap_or(rest.len());
+            // Up to a blank that is not a lone " ", most text needs nothing but to be copied.
+            let mut after_blank = false;
+            let odd = rest.iter().position(|&b| match BLANKS[usize::from(b)] {
+                OTHER => {
+                    after_blank = false;
+                    b == nbsp[0]
+                }
+                blank => std::mem::replace(&mut after_blank, true) || blank == ODD,
+            });
+            let plain = odd.map_or(rest.len(), |odd| odd - usize::from(after_blank && rest[..odd].ends_with(b" ")));
             self.text.extend_from_slice(&rest[..plain]);
             rest = &rest[plain..];
             let blanks = rest.iter().take_while(|b| perl::is_ascii_space(**b)).count();
@@ -713,6 +722,22 @@ impl Renderer {
         if self.octets() { b"\xc2\xa0" } else { b"\xc3\x82\xc2\xa0" }
     }
 }
+
+const OTHER: u8 = 0;
+const SPACE: u8 = 1;
+/// A blank that text folds to a space.
+const ODD: u8 = 2;
+
+static BLANKS: [u8; 256] = {
+    let mut blanks = [OTHER; 256];
+    let mut b = 9;
+    while b <= 13 {
+        blanks[b] = ODD;
+        b += 1;
+    }
+    blanks[b' ' as usize] = SPACE;
+    blanks
+};
 
 /// An end tag inside a cell does not close what lies outside.
 const CELLS: &[Tag] = &[Tag::TABLE, Tag::TD, Tag::TH, Tag::CAPTION];

@@ -645,3 +645,103 @@ fn doctype(buf: &[u8], mut s: usize) -> Result<Option<usize>, usize> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes tokens down: `S name a=v`, `E name`, `T text`, `X text` (no entities), `C comment`, `D declaration`.
+    #[derive(Default)]
+    struct Written(Vec<String>);
+
+    fn lossy(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    impl Sink for Written {
+        fn start(&mut self, name: &[u8], attributes: &Attributes<'_>) {
+            let mut line = format!("S {}", lossy(name));
+            for a in attributes.iter() {
+                line += &format!(" {}", lossy(a.name));
+                if let Some(value) = a.value {
+                    line += &format!("={}", lossy(value));
+                }
+            }
+            self.0.push(line);
+        }
+
+        fn end(&mut self, name: &[u8]) {
+            self.0.push(format!("E {}", lossy(name)));
+        }
+
+        fn text(&mut self, raw: &[u8], cdata: bool) {
+            self.0.push(format!("{} {}", if cdata { "X" } else { "T" }, lossy(raw)));
+        }
+
+        fn comment(&mut self, raw: &[u8]) {
+            self.0.push(format!("C {}", lossy(raw)));
+        }
+
+        fn declaration(&mut self, raw: &[u8]) {
+            self.0.push(format!("D {}", lossy(raw)));
+        }
+    }
+
+    fn tokens(html: &str) -> Vec<String> {
+        let mut written = Written::default();
+        let mut tokenizer = Tokenizer::new(1_000);
+        let rest = tokenizer.feed(html.as_bytes(), 0, &mut written);
+        tokenizer.finish(html.as_bytes(), rest, &mut written);
+        written.0
+    }
+
+    /// Each of these is what HTML::Parser 3.81 reports.
+    #[test]
+    fn broken_markup() {
+        let cases: &[(&str, &[&str])] = &[
+            ("<a href= \"x\" b = y checked>", &["S a href=x b=y checked"]),
+            ("<a b=c/d/>", &["S a b=c/d/"]),
+            ("<a =b c>", &["S a =b c"]),
+            ("<a href=x\"y z\">t <b>", &["S a href=x\"y z\"", "T t ", "S b"]),
+            ("<a x=>", &["S a x="]),
+            ("<b a=\"x>y</b>z", &["C <b a=\"x>y</b>z"]),
+            ("x <b", &["T x ", "C <b"]),
+            ("foo bar  ", &["T foo bar", "T   "]),
+            ("foo bar", &["T foo", "T  bar"]),
+            ("<>x< >y<3z <", &["T <>x", "T < >y", "T <3z ", "C <"]),
+            ("</ a>b</>c</b x=\"y>z\">", &["C </ a>", "T b", "C </>", "T c", "E b"]),
+            ("<title>a<title>b", &["S title", "T a", "E title", "S title", "T b", "E title"]),
+            ("<title></TITLE >x <b>", &["S title", "E TITLE", "T x ", "S b"]),
+            ("<xmp>a</xmp foo>b</xmp >c <b>", &["S xmp", "X a</xmp foo>b", "E xmp", "T c ", "S b"]),
+            ("<iframe>a <b>c", &["S iframe", "X a <b>c"]),
+            ("<textarea>a <b>c", &["S textarea", "T a <b>c"]),
+            ("<plaintext>a</plaintext><b>", &["S plaintext", "X a</plaintext><b>"]),
+            ("<style>x</style><style>y", &["S style", "X x", "E style", "S style", "E style", "X y"]),
+            ("<!-->a --  >b <b>", &["C <!-->a --  >", "T b ", "S b"]),
+            ("<!-- a > b <c> d ", &["C <!-- a >", "T  b ", "S c", "T  d", "T  "]),
+            ("<!><!-><! foo><!foo>", &["C <!>", "C <!->", "C <! foo>", "C <!foo>"]),
+            ("<!doctype a -- > -- \">\">", &["D <!doctype a -- > -- \">\">"]),
+            ("<!doctype a -b >w <b>", &["C <!doctype a -b >", "T w ", "S b"]),
+            ("<?x>y <b>", &["T y ", "S b"]),
+            ("<![CDATA[a&amp;<b>]]>x <b>", &["X a&amp;<b>", "T x ", "S b"]),
+            ("<![RCDATA[a<b>]]>x <b>", &["T a<b>", "T x ", "S b"]),
+            ("<![INCLUDE[a]<b>]]c ]]><b>", &["T a]<b>]]c ", "S b"]),
+            ("<![IGNORE[a<b>]]>c <b>", &["T c ", "S b"]),
+            ("<![if !mso]>x<![endif]>", &["C <![if !mso]>", "T x", "C <![endif]>"]),
+        ];
+        for (html, expected) in cases {
+            assert_eq!(tokens(html), *expected, "{html}");
+        }
+    }
+
+    #[test]
+    fn budget() {
+        let mut written = Written::default();
+        let mut tokenizer = Tokenizer::new(3);
+        let html = b"<a><b><c><d><e>";
+        let rest = tokenizer.feed(html, 0, &mut written);
+        tokenizer.finish(html, rest, &mut written);
+        assert_eq!(written.0, ["S a", "S b", "S c"]);
+        assert!(tokenizer.exhausted());
+    }
+}
