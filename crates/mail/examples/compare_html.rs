@@ -1,5 +1,7 @@
 //! Compares the HTML renderer and what the body views make of it with SpamAssassin's, part by part, from a dump that
 //! `dump_views.pl` wrote. usage: compare_html DUMP.jsonl [differences shown of each kind] [timing rounds]
+#![allow(clippy::print_stdout)]
+
 use mail::Limits;
 use mail::views::html::{Coding, HtmlFacts, PartText, Rendered, render};
 use mail::views::{UnitText, body, rawbody};

@@ -1,5 +1,7 @@
 //! Compares the body, rawbody and rendered views of whole messages with SpamAssassin's, from a dump that
 //! `dump_views.pl` wrote. usage: compare_views DUMP.jsonl [differences shown]
+#![allow(clippy::print_stdout)]
+
 use mail::views::{UnitText, ViewConfig, Views};
 use mail::{Limits, Message};
 use serde_json::Value;

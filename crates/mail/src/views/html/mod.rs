@@ -253,12 +253,13 @@ fn count_characters(text: &[u8], coding: Coding) -> (usize, usize) {
 
 /// Begins with a blank beyond ASCII; all of those but U+1680.
 fn is_wide_space(s: &[u8]) -> bool {
-    match s {
-        [0xc2, 0x85 | 0xa0, ..] => true,
-        [0xe2, 0x80, 0x80..=0x8a | 0xa8 | 0xa9 | 0xaf, ..] | [0xe2, 0x81, 0x9f, ..] => true,
-        [0xe3, 0x80, 0x80, ..] => true,
-        _ => false,
-    }
+    matches!(
+        s,
+        [0xc2, 0x85 | 0xa0, ..]
+            | [0xe2, 0x80, 0x80..=0x8a | 0xa8 | 0xa9 | 0xaf, ..]
+            | [0xe2, 0x81, 0x9f, ..]
+            | [0xe3, 0x80, 0x80, ..]
+    )
 }
 
 #[cfg(test)]
