@@ -284,8 +284,8 @@ mod tests {
         for pattern in PATTERNS {
             let tree = perl::parse(pattern.as_bytes(), Flags::default()).expect("valid");
             let text = translate::to_pcre2(&tree, pattern.as_bytes(), Flags::default());
-            let (fast, slow) = (Code::compile(&text, true), Code::compile(&text, false));
-            let (fast, slow) = (fast.ok().expect("compiles"), slow.ok().expect("compiles"));
+            let compile = |jit| Code::compile(&text, jit).unwrap_or_else(|(_, reason)| panic!("{pattern}: {reason}"));
+            let (fast, slow) = (compile(true), compile(false));
             for subject in SUBJECTS {
                 for start in 0..=subject.len() {
                     let search = Search {
