@@ -24,7 +24,7 @@ fn main() -> Result<()> {
     let bytes: usize = mails.iter().map(Vec::len).sum();
     println!("{} messages, mean {:.1} kB", mails.len(), bytes as f64 / 1e3 / mails.len() as f64);
 
-    let setup = Setup { jobs: 1, ..Setup::default() };
+    let setup = Setup { jobs: 1, together: true, ..Setup::default() };
     let start = ProcessTime::now();
     let engine = engine_with(&setup, "")?;
     println!("rules compiled from source in {:.0} ms", start.elapsed().as_secs_f64() * 1e3);

@@ -94,6 +94,7 @@ pub fn run(args: &Args) -> Result<()> {
         site: None,
         jobs: args.jobs,
         use_cache: !args.no_cache,
+        together: false,
     };
     let judge = Judge::load(&setup)?;
     let theirs = spamassassin::ask(&files, &setup)?;

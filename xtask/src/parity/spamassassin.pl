@@ -1,6 +1,6 @@
 # Asks the installed Mail::SpamAssassin about messages: one JSON object a line on stdout, one a message.
 #
-#   perl spamassassin.pl [--cf TEXT] [--site DIR] [--rules DIR] < LIST      (LIST: one path a line)
+#   perl spamassassin.pl [--cf TEXT] [--site DIR] [--rules DIR] [--together] < LIST      (LIST: one path a line)
 #
 # Local tests only, no Bayes, no user preferences: what a rule set says by itself. `cpu` is the processor time of
 # parsing and checking, seconds, start-up excluded.
@@ -9,10 +9,11 @@ use warnings;
 use Getopt::Long;
 use JSON::XS;
 use Mail::SpamAssassin;
+use POSIX ();
 use Time::HiRes qw(clock);
 
-my ($cf, $site, $rules) = ('', undef, undef);
-GetOptions('cf=s' => \$cf, 'site=s' => \$site, 'rules=s' => \$rules) or die "bad options\n";
+my ($cf, $site, $rules, $together) = ('', undef, undef, 0);
+GetOptions('cf=s' => \$cf, 'site=s' => \$site, 'rules=s' => \$rules, 'together' => \$together) or die "bad options\n";
 
 my $judge = Mail::SpamAssassin->new({
   local_tests_only   => 1,
@@ -27,9 +28,9 @@ my $json = JSON::XS->new->ascii->canonical;
 $| = 1;
 print $json->encode({ version => Mail::SpamAssassin::Version() }), "\n";
 
-while (my $path = <STDIN>) {
-  chomp $path;
-  open my $file, '<:raw', $path or next;
+sub judge {
+  my ($path) = @_;
+  open my $file, '<:raw', $path or return;
   my $raw = do { local $/; <$file> };
   close $file;
   my $before  = clock();
@@ -46,4 +47,15 @@ while (my $path = <STDIN>) {
   }), "\n";
   $status->finish;
   $message->finish;
+}
+
+while (my $path = <STDIN>) {
+  chomp $path;
+  if ($together) { judge($path); next }
+  # A process for each message, as the command has: SpamAssassin compiles some patterns once a process (`/o`), and
+  # a rule with a %{TAG} in it would go on looking for the first message's tag.
+  my $child = open(my $answer, '-|') // die "cannot fork: $!\n";
+  if (!$child) { judge($path); POSIX::_exit(0) }
+  print while <$answer>;
+  close $answer;
 }

@@ -43,6 +43,8 @@ pub struct Setup {
     pub site: Option<PathBuf>,
     pub jobs: usize,
     pub use_cache: bool,
+    /// All messages in one process, as `spamd` has them: for timing. Else one process each.
+    pub together: bool,
 }
 
 /// Answers in the order of `files`.
@@ -75,6 +77,9 @@ pub fn ask(files: &[PathBuf], setup: &Setup) -> Result<Vec<Answer>> {
             running.into_iter().map(|t| t.join().expect("driver thread does not panic")).collect::<Result<Vec<_>>>()
         })?;
         let by_file: HashMap<String, Answer> = answers.into_iter().flatten().map(|a| (a.file.clone(), a)).collect();
+        if !setup.use_cache {
+            return Ok(files.iter().filter_map(|f| by_file.get(f.to_string_lossy().as_ref()).cloned()).collect());
+        }
         let mut out = std::fs::OpenOptions::new().create(true).append(true).open(&cache_path)?;
         for &i in &open {
             let name = files[i].to_string_lossy();
@@ -109,6 +114,9 @@ fn run_driver<'a>(files: impl Iterator<Item = &'a Path>, setup: &Setup) -> Resul
     if let Some(site) = &setup.site {
         command.arg("--site").arg(site);
     }
+    if setup.together {
+        command.arg("--together");
+    }
     let mut child = command
         .env("LC_ALL", "C")
         .stdin(Stdio::piped())
@@ -142,6 +150,7 @@ fn cache_path(setup: &Setup) -> Result<PathBuf> {
     let mut hash = Sha256::new();
     hash.update(DRIVER);
     hash.update(&setup.cf);
+    hash.update([u8::from(setup.together)]);
     let defaults = ["/usr/share/spamassassin", "/etc/spamassassin"].map(PathBuf::from);
     let places = [setup.rules.as_ref().unwrap_or(&defaults[0]), setup.site.as_ref().unwrap_or(&defaults[1])];
     for place in places {

@@ -345,7 +345,9 @@ fn check_evals(rules: &mut [Rule], loader: &mut Loader<'_>) {
 }
 
 fn stage_fits(expected: Stage, declared: Stage) -> bool {
-    expected == declared || (expected == Stage::Body && declared == Stage::RawBody)
+    expected == declared
+        || (expected == Stage::Body && declared == Stage::RawBody)
+        || (expected == Stage::Header && declared == Stage::Rbl)
 }
 
 pub(crate) fn stage_word(stage: Stage) -> &'static str {
