@@ -1,10 +1,11 @@
 //! From rule files to an engine, by way of the cache where it has the same rules.
 
 use crate::debug::Debug;
-use crate::rule_files::{self, Includes, Selection};
+use crate::rule_files::{self, Found, Includes, Selection};
 use crate::{cache, environment};
 use engine::{Engine, EngineOptions};
-use rules::{Diagnostic, LoadOptions, ScoreSet, Severity};
+use rules::settings::LanguageModels;
+use rules::{Diagnostic, LoadOptions, Ruleset, ScoreSet, Severity};
 
 /// Ready to judge.
 pub struct Loaded {
@@ -43,7 +44,7 @@ pub fn load(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, d
         debug.line("config", || "no rules installed; judging with those that sekisho ships".to_owned());
     }
     let kept = use_cache.then(|| cache::Kept::find(&found.sources, &options)).flatten();
-    let (ruleset, diagnostics) = match kept.as_ref().and_then(cache::Kept::load) {
+    let (mut ruleset, diagnostics) = match kept.as_ref().and_then(cache::Kept::load) {
         Some(loaded) => {
             debug.line("config", || "rules taken from the cache".to_owned());
             loaded
@@ -59,8 +60,18 @@ pub fn load(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, d
             loaded
         }
     };
+    add_language_models(&mut ruleset, &found);
     let engine = Engine::new(ruleset, engine_options(&options, beyond_spamassassin));
     Loaded { engine, diagnostics, problems: found.problems }
+}
+
+/// Only TextCat reads them, and few load it.
+fn add_language_models(ruleset: &mut Ruleset, found: &Found) {
+    if ruleset.has_plugin("TextCat")
+        && let Some(file) = found.languages.as_ref().and_then(|path| std::fs::read(path).ok())
+    {
+        ruleset.settings.language_models = Some(LanguageModels::parse(&file).into());
+    }
 }
 
 fn engine_options(options: &LoadOptions, beyond_spamassassin: bool) -> EngineOptions {

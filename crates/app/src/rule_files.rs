@@ -57,6 +57,8 @@ pub struct Found {
     pub problems: Vec<String>,
     /// No installed rules were found or wanted, so the shipped ones are in use.
     pub shipped: bool,
+    /// The file by which languages are told apart, if it lies beside the rules.
+    pub languages: Option<PathBuf>,
 }
 
 /// Finds and reads all that the selection names.
@@ -66,6 +68,7 @@ pub fn find(selection: &Selection) -> Found {
     let rules = selection.rules_path.clone().or_else(|| first(RULES).filter(|_| !selection.without_system));
     let site = selection.site_path.clone().or_else(|| first(SITE).filter(|_| !selection.without_system));
     found.shipped = rules.is_none() && selection.extra.is_empty();
+    found.languages = rules.as_ref().map(|folder| folder.join("languages")).filter(|file| file.is_file());
 
     if !selection.pre.is_empty() {
         found.sources.push(Source::new("(--pre)", lines(&selection.pre), SourceKind::Pre));

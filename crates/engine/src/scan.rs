@@ -125,6 +125,9 @@ impl<'a> Scan<'a> {
 
     /// Views are made on first use; all that the patterns need are needed now.
     fn make_views(&self) {
+        if self.engine.ruleset.has_plugin("TextCat") {
+            crate::checks::language::put_metadata(&self.views, &self.engine.ruleset.settings);
+        }
         for group in &self.engine.plan.groups {
             match &group.text {
                 GroupText::Header { request, .. } => {

@@ -132,7 +132,6 @@ pub struct Settings {
     pub uridnsbl_skip_domains: BTreeSet<String>,
     /// `url_shortener` and `url_shortener_get`: host -> fetched by GET.
     pub url_shorteners: BTreeMap<String, bool>,
-    pub welcomelist_bounce_relays: AddressList,
 
     /// Regression tests from `test NAME ok|fail text` lines.
     pub rule_tests: Vec<RuleTest>,
@@ -336,7 +335,6 @@ impl Default for Settings {
             uri_zones: BTreeMap::new(),
             uridnsbl_skip_domains: BTreeSet::new(),
             url_shorteners: BTreeMap::new(),
-            welcomelist_bounce_relays: AddressList::default(),
             rule_tests: Vec::new(),
             other: BTreeMap::new(),
         }

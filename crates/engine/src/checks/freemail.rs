@@ -23,8 +23,7 @@ fn is_freemail(cx: &Context<'_>, address: &str) -> bool {
     if !offered || address.is_empty() {
         return false;
     }
-    let imported =
-        |wanted: bool, list: &str| wanted && cx.settings.relayed_list(list).matching(address).next().is_some();
+    let imported = |wanted: bool, list: &str| wanted && cx.settings.address_list(list).contains(address);
     !(freemail.welcomelist.contains(address)
         || freemail.welcomelist.contains(domain)
         || is_office(address.as_bytes())

@@ -6,7 +6,7 @@
 
 use super::perl::{self, Lazy, regex};
 use crate::check::{Arg, Context, Finding, Outcome};
-use mail::views::UnitText;
+use mail::views::{UnitText, Views};
 use rules::Settings;
 use rules::settings::LanguageModels;
 use std::collections::HashMap;
@@ -38,6 +38,13 @@ pub fn guess(body: &UnitText, settings: &Settings) -> Languages {
         }
     };
     Languages { names, length: text.len() }
+}
+
+/// Tells `header` rules what was found: X-Languages, X-Languages-Length.
+pub fn put_metadata(views: &Views<'_>, settings: &Settings) {
+    let found = guess(views.body(), settings);
+    views.put_metadata("X-Languages-Length", found.length.to_string().as_bytes());
+    views.put_metadata("X-Languages", found.names.join(" ").as_bytes());
 }
 
 /// The text without prefixes of the Subject and without addresses, at most [`MOST`] bytes.

@@ -110,9 +110,10 @@ fn take_survey(cx: &Context<'_>) -> Survey {
             survey.multipart_ratio = text / html;
         }
     }
-    survey.missing_boundary = cx.views.message.notes.iter().any(
-        |note| matches!(note, mail::Note::Ambiguous { what, .. } if what.contains("boundary") && what.contains("missing")),
-    );
+    survey.missing_boundary =
+        cx.views.message.notes.iter().any(|note| {
+            matches!(note, mail::Note::Ambiguous { what: "no closing boundary" | "no opening boundary", .. })
+        });
     survey
 }
 

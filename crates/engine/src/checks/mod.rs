@@ -17,7 +17,7 @@ mod header;
 mod html;
 pub mod image;
 mod ip;
-mod language;
+pub(crate) mod language;
 mod mime;
 pub mod pdf;
 mod perl;

@@ -263,12 +263,16 @@ pub fn check_subject_in_blocklist(cx: &Context<'_>, _: &[Arg]) -> Outcome {
 
 // Bounces
 
+fn bounce_relays<'a>(cx: &'a Context<'_>) -> &'a AddressList {
+    cx.settings.address_list("welcomelist_bounce_relays")
+}
+
 pub fn have_any_bounce_relays(cx: &Context<'_>, _: &[Arg]) -> Outcome {
-    Ok((!cx.settings.welcomelist_bounce_relays.is_empty()).into())
+    Ok((!bounce_relays(cx).is_empty()).into())
 }
 
 pub fn check_welcomelist_bounce_relays(cx: &Context<'_>, _: &[Arg]) -> Outcome {
-    let relays = &cx.settings.welcomelist_bounce_relays;
+    let relays = bounce_relays(cx);
     if relays.is_empty() {
         return Ok(Finding::NO);
     }

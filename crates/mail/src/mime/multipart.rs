@@ -458,9 +458,13 @@ impl Parser<'_> {
             }
             at = next;
         }
-        if !closed {
-            self.note(Note::Ambiguous { part: id, what: "no closing boundary" });
-        } else if text[at..].iter().any(|b| !is_space(*b) && *b != b'.') {
+        match (opening.is_some(), closed) {
+            (true, false) => self.note(Note::Ambiguous { part: id, what: "no closing boundary" }),
+            (false, true) => self.note(Note::Ambiguous { part: id, what: "no opening boundary" }),
+            (false, false) => self.note(Note::Ambiguous { part: id, what: "no boundary" }),
+            (true, true) => {}
+        }
+        if closed && text[at..].iter().any(|b| !is_space(*b) && *b != b'.') {
             self.message.mime_epilogue_exists = true;
             self.note(Note::Ambiguous { part: id, what: "text after the closing boundary" });
         }
