@@ -249,6 +249,14 @@ fn template_hits(
     if text.is_empty() {
         return 0;
     }
+    // To compile a pattern costs more than all other rules together, and most texts hold none of the tag's values.
+    for tag in pattern.templates.iter().filter(|tag| is_required(pattern, tag)) {
+        let values = tag_values(views, tags, tag);
+        if !text.iter().any(|unit| values.iter().any(|value| occurs(value, unit))) {
+            let negated = matches!(&rule.kind, Kind::Header(test) if test.negated);
+            return u32::from(negated && values.iter().any(|value| !value.is_empty()));
+        }
+    }
     let Some(body) = pattern.instantiate(|tag| tag_values(views, tags, tag)) else { return 0 };
     scratch.instances.resize_with(engine.plan.templates.len(), || None);
     let instance = match &mut scratch.instances[place] {
@@ -278,6 +286,43 @@ fn template_hits(
     count
 }
 
+/// Must every match hold one of the tag's values? Where the tag stands outside of groups, with no alternative beside
+/// it, and is not repeated.
+fn is_required(pattern: &Pattern, tag: &str) -> bool {
+    if pattern.flags.extended {
+        return false;
+    }
+    let body = pattern.body();
+    let wanted = format!("%{{{tag}}}");
+    let (mut depth, mut in_class, mut found) = (0i32, false, false);
+    let mut at = 0;
+    while let Some(byte) = body.get(at) {
+        match byte {
+            b'\\' => at += 1,
+            b']' => in_class = false,
+            _ if in_class => {}
+            b'[' => in_class = true,
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            b'|' if depth == 0 => return false,
+            b'%' if depth == 0 && body[at..].starts_with(wanted.as_bytes()) => {
+                at += wanted.len() - 1;
+                found |= !matches!(body.get(at + 1), Some(b'?' | b'*' | b'{'));
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    found
+}
+
+/// Is the value in the text, whatever the case of its letters?
+fn occurs(value: &[u8], text: &[u8]) -> bool {
+    // Perl folds Latin-1 letters too: any high byte may stand for any other.
+    let alike = |a: &u8, b: &u8| a.eq_ignore_ascii_case(b) || (*a >= 0x80 && *b >= 0x80);
+    !value.is_empty() && text.windows(value.len()).any(|window| window.iter().zip(value).all(|(a, b)| alike(a, b)))
+}
+
 fn tag_values(views: &Views<'_>, tags: &TagList, tag: &str) -> Vec<Vec<u8>> {
     if let Some((_, values)) = tags.iter().find(|(name, _)| name == tag) {
         return values.clone();
@@ -292,7 +337,39 @@ fn tag_values(views: &Views<'_>, tags: &TagList, tag: &str) -> Vec<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_tag_name;
+    use super::{is_required, is_tag_name, occurs};
+    use rules::Pattern;
+
+    fn pattern(body: &str) -> Pattern {
+        Pattern {
+            written: body.into(),
+            body: (0, body.len() as u32),
+            flags: patterns::Flags::default(),
+            expanded: None,
+            id: None,
+            templates: vec!["TAG".into()],
+            captures: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_tag_is_required_where_nothing_can_stand_in_for_it() {
+        for (body, expected) in [
+            ("^https?://.{2,9}(?:a|b)%{TAG}", true),
+            ("[(|]x%{TAG}$", true),
+            (r"\(%{TAG}", true),
+            ("a|%{TAG}", false),
+            ("(?:x%{TAG})?", false),
+            ("%{TAG}?", false),
+            ("%{TAG}*b", false),
+            (r"a\%{TAG}", false),
+        ] {
+            assert_eq!(is_required(&pattern(body), "TAG"), expected, "{body}");
+        }
+        assert!(occurs(b"A@b.example", b"x=a@B.EXAMPLE&y"));
+        assert!(!occurs(b"a@b.example", b"a@c.example"));
+        assert!(!occurs(b"", b"a"));
+    }
 
     #[test]
     fn names_of_groups_that_become_tags() {

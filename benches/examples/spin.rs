@@ -1,0 +1,21 @@
+//! Judges the corpus over and over, for a profiler. usage: spin [MESSAGES] [ROUNDS]
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout)] // its result
+
+use benches::{corpus, engine_with, judge_all, mean_ms};
+use engine::Scratch;
+use xtask::parity::spamassassin::Setup;
+
+fn main() -> anyhow::Result<()> {
+    let mut numbers = std::env::args().skip(1).filter_map(|a| a.parse().ok());
+    let (wanted, rounds) = (numbers.next().unwrap_or(300), numbers.next().unwrap_or(20));
+    let Some(files) = corpus(wanted)? else { return Ok(()) };
+    let mails = files.iter().map(std::fs::read).collect::<Result<Vec<_>, _>>()?;
+    let engine = engine_with(&Setup::default(), "")?;
+    let mut scratch = Scratch::new();
+    for round in 0..rounds {
+        let times = judge_all(&engine, &mails, 1, &mut scratch);
+        println!("round {round}: {:.3} ms a message", mean_ms(&times));
+    }
+    Ok(())
+}
