@@ -17,5 +17,16 @@ fn main() -> anyhow::Result<()> {
         let times = judge_all(&engine, &mails, 1, &mut scratch);
         println!("round {round}: {:.3} ms a message", mean_ms(&times));
     }
+    scratch.clock = Some(|| cpu_time::ThreadTime::now().as_duration().as_nanos() as u64);
+    judge_all(&engine, &mails, 3, &mut scratch);
+    let (t, n) = (scratch.timing, scratch.timing.messages.max(1));
+    println!(
+        "microseconds: parse {}, views {}, match {}, checks {}, metas {}",
+        t.parse / n / 1000,
+        t.views / n / 1000,
+        t.patterns / n / 1000,
+        t.checks / n / 1000,
+        t.metas / n / 1000
+    );
     Ok(())
 }

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 /// Automata above this size (bytes of its description) are not built; the pattern is then searched by backtracking.
 const LARGEST_NFA: usize = 64 << 20;
 /// Found states kept per pattern and thread.
-const STATES: usize = 2 << 20;
+const STATES: usize = 8 << 20;
 /// Irregular patterns of more states than this go to the backtracker at once.
 const LARGEST_SIEVE: u64 = 20_000;
 /// Up to this many start positions are tried one by one.
