@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(asking.get(question.clone()), Err(Pending));
         assert_eq!(asking.get(question.clone()), Err(Pending));
         let open = asking.into_open();
-        assert_eq!(open, [question.clone()]);
+        assert_eq!(open, std::slice::from_ref(&question));
 
         let mut answers = Answers::default();
         answers.insert(question.clone(), Answer::Records(vec!["v=spf1 -all".into()]));

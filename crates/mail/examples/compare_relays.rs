@@ -40,7 +40,7 @@ fn main() {
             };
             let config = mail::ViewConfig::default();
             let originating: Vec<&[u8]> =
-                config.originating_ip_headers.iter().filter_map(|name| named(name).last()).collect();
+                config.originating_ip_headers.iter().filter_map(|name| named(name).next_back()).collect();
             let start = Instant::now();
             let relays = trace(
                 named("Received"),

@@ -149,12 +149,12 @@ fn uri_host(uri: &[u8]) -> Option<&[u8]> {
 fn has_needless_percent(name: &[u8]) -> bool {
     memchr::memchr_iter(b'%', name).any(|at| {
         let digits = (name.get(at + 1), name.get(at + 2));
-        match digits {
-            (Some(b'2'), Some(b'1'..=b'9' | b'a'..=b'f')) => true,
-            (Some(b'3'..=b'6'), Some(b'0'..=b'9' | b'a'..=b'f')) => true,
-            (Some(b'7'), Some(b'0'..=b'9' | b'a'..=b'e')) => true,
-            _ => false,
-        }
+        matches!(
+            digits,
+            (Some(b'2'), Some(b'1'..=b'9' | b'a'..=b'f'))
+                | (Some(b'3'..=b'6'), Some(b'0'..=b'9' | b'a'..=b'f'))
+                | (Some(b'7'), Some(b'0'..=b'9' | b'a'..=b'e'))
+        )
     })
 }
 

@@ -2,6 +2,8 @@
 //!
 //! `cargo test -p sekisho-mail --test charset_by_evidence -- --nocapture` prints the tables.
 
+#![allow(clippy::print_stdout)] // the tables
+
 use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GB18030, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
 use mail::mime::evidence::{decode, decode_header_value, decode_parameter};
 

@@ -18,7 +18,7 @@ fn is_freemail(cx: &Context<'_>, address: &str) -> bool {
     let domain = address.rsplit('@').next().unwrap_or_default();
     let offered = freemail.domains.contains(domain)
         || freemail.wildcards.iter().any(|glob| {
-            address.match_indices('@').any(|(at, _)| domain_glob(glob.as_bytes(), address[at + 1..].as_bytes()))
+            address.match_indices('@').any(|(at, _)| domain_glob(glob.as_bytes(), &address.as_bytes()[at + 1..]))
         });
     if !offered || address.is_empty() {
         return false;

@@ -215,28 +215,28 @@ fn seven_bit(
         Some(restored) => (&restored[..], &[][..]),
         None => (bytes, cuts),
     };
-    if memchr::memchr(0x1B, bytes).is_some() {
-        if let Some(charset) = escapes::designated(bytes) {
-            let text = escapes::decode_iso2022(bytes, cuts, |run, out| match std::str::from_utf8(run) {
-                Ok(text) => out.push_str(text),
-                // JIS X 0201's right half, unless it makes better Shift_JIS or EUC
-                Err(_) => out.push_str(&eight_bit(run, Label::None, &[charset]).text),
-            });
-            return Some((text, charset));
-        }
+    if memchr::memchr(0x1B, bytes).is_some()
+        && let Some(charset) = escapes::designated(bytes)
+    {
+        let text = escapes::decode_iso2022(bytes, cuts, |run, out| match std::str::from_utf8(run) {
+            Ok(text) => out.push_str(text),
+            // JIS X 0201's right half, unless it makes better Shift_JIS or EUC
+            Err(_) => out.push_str(&eight_bit(run, Label::None, &[charset]).text),
+        });
+        return Some((text, charset));
     }
     if !ascii {
         return None;
     }
-    if label == Label::Utf7 {
-        if let Some(text) = escapes::decode_utf7(bytes) {
-            return Some((text, "utf-7"));
-        }
+    if label == Label::Utf7
+        && let Some(text) = escapes::decode_utf7(bytes)
+    {
+        return Some((text, "utf-7"));
     }
-    if memmem::find(bytes, b"~{").is_some() {
-        if let Some(text) = escapes::decode_hz(bytes, label == Label::Hz) {
-            return Some((text, "hz-gb-2312"));
-        }
+    if memmem::find(bytes, b"~{").is_some()
+        && let Some(text) = escapes::decode_hz(bytes, label == Label::Hz)
+    {
+        return Some((text, "hz-gb-2312"));
     }
     None
 }
@@ -246,15 +246,15 @@ fn seven_bit(
 /// Bytes with the eighth bit set and no proof but perhaps valid UTF-8.
 fn eight_bit(bytes: &[u8], label: Label, context: &[&str]) -> Decoded {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        if !doubtful_utf8(text, label) {
-            return Decoded {
-                text: text.to_owned(),
-                charset: "utf-8",
-                mismatch: !label.agrees("utf-8") && !text.is_ascii(),
-                confidence: 99,
-            };
-        }
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && !doubtful_utf8(text, label)
+    {
+        return Decoded {
+            text: text.to_owned(),
+            charset: "utf-8",
+            mismatch: !label.agrees("utf-8") && !text.is_ascii(),
+            confidence: 99,
+        };
     }
     let sample = sample(bytes);
     let (mut best, mut second) = (Candidate { cost: i64::MAX, encoding: WINDOWS_1252 }, i64::MAX);
@@ -264,10 +264,11 @@ fn eight_bit(bytes: &[u8], label: Label, context: &[&str]) -> Decoded {
         weigh(&sample, encoding, model, prior, &mut best, &mut second);
     }
     // labels outside the table: Western, Central European, Turkish, Baltic...
-    if let Some(encoding) = label.encoding() {
-        if !CANDIDATES.iter().any(|&(e, ..)| e == encoding) && encoding.is_single_byte() {
-            weigh(&sample, encoding, Model::Latin, -DECLARED, &mut best, &mut second);
-        }
+    if let Some(encoding) = label.encoding()
+        && !CANDIDATES.iter().any(|&(e, ..)| e == encoding)
+        && encoding.is_single_byte()
+    {
+        weigh(&sample, encoding, Model::Latin, -DECLARED, &mut best, &mut second);
     }
     if let Some(cost) = nearly_utf8(&sample, label) {
         (best, second) =

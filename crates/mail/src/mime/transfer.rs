@@ -86,7 +86,7 @@ pub fn base64(raw: &[u8]) -> Vec<u8> {
             _ => digits += 1,
         }
     }
-    let clean = !foreign && digits % 4 == 0;
+    let clean = !foreign && digits.is_multiple_of(4);
     let padding = raw.iter().rev().filter(|b| !is_space(**b) && (clean || VALUES[usize::from(**b)] != FOREIGN));
     let padding = padding.take_while(|b| **b == b'=').count();
     let mut digits = digits - padding;

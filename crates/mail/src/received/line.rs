@@ -499,7 +499,7 @@ fn first_word(line: &[u8]) -> &[u8] {
 fn contains_words(line: &[u8], words: &'static str) -> bool {
     places(line, words).any(|at| {
         let end = at + words.len();
-        !(at > 0 && is_word(line[at - 1])) && !line.get(end).is_some_and(|&b| is_word(b))
+        (at == 0 || !is_word(line[at - 1])) && line.get(end).is_none_or(|&b| !is_word(b))
     })
 }
 

@@ -344,7 +344,8 @@ fn join_lines(text: Cow<'_, str>) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len());
     for line in text.split('\n') {
         let line = line.strip_suffix('\r').unwrap_or(line);
-        if !out.is_empty() && !(out.ends_with(joins) && line.starts_with(joins)) {
+        let joined = out.is_empty() || (out.ends_with(joins) && line.starts_with(joins));
+        if !joined {
             out.push('\n');
         }
         out.push_str(line);

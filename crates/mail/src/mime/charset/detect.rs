@@ -70,7 +70,7 @@ static CANDIDATES: [Candidate; 5] = [
     },
     Candidate {
         name: "EUC-KR",
-        length: |bytes| pair(bytes, 0xa1..=0xfe, |trail| trail >= 0xa1 && trail < 0xff),
+        length: |bytes| pair(bytes, 0xa1..=0xfe, |trail| (0xa1..0xff).contains(&trail)),
         counts: |lead, _| lead >= 0xb0,
         ratio: 6.0,
         common: &EUC_KR,

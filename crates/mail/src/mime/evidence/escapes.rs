@@ -196,7 +196,7 @@ fn carries_on(bytes: &[u8]) -> bool {
 
 /// Are these pairs Japanese that someone would write? ASCII read as pairs gives rare kanji and holes.
 pub(super) fn plausible_jis(run: &[u8]) -> bool {
-    if run.is_empty() || run.len() % 2 != 0 || !run.iter().all(|b| (0x21..=0x7E).contains(b)) {
+    if run.is_empty() || !run.len().is_multiple_of(2) || !run.iter().all(|b| (0x21..=0x7E).contains(b)) {
         return false;
     }
     let mut text = String::new();
@@ -224,10 +224,10 @@ pub(super) fn restore(bytes: &[u8], certain: bool) -> Option<Vec<u8>> {
     if encoded(bytes) {
         restored = Cow::Owned(quoted_printable(bytes));
     }
-    if memchr::memchr(ESC, &restored).is_none() {
-        if let Some(with_escapes) = insert_escapes(&restored, certain) {
-            restored = Cow::Owned(with_escapes);
-        }
+    if memchr::memchr(ESC, &restored).is_none()
+        && let Some(with_escapes) = insert_escapes(&restored, certain)
+    {
+        restored = Cow::Owned(with_escapes);
     }
     match restored {
         Cow::Owned(restored) => Some(restored),
