@@ -51,6 +51,12 @@ pub fn unix_time() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 
+/// Nanoseconds of processor time that this thread has used.
+pub fn processor_nanoseconds() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 /// Nanoseconds since the first call.
 pub fn nanoseconds() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();

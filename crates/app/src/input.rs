@@ -172,6 +172,8 @@ impl Finder {
             _ => mbox_ranges(BufReader::new(file)),
         });
         match ranges {
+            // A file that only begins like a mailbox is called by its own name.
+            Ok(ranges) if ranges.len() < 2 => self.places.push(Place::File(path.to_owned())),
             Ok(ranges) => {
                 for (index, (offset, length)) in ranges.into_iter().enumerate() {
                     self.places.push(Place::Range { path: path.to_owned(), offset, length, number: index as u32 + 1 });

@@ -42,21 +42,24 @@ pub const CHECKING: Message = Message::new("checking", "判定中");
 pub const TIMING: Message = Message::new("CPU time a message", "1 通あたりの処理時間");
 pub const PER_SECOND: Message = Message::new("messages a second", "通/秒");
 
-pub const RULE: Message = Message::new("Rule", "規則");
 pub const DESCRIPTION: Message = Message::new("Description", "説明");
 pub const SCORE: Message = Message::new("Score", "得点");
+pub const NOTE: Message = Message::new("Note", "注");
 pub const WRITTEN_IN: Message = Message::new("Written in", "記述場所");
+pub const REPLACES: Message = Message::new("Replaces", "置き換えた定義");
+pub const CONDITIONS: Message = Message::new("Only if", "条件");
+pub const INACTIVE: Message = Message::new("Does not run", "動作しない理由");
+pub const PRIORITY: Message = Message::new("Priority", "優先度");
+pub const FLAG: Message = Message::new("Flag", "フラグ");
+pub const EFFECT: Message = Message::new("When it hits", "一致したとき");
+pub const DEFINITION: Message = Message::new("Definition", "定義");
 pub const LOOKS_AT: Message = Message::new("Looks at", "対象");
-pub const HITS_WHEN: Message = Message::new("Hits when", "一致条件");
 pub const PATTERN: Message = Message::new("Pattern", "パターン");
 pub const PIECES: Message = Message::new("Piece by piece", "部分ごとの意味");
-pub const FLAGS: Message = Message::new("Flags", "tflags");
-pub const INACTIVE: Message = Message::new(
-    "This rule does not run: its score is 0, or it needs the network.",
-    "この規則は動作しません (得点 0、またはネットワークが必要)。",
-);
+pub const DEPENDS_ON: Message = Message::new("Depends on", "依存する規則");
+pub const MISSING: Message = Message::new("no such rule", "存在しない");
+pub const NOT_RUN: Message = Message::new("does not run", "動作しない");
 pub const USED_BY: Message = Message::new("Used by", "利用する規則");
-pub const DOCUMENTATION: Message = Message::new("What the function does", "関数の説明");
 pub const NO_SUCH_RULE: Message = Message::new("no rule of this name", "この名前の規則はありません");
 pub const DID_YOU_MEAN: Message = Message::new("did you mean", "もしかして");
 

@@ -94,12 +94,9 @@ fn exit_codes_tell_ham_spam_and_trouble() {
     folder.write("spam.eml", SPAM);
     folder.write("ham.eml", HAM);
     folder.write("packed.eml.gz", b"\x1f\x8b\x08junk");
-    for (files, expected) in [
-        (&["ham.eml"][..], 0),
-        (&["ham.eml", "spam.eml"], 1),
-        (&["spam.eml", "gone.eml"], 2),
-        (&["packed.eml.gz"], 2),
-    ] {
+    for (files, expected) in
+        [(&["ham.eml"][..], 0), (&["ham.eml", "spam.eml"], 1), (&["spam.eml", "gone.eml"], 2), (&["packed.eml.gz"], 2)]
+    {
         let (code, out, _) = folder.run("check", &[&["-q"], files].concat());
         assert_eq!((code, out.as_str()), (Some(expected), ""), "{files:?}");
     }

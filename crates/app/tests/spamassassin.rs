@@ -36,8 +36,12 @@ fn mails() -> Vec<(&'static str, Vec<u8>)> {
     let crlf = spam.replace('\n', "\r\n");
     let no_subject = format!("From: a@example.org\nTo: b@example.net\n\n{GTUBE}\n");
     let mbox = format!("From a@example.org Sat Nov 21 10:00:00 2026\n{plain}");
-    let folded = format!("From: a@example.org\nTo: b@example.net\nSubject: a subject that\n goes on in the next line\n\n{GTUBE}\n");
-    let eight_bit = [&b"From: a@example.org\nTo: b@example.net\nSubject: \x83e\x83X\x83g caf\xc3\xa9\n\nr\xe9sum\xe9\n"[..]].concat();
+    let folded = format!(
+        "From: a@example.org\nTo: b@example.net\nSubject: a subject that\n goes on in the next line\n\n{GTUBE}\n"
+    );
+    let eight_bit =
+        [&b"From: a@example.org\nTo: b@example.net\nSubject: \x83e\x83X\x83g caf\xc3\xa9\n\nr\xe9sum\xe9\n"[..]]
+            .concat();
     vec![
         ("1-plain.eml", plain.into()),
         ("2-spam.eml", spam.into()),
@@ -175,7 +179,13 @@ fn check(name: &str, arguments: &[&str]) {
     assert_eq!(got.status.code(), expected.status.code(), "{arguments:?}");
 }
 
-const BASE: [&str; 5] = ["-L", "-x", "--cf=use_bayes 0", "--cf=clear_headers", "--cf=add_header all Status _YESNO_, score=_SCORE_ required=_REQD_ tests=_TESTS_ autolearn=_AUTOLEARN_ version=_VERSION_"];
+const BASE: [&str; 5] = [
+    "-L",
+    "-x",
+    "--cf=use_bayes 0",
+    "--cf=clear_headers",
+    "--cf=add_header all Status _YESNO_, score=_SCORE_ required=_REQD_ tests=_TESTS_ autolearn=_AUTOLEARN_ version=_VERSION_",
+];
 
 #[test]
 fn wrapped_with_a_report() {
@@ -223,7 +233,12 @@ fn markup_comes_off_byte_for_byte() {
         let arguments = ["-L", "-x", "--cf=use_bayes 0", &cf, rewriting];
         for (name, text) in mails() {
             // Known losses, SpamAssassin's too: a folded field that was rewritten, markup that was there before.
-            if name == "7-folded.eml" || name == "2-spam.eml" || name == "4-crlf.eml" || name == "9-empty.eml" || name == "a-no-body.eml" {
+            if name == "7-folded.eml"
+                || name == "2-spam.eml"
+                || name == "4-crlf.eml"
+                || name == "9-empty.eml"
+                || name == "a-no-body.eml"
+            {
                 continue;
             }
             let file = folder.write(name, &text);

@@ -8,22 +8,6 @@ use mail::views::{HeaderRequest, Views};
 use mail::{Evidence, Verdict};
 use rules::{Kind, Rule, UriKey};
 
-/// A piece of a pattern, and what it means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
-    /// How deep inside groups.
-    pub depth: u32,
-    pub source: String,
-    pub meaning: String,
-}
-
-/// A pattern piece by piece, in words.
-pub fn explain_pattern(pattern: &rules::Pattern) -> Vec<Piece> {
-    let pieces = patterns::describe(pattern.body(), pattern.flags).unwrap_or_default();
-    let piece = |piece: patterns::Explained| Piece { depth: piece.depth, source: piece.source, meaning: piece.meaning };
-    pieces.into_iter().map(piece).collect()
-}
-
 /// Bytes of a match that are kept.
 const LONGEST: usize = 4096;
 

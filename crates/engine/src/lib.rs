@@ -19,7 +19,6 @@ mod special;
 
 pub use answers::{Answer, Answers, Asking, Question, Record};
 pub use check::{Arg, Availability, CheckEntry, Context, Finding, Kinds, Memo, Outcome, Pending};
-pub use explain::{Piece, explain_pattern};
 pub use scan::{Scan, Step, judge, judge_with_views};
 pub use scratch::{Scratch, Timing, Values};
 
@@ -83,6 +82,8 @@ pub fn catalog() -> Catalog {
     let evals = checks::CHECKS.iter().map(|check| CatalogEval {
         name: check.name,
         stage: match check.kinds {
+            // SpamAssassin keeps block list look-ups apart from other header rules.
+            Kinds::Header if check.plugin == "DNSEval" => Some(Stage::Rbl),
             Kinds::Header => Some(Stage::Header),
             Kinds::Body => Some(Stage::Body),
             Kinds::RawBody => Some(Stage::RawBody),

@@ -167,7 +167,7 @@ fn judge(
     painter: Painter,
 ) -> Outcome {
     scratch.timing = Timing::default();
-    scratch.clock = arguments.timing.then_some(environment::nanoseconds as fn() -> u64);
+    scratch.clock = arguments.timing.then_some(environment::processor_nanoseconds as fn() -> u64);
     scratch.explain = arguments.explain || debug.wants("rules");
     let name = place.name();
     let raw = match place.read() {
@@ -179,9 +179,9 @@ fn judge(
     }
     // A fault of ours in one message must not keep the others from being judged.
     let judged = catch_unwind(AssertUnwindSafe(|| {
-        let began = environment::nanoseconds();
+        let began = environment::processor_nanoseconds();
         let message = Message::parse(&raw, &loaded.engine.views.limits);
-        scratch.timing.parse += environment::nanoseconds() - began;
+        scratch.timing.parse += environment::processor_nanoseconds() - began;
         let transaction = Transaction { envelope: Envelope::default(), message, now: environment::unix_time() };
         let (verdict, views) = engine::judge_with_views(&loaded.engine, &transaction, scratch);
         if debug.is_on() {
