@@ -124,11 +124,9 @@ fn compare(message: &Message, config: &ViewConfig, oracle: &Value, report: &mut 
             report(name.into(), ours.to_string(), theirs.to_string());
         }
     }
-    let length = message.pristine_body().len().to_string();
-    let theirs = &oracle["parseflags"]["pristine_body_length"];
-    let theirs = theirs.as_str().map_or_else(|| theirs.to_string(), str::to_string);
-    if length != theirs {
-        report("pristine_body_length".into(), length, theirs);
+    let length = message.pristine_body().len() as u64;
+    if let Some(theirs) = oracle["parseflags"]["pristine_body_length"].as_u64().filter(|theirs| *theirs != length) {
+        report("pristine_body_length".into(), length.to_string(), theirs.to_string());
     }
 }
 

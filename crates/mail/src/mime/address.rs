@@ -523,7 +523,7 @@ impl Spec {
 /// `user@host`, the user quoted where its characters need it.
 fn compose(user: &[u8], host: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(user.len() + host.len() + 3);
-    if user.iter().all(|b| is_atext(*b) || *b == b'.') {
+    if user.iter().all(|b| is_atext(*b) || *b == b'.') && !user.starts_with(b".") && !user.ends_with(b".") {
         out.extend_from_slice(user);
     } else {
         out.push(b'"');
@@ -577,7 +577,7 @@ impl Strict<'_> {
 
     fn skip_comment(&mut self) -> bool {
         self.comment.clear();
-        let mut comment = Vec::new();
+        let mut comment: Vec<u8> = Vec::new();
         let mut depth = 1;
         self.at += 1;
         while let Some(byte) = self.peek() {
@@ -597,10 +597,18 @@ impl Strict<'_> {
                     comment.push(escaped);
                     continue;
                 }
+                b'\n' => {
+                    if comment.last() == Some(&b'\r') {
+                        comment.pop();
+                    }
+                    continue;
+                }
                 _ => {}
             }
             comment.push(byte);
         }
+        // Without an end it is a comment all the same, but nothing after it is read.
+        self.comment = comment;
         false
     }
 
