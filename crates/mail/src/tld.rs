@@ -192,8 +192,8 @@ pub fn idn_to_ascii(name: &[u8]) -> Cow<'_, [u8]> {
 /// IDNA 2008 knows letters, digits and marks, but no symbols; a hyphen stands inside.
 fn may_be_registered(label: &str) -> bool {
     let known = |c: char| {
-        c.is_ascii()
-            || c.is_alphanumeric()
+        c.is_alphanumeric()
+            || matches!(c, '-' | '_')
             || unicode_normalization::char::is_combining_mark(c)
             || matches!(c, '\u{b7}' | '\u{30fb}' | '\u{200c}' | '\u{200d}')
     };

@@ -289,7 +289,8 @@ fn decode_entities(uri: &[u8]) -> Vec<u8> {
     let hex = replace_entities(&decimal, |code| {
         let digits = without_zeros(code.strip_prefix(b"x")?);
         let number = number(digits, 16).filter(|_| digits.len() == 2)?;
-        (33..=126).contains(&number).then_some(number as u8)
+        // 2a to 2f are not in SpamAssassin's range.
+        matches!(number, 0x21..=0x29 | 0x30..=0x7e).then_some(number as u8)
     });
     replace_entities(&hex, |code| {
         let dots: [&[u8]; 7] = [b"x2e", b"12290", b"x3002", b"65294", b"xff0e", b"65377", b"xff61"];

@@ -22,20 +22,24 @@ pub enum Written<'t> {
 }
 
 pub fn find<'t>(text: &'t [u8], registry: &Registry, mut found: impl FnMut(Found<'t>)) {
-    if memchr::memchr2(b'@', b'.', text).is_none() && memchr::memchr(b':', text).is_none() {
-        return;
-    }
-    let mut scan = Scan { text, at_sign: Next::default(), mail_end: Next::default(), dot: Next::default() };
+    let mut scan = Scan::new(text);
     let mut at = 0;
     while at < text.len() {
-        let hit = if scan.may_begin(at) { scan.uri_at(at, registry) } else { None };
-        match hit {
-            Some((end, kind)) => {
-                found(Found { raw: &text[at..end], kind });
-                at = end;
+        // No URI reaches over a delimiter, and none is without one of these three.
+        let mut kinds = 0;
+        let end =
+            at + text[at..].iter().take_while(|&&b| !is(b, END)).inspect(|&&b| kinds |= KINDS[b as usize]).count();
+        while kinds & MARK != 0 && at < end {
+            let hit = if scan.may_begin(at) { scan.uri_at(at, registry) } else { None };
+            match hit {
+                Some((end, kind)) => {
+                    found(Found { raw: &text[at..end], kind });
+                    at = end;
+                }
+                None => at += 1,
             }
-            None => at += 1,
         }
+        at = end + 1;
     }
 }
 
@@ -51,6 +55,8 @@ pub fn www(text: &[u8]) -> Option<usize> {
 struct Scan<'t> {
     text: &'t [u8],
     at_sign: Next,
+    /// [`END`], [`MAIL_END`].
+    end: Next,
     mail_end: Next,
     dot: Next,
 }
@@ -74,6 +80,10 @@ impl Next {
 }
 
 impl<'t> Scan<'t> {
+    fn new(text: &'t [u8]) -> Scan<'t> {
+        Scan { text, at_sign: Next::default(), end: Next::default(), mail_end: Next::default(), dot: Next::default() }
+    }
+
     fn may_begin(&self, at: usize) -> bool {
         let text = self.text;
         let Some(before) = at.checked_sub(1) else { return is(text[0], WORD) };
@@ -96,7 +106,7 @@ impl<'t> Scan<'t> {
         if free { self.host(at, registry) } else { None }
     }
 
-    fn known_scheme(&self, at: usize) -> Option<usize> {
+    fn known_scheme(&mut self, at: usize) -> Option<usize> {
         let rest = &self.text[at..];
         let head = match rest[0].to_ascii_lowercase() {
             b'h' if starts_with_ignore_case(rest, b"http://") => 7,
@@ -106,12 +116,12 @@ impl<'t> Scan<'t> {
             b'w' => www(rest)?,
             _ => return None,
         };
-        self.run(at + head, END, 2_048)
+        self.run(at + head, END)
     }
 
-    fn mailto(&self, at: usize) -> Option<usize> {
+    fn mailto(&mut self, at: usize) -> Option<usize> {
         let rest = &self.text[at..];
-        if starts_with_ignore_case(rest, b"mailto:") { self.run(at + 7, MAIL_END, 2_048) } else { None }
+        if starts_with_ignore_case(rest, b"mailto:") { self.run(at + 7, MAIL_END) } else { None }
     }
 
     fn mail(&mut self, at: usize) -> Option<usize> {
@@ -147,15 +157,16 @@ impl<'t> Scan<'t> {
             }
         }
         if text.get(end) == Some(&b'/') {
-            end = self.run(end + 1, END, 2_048)?;
+            end = self.run(end + 1, END)?;
         }
         text.get(end).is_none_or(|&b| is(b, END)).then_some((end, Written::Host(name)))
     }
 
-    /// The end of what is not `delimiter`, if that is one byte at least and `most` at most.
-    fn run(&self, at: usize, delimiter: u8, most: usize) -> Option<usize> {
-        let length = self.text[at..].iter().take(most + 1).take_while(|&&b| !is(b, delimiter)).count();
-        (1..=most).contains(&length).then_some(at + length)
+    /// The next delimiter, if there is something before it, but no more than SpamAssassin allows.
+    fn run(&mut self, at: usize, delimiter: u8) -> Option<usize> {
+        let next = if delimiter == END { &mut self.end } else { &mut self.mail_end };
+        let end = next.from(self.text, at, |rest| rest.iter().position(|&b| is(b, delimiter)));
+        (1..=2_048).contains(&(end - at)).then_some(end)
     }
 }
 
@@ -170,6 +181,8 @@ const MAIL_END: u8 = 8;
 const HOST_START: u8 = 16;
 /// Letters, digits, dots, hyphens, underscores.
 const HOST: u8 = 32;
+/// Every URI has one.
+const MARK: u8 = 64;
 
 fn is(b: u8, kind: u8) -> bool {
     KINDS[b as usize] & kind != 0
@@ -188,6 +201,9 @@ static KINDS: [u8; 256] = {
         let punctuation = byte.is_ascii_punctuation() && !matches!(byte, b'%' | b'-' | b'.' | b'_');
         if alphanumeric || byte == b'_' {
             kinds[b] |= WORD;
+        }
+        if matches!(byte, b'@' | b'.' | b':') {
+            kinds[b] |= MARK;
         }
         if start {
             kinds[b] |= START;
