@@ -197,7 +197,8 @@ fn may_be_registered(label: &str) -> bool {
             || unicode_normalization::char::is_combining_mark(c)
             || matches!(c, '\u{b7}' | '\u{30fb}' | '\u{200c}' | '\u{200d}')
     };
-    label.is_ascii() || label.chars().all(known) && !label.starts_with('-') && !label.ends_with('-')
+    let leading_mark = label.chars().next().is_some_and(unicode_normalization::char::is_combining_mark);
+    label.is_ascii() || !leading_mark && label.chars().all(known) && !label.starts_with('-') && !label.ends_with('-')
 }
 
 fn is_latin_letter(b: u8) -> bool {
