@@ -171,6 +171,8 @@ struct Run<'a> {
 impl Run<'_> {
     /// What one message becomes.
     fn message(&mut self, raw: &[u8]) -> Vec<u8> {
+        // SpamAssassin takes nothing at all for an empty line.
+        let raw = if raw.is_empty() { b"\n" } else { raw };
         let engine: &Engine = &self.loaded.engine;
         let parse = |raw: &[u8]| Message::parse(raw, &engine.views.limits);
         let mut message = parse(raw);
