@@ -297,7 +297,7 @@ impl Tree {
         }
     }
 
-    /// Can a finite automaton decide whether this matches? Then [`crate::verify`] needs no backtracker for it.
+    /// Can a finite automaton decide whether this matches? Then `verify` needs no backtracker for it.
     pub fn is_regular(&self) -> bool {
         !self.root.any(&mut |node| match node {
             Node::Around(_) | Node::Atomic(_) | Node::BackReference(_) | Node::Keep | Node::Opaque => true,

@@ -98,7 +98,7 @@ const MOST_REPEATS: u32 = 65_534;
 /// Perl's own limit for look-behind.
 const LONGEST_BEHIND: u32 = 255;
 
-/// A piece of a pattern for [`crate::describe`]: where it stands, what it is, how deep inside groups.
+/// A piece of a pattern for [`crate::describe()`]: where it stands, what it is, how deep inside groups.
 pub struct Piece {
     pub source: Range<usize>,
     pub depth: u32,

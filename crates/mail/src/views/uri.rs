@@ -1,7 +1,7 @@
 //! Every URI of a message, as written and in the forms a browser would make of it.
 //!
 //! In: the body view's units, the links of the HTML parts, DKIM domains where configured. Out: a [`UriList`].
-//! Follows SpamAssassin's get_uri_detail_list; only the order is ours: as met, text first. [`text`] finds URIs between
+//! Follows SpamAssassin's get_uri_detail_list; only the order is ours: as met, text first. `text` finds URIs between
 //! words, [`canonical`] makes the forms, this file collects.
 
 pub mod canonical;
