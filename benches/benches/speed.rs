@@ -6,12 +6,12 @@
 #![allow(clippy::print_stdout)] // a bench prints its result
 
 use anyhow::Result;
-use benches::{corpus, engine_with, judge, judge_all, mean_ms, phrase_rules, range_rules, resident_mb};
+use benches::{corpus, judge_all, mean_ms, phrase_rules, range_rules, resident_mb};
 use cpu_time::{ProcessTime, ThreadTime};
 use engine::Scratch;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-use xtask::parity::ours;
+use xtask::parity::ours::{self, Judge, judge};
 use xtask::parity::spamassassin::{self, Setup};
 
 const ROUNDS: usize = 5;
@@ -26,7 +26,7 @@ fn main() -> Result<()> {
 
     let setup = Setup { jobs: 1, together: true, ..Setup::default() };
     let start = ProcessTime::now();
-    let engine = engine_with(&setup, "")?;
+    let engine = Judge::load(&setup)?.into_engine();
     println!("rules compiled from source in {:.0} ms", start.elapsed().as_secs_f64() * 1e3);
     let start = ProcessTime::now();
     let cached = postcard::to_stdvec(&engine.ruleset)?;
@@ -76,7 +76,7 @@ fn main() -> Result<()> {
     for (what, text) in
         [("10,000 address-range rules", range_rules(10_000)), ("10,000 phrase rules", phrase_rules(10_000, &mails))]
     {
-        let larger = engine_with(&setup, &text)?;
+        let larger = Judge::load(&Setup { cf: text, ..setup.clone() })?.into_engine();
         let times = judge_all(&larger, &mails, ROUNDS, &mut Scratch::new());
         println!("{what} more: {:.3} ms, {:.2} x", mean_ms(&times), mean_ms(&times) / mean_ms(&again));
     }

@@ -2,8 +2,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // its result
 
-use benches::{corpus, engine_with, judge_all, mean_ms};
+use benches::{corpus, judge_all, mean_ms};
 use engine::Scratch;
+use xtask::parity::ours::Judge;
 use xtask::parity::spamassassin::Setup;
 
 fn main() -> anyhow::Result<()> {
@@ -11,7 +12,7 @@ fn main() -> anyhow::Result<()> {
     let (wanted, rounds) = (numbers.next().unwrap_or(300), numbers.next().unwrap_or(20));
     let Some(files) = corpus(wanted)? else { return Ok(()) };
     let mails = files.iter().map(std::fs::read).collect::<Result<Vec<_>, _>>()?;
-    let engine = engine_with(&Setup::default(), "")?;
+    let engine = Judge::load(&Setup::default())?.into_engine();
     let mut scratch = Scratch::new();
     for round in 0..rounds {
         let times = judge_all(&engine, &mails, 1, &mut scratch);

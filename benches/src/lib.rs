@@ -5,11 +5,10 @@
 use anyhow::Result;
 use cpu_time::ThreadTime;
 use engine::{Engine, Scratch};
-use mail::{Envelope, Limits, Message, Transaction};
-use rules::{LoadOptions, NoReader, Source, SourceKind};
 use std::path::PathBuf;
 use std::time::Duration;
-use xtask::parity::{mail_files, ours, spamassassin::Setup};
+use xtask::parity::mail_files;
+use xtask::parity::ours::judge;
 
 /// Every Nth message of `$SEKISHO_DATA/sa-corpus`; `None` where there is none, after saying so.
 pub fn corpus(wanted: usize) -> Result<Option<Vec<PathBuf>>> {
@@ -26,15 +25,6 @@ pub fn corpus(wanted: usize) -> Result<Option<Vec<PathBuf>>> {
     Ok(Some(files.into_iter().step_by(every).collect()))
 }
 
-/// SpamAssassin's rules and what is added, compiled.
-pub fn engine_with(setup: &Setup, added: &str) -> Result<Engine> {
-    let mut sources = ours::sources(setup)?;
-    sources.push(Source::new("(bench)", added, SourceKind::Site));
-    let options = LoadOptions { local_only: true, ..LoadOptions::default() };
-    let (ruleset, _) = rules::load(&sources, &engine::catalog(), &options, &mut NoReader);
-    Ok(Engine::new(ruleset, ours::OPTIONS))
-}
-
 /// Processor time of parsing and judging each message, the least of several rounds.
 pub fn judge_all(engine: &Engine, mails: &[Vec<u8>], rounds: usize, scratch: &mut Scratch) -> Vec<Duration> {
     let mut best = vec![Duration::MAX; mails.len()];
@@ -46,17 +36,6 @@ pub fn judge_all(engine: &Engine, mails: &[Vec<u8>], rounds: usize, scratch: &mu
         }
     }
     best
-}
-
-/// One message, from bytes to verdict.
-pub fn judge(engine: &Engine, raw: &[u8], scratch: &mut Scratch) -> f64 {
-    let before = scratch.clock.map(|clock| clock());
-    let message = Message::parse(raw, &Limits::default());
-    if let (Some(before), Some(clock)) = (before, scratch.clock) {
-        scratch.timing.parse += clock() - before;
-    }
-    let transaction = Transaction { envelope: Envelope::default(), message, now: 1_790_000_000 };
-    engine::judge(engine, &transaction, scratch).score
 }
 
 pub fn mean_ms(times: &[Duration]) -> f64 {

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::Command;
+use unicode_width::UnicodeWidthChar;
 
 /// `cargo xtask picture --out docs/demo.svg -- check samples/x.eml`
 #[derive(Debug, clap::Args)]
@@ -117,8 +118,7 @@ fn style_of(codes: &str) -> String {
 fn by_width(run: &str) -> Vec<(bool, String)> {
     let mut pieces: Vec<(bool, String)> = Vec::new();
     for c in run.chars() {
-        let wide = matches!(c as u32, 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff
-            | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff | 0x20000..=0x3fffd);
+        let wide = c.width() == Some(2);
         match pieces.last_mut() {
             Some((w, piece)) if *w == wide => piece.push(c),
             _ => pieces.push((wide, c.to_string())),

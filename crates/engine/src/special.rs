@@ -249,7 +249,7 @@ fn template_hits(
     if text.is_empty() {
         return 0;
     }
-    // To compile a pattern costs more than all other rules together, and most texts hold none of the tag's values.
+    // To compile a pattern is dear, and most texts hold none of the tag's values.
     for tag in pattern.templates.iter().filter(|tag| is_required(pattern, tag)) {
         let values = tag_values(views, tags, tag);
         if !text.iter().any(|unit| values.iter().any(|value| occurs(value, unit))) {

@@ -4,7 +4,9 @@
 //! A case is `### hit RULE...` and/or `### miss RULE...`, then a message up to the next case. Lines that begin with `# `
 //! before a message say what it shows.
 
-use rules::{Catalog, CatalogEval, Kind, LoadOptions, NoReader, Rule, Ruleset, Severity, Source, SourceKind, Stage};
+use engine::{Engine, EngineOptions, Scratch};
+use mail::{Limits, Message, Transaction};
+use rules::{Kind, LoadOptions, NoReader, Rule, Ruleset, Severity, Source, SourceKind};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -21,28 +23,12 @@ fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
     paths.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
 }
 
-fn catalog() -> Catalog {
-    let stage = |kinds| match kinds {
-        engine::Kinds::Header => Some(Stage::Header),
-        engine::Kinds::Body => Some(Stage::Body),
-        engine::Kinds::RawBody => Some(Stage::RawBody),
-        engine::Kinds::Full => Some(Stage::Full),
-        engine::Kinds::Any => None,
-    };
-    let evals = engine::checks::CHECKS.iter().map(|check| CatalogEval {
-        name: check.name,
-        stage: stage(check.kinds),
-        plugin: check.plugin,
-    });
-    Catalog { evals: evals.collect() }
-}
-
 fn shipped() -> (Ruleset, Vec<rules::Diagnostic>) {
     let pre = files("rules", "pre").into_iter().map(|(name, text)| Source::new(name, text, SourceKind::Pre));
     let cf = files("rules", "cf").into_iter().map(|(name, text)| Source::new(name, text, SourceKind::Default));
     let sources: Vec<Source> = pre.chain(cf).collect();
     let options = LoadOptions { local_only: true, thorough: true, ..LoadOptions::default() };
-    rules::load(&sources, &catalog(), &options, &mut NoReader)
+    rules::load(&sources, &engine::catalog(), &options, &mut NoReader)
 }
 
 fn scored(rule: &&Rule) -> bool {
@@ -153,4 +139,26 @@ fn every_rule_has_a_message_that_hits_and_one_that_does_not() {
     assert_eq!(without(&hit), "", "no message that hits");
     assert_eq!(without(&miss), "", "no message that does not");
     assert!(ruleset.rules.iter().any(|rule| matches!(rule.kind, Kind::Text(_))), "text rules were skipped");
+}
+
+#[test]
+fn the_messages_hit_and_miss_as_they_say() {
+    let options = EngineOptions { local_only: true, ..EngineOptions::default() };
+    let engine = Engine::new(shipped().0, options);
+    let mut scratch = Scratch::new();
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let message = Message::parse(case.message.as_bytes(), &Limits::default());
+        let transaction = Transaction { envelope: mail::Envelope::default(), message, now: 1_795_000_000 };
+        let verdict = engine::judge(&engine, &transaction, &mut scratch);
+        let hit: BTreeSet<&str> = verdict.hits.iter().map(|hit| hit.rule.as_str()).collect();
+        let at = format!("{}:{}", case.file, case.line);
+        wrong.extend(
+            case.hit.iter().filter(|name| !hit.contains(name.as_str())).map(|name| format!("{at}: {name} did not hit")),
+        );
+        wrong.extend(
+            case.miss.iter().filter(|name| hit.contains(name.as_str())).map(|name| format!("{at}: {name} hit")),
+        );
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

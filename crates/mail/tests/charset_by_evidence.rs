@@ -239,3 +239,66 @@ fn headers_and_parameters() {
     let raw = [b" attachment; filename=\"", &encode("請求書の表.xls", SHIFT_JIS)[..], b"\""].concat();
     parameter(&raw, "請求書の表.xls");
 }
+
+/// Any bytes are some text, in no time worth mentioning.
+#[test]
+fn garbage_is_read_too() {
+    let mut state = 0x2545_F491_4F6C_DD1Du64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let pieces: &[&[u8]] = &[
+        b"\x1b$B",
+        b"\x1b(B",
+        b"\x1b(I",
+        b"\x1b$)C",
+        b"\x1b$)G",
+        b"\x0e",
+        b"\x0f",
+        b"$B",
+        b"(B",
+        b"=1B$B",
+        b"~{",
+        b"~}",
+        b"+",
+        b"-",
+        b"=?utf-8?B?",
+        b"=?iso-2022-jp?Q?",
+        b"?=",
+        b" ",
+        b"\n ",
+        b"\xff\xfe",
+        b"\0",
+        b"filename*0*=",
+        b"''",
+        b"%E3",
+        b";",
+        b"\"",
+        b"44GU",
+    ];
+    for round in 0..3_000 {
+        let mut bytes = Vec::new();
+        for _ in 0..random() % 40 {
+            match random() % 3 {
+                0 => bytes.extend_from_slice(pieces[random() as usize % pieces.len()]),
+                1 => bytes.push(random() as u8),
+                _ => bytes.extend([0x24, 0x22, 0x24, (random() % 0x5E) as u8 + 0x21]),
+            }
+        }
+        let label = [None, Some("iso-2022-jp"), Some("utf-7"), Some("utf-16"), Some("hz-gb-2312"), Some("\u{FFFD}x")]
+            [round % 6];
+        decode(&bytes, label, &["iso-2022-jp"]);
+        decode_header_value(&bytes, &[]);
+        decode_parameter(&bytes, "filename", &[]);
+        mail::views::text::header_text(&bytes, &[]);
+        mail::views::text::display_name(&bytes, &[]);
+    }
+    for unit in pieces {
+        let long = unit.repeat(200_000 / unit.len());
+        decode(&long, None, &[]);
+        decode_header_value(&long[..long.len().min(20_000)], &[]);
+    }
+}

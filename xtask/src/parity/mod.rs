@@ -131,7 +131,6 @@ fn compare(judge: &Judge, theirs: &[Answer], known: &[known::Difference]) -> Res
         outcome.messages += 1;
         outcome.their_hits += theirs.hits.len() as u64;
         let names: BTreeSet<&String> = theirs.hits.keys().chain(ours.hits.keys()).collect();
-        let mut explained = false;
         for rule in names {
             let (t, o) = (theirs.hits.get(rule).copied(), ours.hits.get(rule).copied());
             let tally = outcome.rules.entry(rule.clone()).or_default();
@@ -145,10 +144,7 @@ fn compare(judge: &Judge, theirs: &[Answer], known: &[known::Difference]) -> Res
                 continue;
             }
             let covered = known.iter().position(|d| d.covers(rule, &theirs.file));
-            if covered.is_some() {
-                outcome.known += 1;
-                explained = true;
-            }
+            outcome.known += u64::from(covered.is_some());
             // Known or not, it counts: the list says why, it does not make agreement.
             match (t != 0.0, o != 0.0) {
                 (true, false) => outcome.missed += 1,
@@ -169,7 +165,6 @@ fn compare(judge: &Judge, theirs: &[Answer], known: &[known::Difference]) -> Res
         if (theirs.score - ours.score).abs() < 0.0005 {
             outcome.scores_equal += 1;
         } else {
-            let _ = explained;
             outcome.score_differences.push((theirs.file.clone(), theirs.score, ours.score));
         }
     }

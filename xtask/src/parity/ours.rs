@@ -3,7 +3,7 @@
 use super::spamassassin::Setup;
 use anyhow::{Context, Result, ensure};
 use engine::{Engine, EngineOptions, Scratch};
-use mail::{Envelope, Limits, Message, Transaction};
+use mail::{Envelope, Limits, Message, Transaction, Verdict};
 use rules::{LoadOptions, NoReader, Ruleset, ScoreSet, Source, SourceKind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,8 @@ pub const OPTIONS: EngineOptions = EngineOptions {
 impl Judge {
     /// Reads the rule files that SpamAssassin reads, and closes what we see beyond it.
     pub fn load(setup: &Setup) -> Result<Judge> {
-        let (ruleset, diagnostics) = load_ruleset(setup)?;
+        let options = LoadOptions { local_only: true, ..LoadOptions::default() };
+        let (ruleset, diagnostics) = rules::load(&sources(setup)?, &engine::catalog(), &options, &mut NoReader);
         let errors = diagnostics.iter().filter(|d| d.severity == rules::Severity::Error).count();
         if errors > 0 {
             eprintln!("{errors} errors in the rule files; `sekisho lint` shows them");
@@ -44,8 +45,8 @@ impl Judge {
         Ok(Judge { engine: Engine::new(ruleset, OPTIONS) })
     }
 
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    pub fn into_engine(self) -> Engine {
+        self.engine
     }
 
     pub fn ruleset(&self) -> &Ruleset {
@@ -92,9 +93,7 @@ impl Judge {
     }
 
     fn judge(&self, raw: &[u8], scratch: &mut Scratch) -> Answer {
-        let message = Message::parse(raw, &Limits::default());
-        let transaction = Transaction { envelope: Envelope::default(), message, now: NOW };
-        let verdict = engine::judge(&self.engine, &transaction, scratch);
+        let verdict = judge(&self.engine, raw, scratch);
         let mut hits: BTreeMap<String, f64> =
             verdict.hits.iter().map(|hit| (hit.rule.clone(), f64::from(hit.count))).collect();
         hits.extend(verdict.subtests.iter().map(|(name, count)| (name.clone(), f64::from(*count))));
@@ -102,15 +101,19 @@ impl Judge {
     }
 }
 
-/// The rule files of the set-up, loaded as `spamassassin -L` without Bayes would.
-pub fn load_ruleset(setup: &Setup) -> Result<(Ruleset, Vec<rules::Diagnostic>)> {
-    let sources = sources(setup)?;
-    let options = LoadOptions { local_only: true, ..LoadOptions::default() };
-    Ok(rules::load(&sources, &engine::catalog(), &options, &mut NoReader))
+/// One message, from bytes to verdict; parsing is timed where the scratch has a clock.
+pub fn judge(engine: &Engine, raw: &[u8], scratch: &mut Scratch) -> Verdict {
+    let before = scratch.clock.map(|clock| clock());
+    let message = Message::parse(raw, &Limits::default());
+    if let (Some(before), Some(clock)) = (before, scratch.clock) {
+        scratch.timing.parse += clock() - before;
+    }
+    let transaction = Transaction { envelope: Envelope::default(), message, now: NOW };
+    engine::judge(engine, &transaction, scratch)
 }
 
 /// As SpamAssassin reads them: `.pre` of the site, the rules, the site's `.cf`, what was added.
-pub fn sources(setup: &Setup) -> Result<Vec<Source>> {
+fn sources(setup: &Setup) -> Result<Vec<Source>> {
     let rules = setup.rules.clone().unwrap_or_else(|| "/usr/share/spamassassin".into());
     let site = setup.site.clone().unwrap_or_else(|| "/etc/spamassassin".into());
     let mut sources = Vec::new();

@@ -1,32 +1,29 @@
 //! The loader's notes -> [`Ruleset`]: defaults filled in, tags replaced, patterns compiled, metas resolved and ordered.
 
 use super::expression::{self, Calls};
-use super::loader::{Draft, Loader};
+use super::loader::Loader;
 use super::{meta, plugins, regex};
 use crate::diagnostic::{self, Severity};
 use crate::ruleset::{Eval, Flags, Kind, Pattern, Rule, RuleId, Ruleset, ScoreSet, Stage, Statistics, TestFlags, View};
 use patterns::{Builder, Count, GroupId, PatternId, PatternKind, PatternSpec};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// Makes rules of the notes; what is left of the loader are its findings and files.
 pub fn compile(loader: &mut Loader<'_>) -> Ruleset {
-    let drafts: BTreeMap<String, Draft> = loader.drafts.drain().collect();
+    let mut names: Vec<String> = loader.drafts.keys().cloned().collect();
+    names.sort_unstable();
     let mut scores = std::mem::take(&mut loader.scores);
-    let scored: std::collections::HashSet<String> = scores.keys().cloned().collect();
     let mut flag_texts = std::mem::take(&mut loader.flags);
-    for name in drafts.keys() {
-        scores.entry(name.clone()).or_insert_with(|| [default_score(name, flag_texts.get(name)); 4]);
-    }
-    let ids: HashMap<&str, RuleId> =
-        drafts.keys().enumerate().map(|(at, name)| (name.as_str(), RuleId(at as u32))).collect();
-
-    let mut rules: Vec<Rule> = Vec::with_capacity(drafts.len());
-    for (name, draft) in &drafts {
+    let mut rules: Vec<Rule> = Vec::with_capacity(names.len());
+    for name in &names {
+        let draft = &loader.drafts[name];
+        let scored = scores.contains_key(name);
+        let default = [default_score(name, flag_texts.get(name)); 4];
         rules.push(Rule {
             name: name.clone(),
             kind: draft.kind.clone(),
-            scores: scores[name],
-            scored: scored.contains(name),
+            scores: *scores.entry(name.clone()).or_insert(default),
+            scored,
             description: loader.descriptions.get(name).cloned(),
             tflags: TestFlags::default(),
             priority: loader.priorities.get(name).copied().unwrap_or(0),
@@ -39,9 +36,8 @@ pub fn compile(loader: &mut Loader<'_>) -> Ruleset {
             conditions: draft.conditions.clone(),
         });
     }
-    let mut lines: HashMap<String, Draft> = HashMap::new();
-    std::mem::swap(&mut lines, &mut loader.drafts);
-    loader.drafts.extend(drafts.iter().map(|(name, draft)| (name.clone(), draft.clone())));
+    let ids: HashMap<&str, RuleId> =
+        names.iter().enumerate().map(|(at, name)| (name.as_str(), RuleId(at as u32))).collect();
 
     resolve_metas(&mut rules, &ids, &scores, loader);
     start_helpers_early(&mut rules, &loader.settings);
@@ -529,9 +525,10 @@ fn compile_patterns(ruleset: &mut Ruleset, loader: &mut Loader<'_>) {
             }
             _ => {}
         }
+        // A pattern that cannot be compiled cannot match.
+        rule.active &= !faults.iter().any(|fault| fault.code.code == diagnostic::BAD_REGEX.code);
         for fault in faults {
-            let fault = diagnostic::Fault { at: None, ..fault };
-            loader.report_rule(&name, fault);
+            loader.report_rule(&name, diagnostic::Fault { at: None, ..fault });
         }
         if wants_replacing && !replaceable {
             let message = format!("replace_rules names {name}, which has no pattern to replace tags in");

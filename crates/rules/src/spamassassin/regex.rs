@@ -152,9 +152,13 @@ pub fn slow_form(body: &[u8]) -> Option<(&'static str, &'static str)> {
     }
     if find(body, b".*.*").is_some() || find(body, b".+.*").is_some() {
         return Some((
-            "two unbounded repetitions side by side",
+            "has two unbounded repetitions side by side",
             "join them to one, with an upper limit such as {0,40}",
         ));
+    }
+    let repeats = |byte: u8| matches!(byte, b'+' | b'*');
+    if body.windows(4).any(|w| w[0] != b'\\' && repeats(w[1]) && w[2] == b')' && repeats(w[3])) {
+        return Some(("repeats a group that ends in a repetition", "limit one of the two, such as {1,40}"));
     }
     None
 }
@@ -199,6 +203,16 @@ mod tests {
             ["GB_TO", "HEADER(From:addr)"]
         );
         assert_eq!(captures(b"(?<TAG>x)(?P<OTHER>y)(?'THIRD'z)(?<=q)(?<low>r)(?<!s)"), ["TAG", "OTHER", "THIRD"]);
+    }
+
+    #[test]
+    fn slow_forms_are_seen() {
+        for body in [".*x", "x.*", "a.*.*b", "(?:a+)+b"] {
+            assert!(slow_form(body.as_bytes()).is_some(), "{body}");
+        }
+        for body in ["x", "a.*b", "x\\.*", "(?:a+)b", "(?:a\\+)+"] {
+            assert!(slow_form(body.as_bytes()).is_none(), "{body}");
+        }
     }
 
     #[test]
