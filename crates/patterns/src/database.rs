@@ -5,11 +5,12 @@
 //! costs a few hundred bytes.
 
 use crate::address::{self, AddressRange, AddressTable};
+use crate::ir::Look;
 use crate::literal::{self, Requirement};
 use crate::prefilter::{Hint, PADDING, Prefilter, PrefilterBuilder};
 use crate::regex::with_workspace;
 use crate::spec::{Count, GroupId, PatternId, PatternKind, PatternSpec};
-use crate::verify::{self, Answer, Confirmer, Pattern, Shape};
+use crate::verify::{self, Answer, Confirmer, Pattern, Shape, Sieve};
 use crate::{Explained, Flags, Found, Match, PatternError, Scratch, Text, describe, perl};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -27,6 +28,7 @@ struct GroupBuilder {
     prefilter: PrefilterBuilder,
     addresses: Vec<(u32, AddressRange)>,
     always: Vec<u32>,
+    together: Vec<u32>,
 }
 
 /// What is stored of a pattern.
@@ -37,12 +39,23 @@ struct Record {
     count: Count,
     group: GroupId,
     shape: Shape,
-    /// Matches begin at the start of a unit.
-    at_start: bool,
+    begins: Begins,
     skip_first_unit: bool,
     countable: bool,
     /// Length of the shortest match.
     shortest: u32,
+    /// A match holds no line feed.
+    one_line: bool,
+}
+
+/// Where matches can begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Begins {
+    /// At the start of the unit.
+    AtStart,
+    /// At starts of lines.
+    AtLineStart,
+    Anywhere,
 }
 
 impl Record {
@@ -68,9 +81,15 @@ impl Builder {
         }
         let tables = &mut self.groups[group];
         let range = address::recognise(&tree);
+        let begins = match &tree.root {
+            root if literal::starts_at(root, &[Look::Start]) => Begins::AtStart,
+            root if literal::starts_at(root, &[Look::Start, Look::LineStart]) => Begins::AtLineStart,
+            _ => Begins::Anywhere,
+        };
         match literal::requirement(&tree) {
             _ if range.is_some() => tables.addresses.extend(range.map(|range| (id.0, range))),
-            Requirement::Nothing => tables.always.push(id.0),
+            Requirement::Common if begins == Begins::Anywhere => tables.together.push(id.0),
+            Requirement::Nothing | Requirement::Common => tables.always.push(id.0),
             Requirement::AnyFragment(fragments) => tables.prefilter.add_fragments(id.0, fragments),
             Requirement::AnyWindow(windows) => tables.prefilter.add_windows(id.0, windows),
         }
@@ -80,10 +99,11 @@ impl Builder {
             count: spec.count,
             group: spec.group,
             shape: verify::shape(&tree),
-            at_start: literal::starts_at_start(&tree.root),
+            begins,
             skip_first_unit: spec.skip_first_unit,
             countable: tree.is_regular() && tree.bounds_are_regular(),
             shortest: tree.root.span().min,
+            one_line: literal::is_one_line(&tree),
         });
         Ok(id)
     }
@@ -94,7 +114,7 @@ impl Builder {
             if addresses.is_none() {
                 group.always.extend(group.addresses.iter().map(|(pattern, _)| *pattern));
             }
-            Group { prefilter: group.prefilter.build(), addresses, always: group.always }
+            Group { prefilter: group.prefilter.build(), addresses, always: group.always, together: group.together }
         });
         Database::new(Stored { patterns: self.patterns, groups: groups.collect() })
     }
@@ -112,6 +132,8 @@ struct Group {
     addresses: Option<AddressTable>,
     /// Patterns about which the prefilter knows nothing.
     always: Vec<u32>,
+    /// Large patterns that share one automaton, which tells of a unit whether any of them can match it.
+    together: Vec<u32>,
 }
 
 /// All patterns of all groups, ready to scan. Shared between threads behind an `Arc`.
@@ -120,6 +142,8 @@ struct Group {
 pub struct Database {
     stored: Stored,
     confirmers: Vec<Confirmer>,
+    /// Of each group's `together`.
+    sieves: Vec<Sieve>,
     /// Tells databases apart, for what a [`Scratch`] keeps.
     identity: u64,
 }
@@ -143,7 +167,8 @@ impl Database {
     fn new(stored: Stored) -> Database {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let confirmers = stored.patterns.iter().map(|_| Confirmer::new()).collect();
-        Database { stored, confirmers, identity: NEXT.fetch_add(1, Ordering::Relaxed) }
+        let sieves = stored.groups.iter().map(|_| Sieve::default()).collect();
+        Database { stored, confirmers, sieves, identity: NEXT.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// Number of patterns.
@@ -193,7 +218,7 @@ impl Database {
         if text.ends.is_empty() {
             return;
         }
-        scratch.belong_to(self.identity, self.len());
+        scratch.belong_to(self.identity, self.len(), self.sieves.len());
         let mut buffers = std::mem::take(&mut scratch.buffers);
         if tables.prefilter.needs_folded() {
             buffers.folded.clear();
@@ -211,6 +236,9 @@ impl Database {
                 let bytes = &text.bytes[scan.unit_start..scan.unit_end];
                 addresses.look_up(bytes, |pattern| scan.hit(pattern));
             }
+        }
+        if !tables.together.is_empty() {
+            scan.together(&tables.together, &self.sieves[group.0 as usize], group);
         }
         for pattern in &tables.always {
             scan.everywhere(*pattern);
@@ -298,6 +326,20 @@ impl Scan<'_> {
         }
     }
 
+    fn together(&mut self, patterns: &[u32], sieve: &Sieve, group: GroupId) {
+        let sources = || patterns.iter().map(|pattern| self.database.stored.patterns[*pattern as usize].pattern());
+        let automaton = sieve.automaton(sources);
+        for unit in 0..self.text.ends.len() {
+            self.enter(unit);
+            let bytes = &self.text.bytes[self.unit_start..self.unit_end];
+            if automaton
+                .is_none_or(|automaton| verify::may_match(automaton, bytes, &mut self.scratch.sieves[group.0 as usize]))
+            {
+                patterns.iter().for_each(|pattern| self.confirm(*pattern, 0, bytes.len()));
+            }
+        }
+    }
+
     /// A pattern that is known to match the current unit once.
     fn hit(&mut self, pattern: u32) {
         let skip = self.unit == 0 && self.database.stored.patterns[pattern as usize].skip_first_unit;
@@ -319,8 +361,11 @@ impl Scan<'_> {
     fn confirm(&mut self, index: u32, mut first: usize, mut last: usize) {
         let record = &self.database.stored.patterns[index as usize];
         let id = PatternId(index);
-        if record.at_start {
-            last = 0;
+        let len = self.unit_end - self.unit_start;
+        let Some(latest) = len.checked_sub(record.shortest as usize) else { return };
+        last = if record.begins == Begins::AtStart { 0 } else { last.min(latest) };
+        if first > last || record.skip_first_unit && self.unit == 0 {
+            return;
         }
         let stamp = self.scratch.units + self.unit as u64 + 1;
         let own = &mut self.scratch.patterns[index as usize];
@@ -335,12 +380,7 @@ impl Scan<'_> {
         if own.tried.contains(&last) {
             last = own.tried.start.wrapping_sub(1);
         }
-        let len = self.unit_end - self.unit_start;
-        if len < record.shortest as usize
-            || last == usize::MAX
-            || first > last
-            || record.skip_first_unit && self.unit == 0
-        {
+        if last == usize::MAX || first > last {
             return;
         }
         if self.is_done(index) || self.found.limited().contains(&id) {
@@ -353,7 +393,15 @@ impl Scan<'_> {
         let pattern = record.pattern();
         match record.count {
             Count::Once => {
-                let (answer, tried) = confirmer.confirm(pattern, unit, (first, last), &mut own.cache, workspace);
+                let range = (first, last);
+                let shortest_line = if record.one_line { record.shortest as usize } else { 0 };
+                let (answer, tried) = match record.begins {
+                    Begins::AtLineStart => (
+                        confirmer.confirm_lines(pattern, unit, range, shortest_line, &mut own.cache, workspace),
+                        last + 1,
+                    ),
+                    _ => confirmer.confirm(pattern, unit, range, &mut own.cache, workspace),
+                };
                 own.tried = match () {
                     _ if own.tried.end == first => own.tried.start..tried,
                     _ if own.tried.start == tried => first..own.tried.end,

@@ -9,6 +9,7 @@
 mod address;
 mod database;
 pub mod describe;
+mod dispatch;
 mod error;
 pub mod ir;
 mod literal;

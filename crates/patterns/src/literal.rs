@@ -25,6 +25,8 @@ pub enum Requirement {
     Nothing,
     AnyFragment(Vec<Fragment>),
     AnyWindow(Vec<Window>),
+    /// Nothing rare is known of a pattern whose automaton is large: one pass, shared with others of its sort, is best.
+    Common,
 }
 
 /// Length of a window.
@@ -40,10 +42,8 @@ const MOST_FRAGMENTS: usize = 2_000;
 const SPELLED: usize = 6;
 /// Above this expected share of places, looking a fragment up is not worth it.
 const TOO_COMMON: f32 = 0.04;
-/// The same for windows of a pattern whose automaton is large: trying it at every third place is still better than
-/// keeping track of all its beginnings at once.
-const TOO_COMMON_LARGE: f32 = 0.3;
-const LARGE: u64 = 400;
+/// Weight of a large pattern.
+pub const LARGE: u64 = 400;
 
 pub fn requirement(tree: &Tree) -> Requirement {
     if tree.root.any(&mut |node| matches!(node, Node::Opaque)) {
@@ -57,13 +57,13 @@ pub fn requirement(tree: &Tree) -> Requirement {
     }
     let windows = Windows::new(tree).best();
     let large = tree.is_regular() && tree.root.weight() > LARGE;
-    let too_common_window = if large { TOO_COMMON_LARGE } else { TOO_COMMON };
     match (fragments, windows) {
-        (Some(fragments), Some((_, cost))) if fragments.cost <= cost * 2.0 => {
+        (Some(fragments), Some((_, cost))) if fragments.cost <= cost * 2.0 && fragments.cost < TOO_COMMON => {
             Requirement::AnyFragment(fragments.fragments)
         }
-        (_, Some((windows, cost))) if cost < too_common_window => Requirement::AnyWindow(windows),
+        (_, Some((windows, cost))) if cost < TOO_COMMON => Requirement::AnyWindow(windows),
         (Some(fragments), _) if fragments.cost < TOO_COMMON => Requirement::AnyFragment(fragments.fragments),
+        _ if large => Requirement::Common,
         _ => Requirement::Nothing,
     }
 }
@@ -503,13 +503,13 @@ fn less(a: Option<WindowChoice>, b: Option<WindowChoice>) -> Option<WindowChoice
     }
 }
 
-/// Must a match begin at the start of its unit?
-pub fn starts_at_start(node: &Node) -> bool {
+/// Must a match begin at one of these looks? Asked with `[Start]` (of the unit) and `[Start, LineStart]`.
+pub fn starts_at(node: &Node, looks: &[Look]) -> bool {
     match node {
-        Node::Look(Look::Start) => true,
+        Node::Look(look) => looks.contains(look),
         Node::Concat(nodes) => {
             for node in nodes {
-                if starts_at_start(node) {
+                if starts_at(node, looks) {
                     return true;
                 }
                 if !matches!(node, Node::Look(_) | Node::Around(_) | Node::Empty) {
@@ -518,10 +518,20 @@ pub fn starts_at_start(node: &Node) -> bool {
             }
             false
         }
-        Node::Alternate(nodes) => nodes.iter().all(starts_at_start),
-        Node::Capture(capture) => starts_at_start(&capture.node),
-        Node::Atomic(node) => starts_at_start(node),
-        Node::Repeat(repeat) => repeat.min > 0 && starts_at_start(&repeat.node),
+        Node::Alternate(nodes) => nodes.iter().all(|node| starts_at(node, looks)),
+        Node::Capture(capture) => starts_at(&capture.node, looks),
+        Node::Atomic(node) => starts_at(node, looks),
+        Node::Repeat(repeat) => repeat.min > 0 && starts_at(&repeat.node, looks),
         _ => false,
     }
+}
+
+/// Can no match hold a line feed?
+pub fn is_one_line(tree: &Tree) -> bool {
+    !tree.root.any(&mut |node| match node {
+        Node::Byte(byte) => *byte == b'\n',
+        Node::Set(id) => tree.set(*id).contains(b'\n'),
+        Node::BackReference(_) | Node::Opaque => true,
+        _ => false,
+    })
 }

@@ -1,5 +1,6 @@
 //! A thin, safe face over PCRE2 (the C library), for what no finite automaton can decide: look-around,
-//! back-references, atomic groups. The only module of sekisho with `unsafe`.
+//! back-references, atomic groups. With `dispatch`, the only module of sekisho with
+//! `unsafe`.
 //!
 //! Configured to equal Perl on bytes: no UTF, no Unicode properties, Latin-1 case tables. The start optimisation
 //! stays off: in 10.46 it loses matches of a stock rule under the JIT compiler (see `tests/perl.rs`). Every search

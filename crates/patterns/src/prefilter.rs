@@ -6,6 +6,7 @@
 //! single headers stay in the cache. Windows: eight tables, one for each place in the window, give for a byte the
 //! patterns that allow it there; what survives the conjunction of eight is a candidate.
 
+use crate::dispatch::wide;
 use crate::ir::ByteSet;
 use crate::literal::{Fragment, WINDOW, Window};
 use crate::model;
@@ -73,10 +74,10 @@ impl Prefilter {
         candidate: &mut impl FnMut(usize, usize, &Hint),
     ) {
         if let Some(grams) = &self.long {
-            grams.scan::<0xFFFF_FFFF>(folded, text.len(), candidate);
+            wide(|| grams.scan::<0xFFFF_FFFF>(folded, text.len(), candidate));
         }
         if let Some(grams) = &self.short {
-            grams.scan::<0x00FF_FFFF>(folded, text.len(), candidate);
+            wide(|| grams.scan::<0x00FF_FFFF>(folded, text.len(), candidate));
         }
         if let Some(windows) = &self.windows {
             windows.scan(text, symbols, candidate);
@@ -180,6 +181,7 @@ impl Grams {
         Some(grams)
     }
 
+    #[inline(always)]
     fn scan<const MASK: u32>(&self, folded: &[u8], len: usize, candidate: &mut impl FnMut(usize, usize, &Hint)) {
         let shift = 32 - self.bits;
         let word_mask = self.bitmap.len() - 1;
@@ -193,6 +195,7 @@ impl Grams {
         }
     }
 
+    #[inline(never)]
     fn look_up(
         &self,
         folded: &[u8],
@@ -282,22 +285,27 @@ impl WindowTable {
         match self.words {
             1 => self.scan_words::<1>(symbols, candidate),
             2 => self.scan_words::<2>(symbols, candidate),
-            4 => self.scan_words::<4>(symbols, candidate),
-            _ => self.scan_words::<8>(symbols, candidate),
+            4 => wide(|| self.scan_words::<4>(symbols, candidate)),
+            _ => wide(|| self.scan_words::<8>(symbols, candidate)),
         }
     }
 
+    #[inline(always)]
+    fn row<const N: usize>(&self, place: usize, symbol: u8) -> [u64; N] {
+        let at = (place * self.symbols + usize::from(symbol)) * N;
+        self.table.get(at..at + N).and_then(|row| row.try_into().ok()).unwrap_or([0; N])
+    }
+
+    #[inline(always)]
     fn scan_words<const N: usize>(&self, symbols: &[u8], candidate: &mut impl FnMut(usize, usize, &Hint)) {
-        let row = |place: usize, symbol: u8| -> [u64; N] {
-            let at = (place * self.symbols + usize::from(symbol)) * N;
-            self.table.get(at..at + N).and_then(|row| row.try_into().ok()).unwrap_or([0; N])
-        };
-        let and = |a: [u64; N], b: [u64; N]| -> [u64; N] { std::array::from_fn(|i| a[i] & b[i]) };
         for at in 0..symbols.len() {
-            let mut alive = row(0, symbols[at]);
+            let mut alive = self.row::<N>(0, symbols[at]);
             // Behind the end of the text nothing is known, so every window goes on there.
             for (place, symbol) in symbols[at + 1..].iter().take(WINDOW - 1).enumerate() {
-                alive = and(alive, row(place + 1, *symbol));
+                let row = self.row::<N>(place + 1, *symbol);
+                for word in 0..N {
+                    alive[word] &= row[word];
+                }
                 if place & 1 == 1 && alive == [0; N] {
                     break;
                 }

@@ -6,17 +6,34 @@ use regex_syntax::hir::{self, Hir};
 /// For a regular tree. `$` becomes "an optional line feed, then the end": existence is exact, bounds may include
 /// that line feed (see [`Tree::bounds_are_regular`]).
 pub fn to_hir(tree: &Tree) -> Option<Hir> {
-    hir_of(tree, &tree.root, false)
+    hir_of(tree, &tree.root, Exactness::Exact)
 }
 
 /// For an irregular tree without back-references: an expression that matches wherever the tree does, and more. What
 /// look-around demands is left out.
 pub fn to_sieve(tree: &Tree) -> Option<Hir> {
-    hir_of(tree, &tree.root, true)
+    hir_of(tree, &tree.root, Exactness::Sieve)
 }
 
-fn hir_of(tree: &Tree, node: &Node, sieve: bool) -> Option<Hir> {
-    let inside = |node: &Node| hir_of(tree, node, sieve);
+/// As [`to_sieve`], and repeats are counted only as far as [`COUNTED`]: what counts far has many states, each seldom
+/// met and so never at hand.
+pub fn to_loose_sieve(tree: &Tree) -> Option<Hir> {
+    hir_of(tree, &tree.root, Exactness::Loose)
+}
+
+const COUNTED: u32 = 3;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Exactness {
+    Exact,
+    Sieve,
+    Loose,
+}
+
+fn hir_of(tree: &Tree, node: &Node, exactness: Exactness) -> Option<Hir> {
+    let inside = |node: &Node| hir_of(tree, node, exactness);
+    let sieve = exactness != Exactness::Exact;
+    let counted = if exactness == Exactness::Loose { COUNTED } else { u32::MAX };
     Some(match node {
         Node::Empty => Hir::empty(),
         Node::Byte(byte) => Hir::literal([*byte]),
@@ -44,8 +61,8 @@ fn hir_of(tree: &Tree, node: &Node, sieve: bool) -> Option<Hir> {
         Node::Concat(nodes) => Hir::concat(nodes.iter().map(inside).collect::<Option<_>>()?),
         Node::Alternate(nodes) => Hir::alternation(nodes.iter().map(inside).collect::<Option<_>>()?),
         Node::Repeat(repeat) => Hir::repetition(hir::Repetition {
-            min: repeat.min,
-            max: repeat.max,
+            min: repeat.min.min(counted),
+            max: repeat.max.filter(|max| *max <= counted),
             greedy: repeat.greed == Greed::Greedy,
             sub: Box::new(inside(&repeat.node)?),
         }),

@@ -5,11 +5,13 @@
 //! limit. All are built at the first candidate: most patterns of a rule set never see one.
 
 use crate::ir::{Look, Node, Tree};
+use crate::literal::LARGE;
 use crate::pcre2::{Code, Outcome, Search, Workspace};
 use crate::{Captures, Flags, Match, PatternError, perl, translate};
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::nfa::thompson::{NFA, WhichCaptures};
 use regex_automata::{Anchored, Input, MatchKind, meta};
+use regex_syntax::hir::Hir;
 use std::sync::OnceLock;
 
 /// Automata above this size (bytes of its description) are not built; the pattern is then searched by backtracking.
@@ -115,20 +117,11 @@ impl Confirmer {
                 let tree = perl::parse(pattern.source, pattern.flags).ok()?;
                 let hir = match pattern.shape {
                     Shape::Irregular if tree.root.weight() > LARGEST_SIEVE => return None,
+                    Shape::Irregular if tree.root.weight() > LARGE => translate::to_loose_sieve(&tree)?,
                     Shape::Irregular => translate::to_sieve(&tree)?,
                     _ => translate::to_hir(&tree)?,
                 };
-                let config = NFA::config()
-                    .utf8(false)
-                    .which_captures(WhichCaptures::None)
-                    .nfa_size_limit(Some(LARGEST_NFA))
-                    .shrink(false);
-                let nfa = NFA::compiler().configure(config).build_from_hir(&hir).ok()?;
-                let config = DFA::config()
-                    .match_kind(MatchKind::LeftmostFirst)
-                    .cache_capacity(STATES)
-                    .skip_cache_capacity_check(true);
-                DFA::builder().configure(config).build_from_nfa(nfa).ok()
+                build(&[hir])
             })
             .as_ref()
     }
@@ -167,6 +160,45 @@ impl Confirmer {
         }
     }
 
+    /// As [`Confirmer::confirm`], for a pattern whose matches begin at starts of lines: only those are tried, and of
+    /// them only lines of at least `shortest_line` bytes.
+    pub fn confirm_lines(
+        &self,
+        pattern: Pattern<'_>,
+        unit: &[u8],
+        (first, last): (usize, usize),
+        shortest_line: usize,
+        cache: &mut Option<Box<Cache>>,
+        workspace: &mut Workspace,
+    ) -> Answer {
+        let mut at = first;
+        let mut outcome = Answer::No;
+        while at <= last {
+            let line = memchr::memchr(b'\n', &unit[at..]);
+            let long_enough = line.unwrap_or(unit.len() - at) >= shortest_line;
+            if long_enough && (at == 0 || unit[at - 1] == b'\n') && self.may_start(pattern, unit, at, cache) {
+                match self.confirm(pattern, unit, (at, at), cache, workspace).0 {
+                    Answer::Yes => return Answer::Yes,
+                    Answer::Limit => outcome = Answer::Limit,
+                    Answer::No => {}
+                }
+            }
+            let Some(line) = line else { break };
+            at += line + 1;
+        }
+        outcome
+    }
+
+    /// Asks an irregular pattern's sieve, if there is one, whether a match may begin at `start`.
+    fn may_start(&self, pattern: Pattern<'_>, unit: &[u8], start: usize, cache: &mut Option<Box<Cache>>) -> bool {
+        pattern.shape != Shape::Irregular
+            || self.automaton(pattern).is_none_or(|sieve| {
+                let cache = cache.get_or_insert_with(|| Box::new(sieve.create_cache()));
+                let input = Input::new(unit).range(start..).anchored(Anchored::Yes).earliest(true);
+                !matches!(sieve.try_search_fwd(cache, &input), Ok(None))
+            })
+    }
+
     fn backtrack(
         &self,
         pattern: Pattern<'_>,
@@ -201,6 +233,11 @@ impl Confirmer {
             && pattern.countable
             && let Some(tree) = self.tree(pattern)
         {
+            if let Node::Byte(byte) = tree.root {
+                let limit = if limit == 0 { usize::MAX } else { limit as usize };
+                let count = memchr::memchr_iter(byte, unit).take(limit).count() as u32;
+                return (count, (count > 0).into());
+            }
             while !enough(count) {
                 let Some(start) = (at..unit.len()).find(|start| matches_fixed(tree, unit, *start)) else { break };
                 count += 1;
@@ -320,6 +357,39 @@ impl Confirmer {
         let found = self.meta(pattern)?.search(&Input::new(unit).range(start..))?;
         Some((Match { start: found.start(), end: found.end() }, false))
     }
+}
+
+/// One automaton for several patterns: tells whether any of them can match.
+#[derive(Default)]
+pub(crate) struct Sieve(OnceLock<Option<DFA>>);
+
+impl Sieve {
+    /// `None` where the patterns have no common automaton: then each may match.
+    pub fn automaton<'p, P: Iterator<Item = Pattern<'p>>>(&self, patterns: impl FnOnce() -> P) -> Option<&DFA> {
+        self.0
+            .get_or_init(|| {
+                let hir =
+                    |pattern: Pattern<'_>| translate::to_loose_sieve(&perl::parse(pattern.source, pattern.flags).ok()?);
+                build(&patterns().map(hir).collect::<Option<Vec<_>>>()?)
+            })
+            .as_ref()
+    }
+}
+
+fn build(expressions: &[Hir]) -> Option<DFA> {
+    let config =
+        NFA::config().utf8(false).which_captures(WhichCaptures::None).nfa_size_limit(Some(LARGEST_NFA)).shrink(false);
+    let nfa = NFA::compiler().configure(config).build_many_from_hir(expressions).ok()?;
+    let config =
+        DFA::config().match_kind(MatchKind::LeftmostFirst).cache_capacity(STATES).skip_cache_capacity_check(true);
+    DFA::builder().configure(config).build_from_nfa(nfa).ok()
+}
+
+/// Does the automaton match anywhere in the unit? Where it gives up: perhaps.
+pub(crate) fn may_match(automaton: &DFA, unit: &[u8], cache: &mut Option<Box<Cache>>) -> bool {
+    let cache = cache.get_or_insert_with(|| Box::new(automaton.create_cache()));
+    let input = Input::new(unit).earliest(true);
+    !matches!(automaton.try_search_fwd(cache, &input), Ok(None))
 }
 
 fn run(automaton: &DFA, unit: &[u8], first: usize, last: usize, cache: &mut Option<Box<Cache>>) -> (Answer, usize) {
