@@ -10,6 +10,10 @@ use std::time::Duration;
 use xtask::parity::mail_files;
 use xtask::parity::ours::judge;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Every Nth message of `$SEKISHO_DATA/sa-corpus`; `None` where there is none, after saying so.
 pub fn corpus(wanted: usize) -> Result<Option<Vec<PathBuf>>> {
     let Some(data) = std::env::var_os("SEKISHO_DATA") else {

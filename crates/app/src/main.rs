@@ -19,6 +19,10 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+/// A message is thousands of short-lived pieces: here the allocator is a tenth of the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What a command came to, as the shell sees it.
 pub const CLEAN: u8 = 0;
 pub const FOUND: u8 = 1;

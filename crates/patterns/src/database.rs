@@ -10,7 +10,7 @@ use crate::literal::{self, Requirement};
 use crate::prefilter::{Hint, PADDING, Prefilter, PrefilterBuilder};
 use crate::regex::with_workspace;
 use crate::spec::{Count, GroupId, PatternId, PatternKind, PatternSpec};
-use crate::verify::{self, Answer, Confirmer, Pattern, Shape, Sieve};
+use crate::verify::{self, Answer, Confirmer, Pattern, Shape};
 use crate::{Explained, Flags, Found, Match, PatternError, Scratch, Text, describe, perl};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -28,7 +28,6 @@ struct GroupBuilder {
     prefilter: PrefilterBuilder,
     addresses: Vec<(u32, AddressRange)>,
     always: Vec<u32>,
-    together: Vec<u32>,
 }
 
 /// What is stored of a pattern.
@@ -88,8 +87,7 @@ impl Builder {
         };
         match literal::requirement(&tree) {
             _ if range.is_some() => tables.addresses.extend(range.map(|range| (id.0, range))),
-            Requirement::Common if begins == Begins::Anywhere => tables.together.push(id.0),
-            Requirement::Nothing | Requirement::Common => tables.always.push(id.0),
+            Requirement::Nothing => tables.always.push(id.0),
             Requirement::AnyFragment(fragments) => tables.prefilter.add_fragments(id.0, fragments),
             Requirement::AnyWindow(windows) => tables.prefilter.add_windows(id.0, windows),
         }
@@ -114,7 +112,7 @@ impl Builder {
             if addresses.is_none() {
                 group.always.extend(group.addresses.iter().map(|(pattern, _)| *pattern));
             }
-            Group { prefilter: group.prefilter.build(), addresses, always: group.always, together: group.together }
+            Group { prefilter: group.prefilter.build(), addresses, always: group.always }
         });
         Database::new(Stored { patterns: self.patterns, groups: groups.collect() })
     }
@@ -132,8 +130,6 @@ struct Group {
     addresses: Option<AddressTable>,
     /// Patterns about which the prefilter knows nothing.
     always: Vec<u32>,
-    /// Large patterns that share one automaton, which tells of a unit whether any of them can match it.
-    together: Vec<u32>,
 }
 
 /// All patterns of all groups, ready to scan. Shared between threads behind an `Arc`.
@@ -142,8 +138,6 @@ struct Group {
 pub struct Database {
     stored: Stored,
     confirmers: Vec<Confirmer>,
-    /// Of each group's `together`.
-    sieves: Vec<Sieve>,
     /// Tells databases apart, for what a [`Scratch`] keeps.
     identity: u64,
 }
@@ -167,8 +161,7 @@ impl Database {
     fn new(stored: Stored) -> Database {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let confirmers = stored.patterns.iter().map(|_| Confirmer::new()).collect();
-        let sieves = stored.groups.iter().map(|_| Sieve::default()).collect();
-        Database { stored, confirmers, sieves, identity: NEXT.fetch_add(1, Ordering::Relaxed) }
+        Database { stored, confirmers, identity: NEXT.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// Number of patterns.
@@ -218,7 +211,7 @@ impl Database {
         if text.ends.is_empty() {
             return;
         }
-        scratch.belong_to(self.identity, self.len(), self.sieves.len());
+        scratch.belong_to(self.identity, self.len());
         let mut buffers = std::mem::take(&mut scratch.buffers);
         if tables.prefilter.needs_folded() {
             buffers.folded.clear();
@@ -236,9 +229,6 @@ impl Database {
                 let bytes = &text.bytes[scan.unit_start..scan.unit_end];
                 addresses.look_up(bytes, |pattern| scan.hit(pattern));
             }
-        }
-        if !tables.together.is_empty() {
-            scan.together(&tables.together, &self.sieves[group.0 as usize], group);
         }
         for pattern in &tables.always {
             scan.everywhere(*pattern);
@@ -322,20 +312,6 @@ impl Scan<'_> {
             self.confirm(pattern, 0, self.unit_end - self.unit_start);
             if self.is_done(pattern) {
                 return;
-            }
-        }
-    }
-
-    fn together(&mut self, patterns: &[u32], sieve: &Sieve, group: GroupId) {
-        let sources = || patterns.iter().map(|pattern| self.database.stored.patterns[*pattern as usize].pattern());
-        let automaton = sieve.automaton(sources);
-        for unit in 0..self.text.ends.len() {
-            self.enter(unit);
-            let bytes = &self.text.bytes[self.unit_start..self.unit_end];
-            if automaton
-                .is_none_or(|automaton| verify::may_match(automaton, bytes, &mut self.scratch.sieves[group.0 as usize]))
-            {
-                patterns.iter().for_each(|pattern| self.confirm(*pattern, 0, bytes.len()));
             }
         }
     }

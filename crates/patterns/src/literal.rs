@@ -25,8 +25,6 @@ pub enum Requirement {
     Nothing,
     AnyFragment(Vec<Fragment>),
     AnyWindow(Vec<Window>),
-    /// Nothing rare is known of a pattern whose automaton is large: one pass, shared with others of its sort, is best.
-    Common,
 }
 
 /// Length of a window.
@@ -42,7 +40,9 @@ const MOST_FRAGMENTS: usize = 2_000;
 const SPELLED: usize = 6;
 /// Above this expected share of places, looking a fragment up is not worth it.
 const TOO_COMMON: f32 = 0.04;
-/// Weight of a large pattern.
+/// The same for windows of a pattern whose automaton is large: trying it at every third place is still better than
+/// keeping track of all its beginnings at once.
+const TOO_COMMON_LARGE: f32 = 0.3;
 pub const LARGE: u64 = 400;
 
 pub fn requirement(tree: &Tree) -> Requirement {
@@ -57,13 +57,13 @@ pub fn requirement(tree: &Tree) -> Requirement {
     }
     let windows = Windows::new(tree).best();
     let large = tree.is_regular() && tree.root.weight() > LARGE;
+    let too_common_window = if large { TOO_COMMON_LARGE } else { TOO_COMMON };
     match (fragments, windows) {
-        (Some(fragments), Some((_, cost))) if fragments.cost <= cost * 2.0 && fragments.cost < TOO_COMMON => {
+        (Some(fragments), Some((_, cost))) if fragments.cost <= cost * 2.0 => {
             Requirement::AnyFragment(fragments.fragments)
         }
-        (_, Some((windows, cost))) if cost < TOO_COMMON => Requirement::AnyWindow(windows),
+        (_, Some((windows, cost))) if cost < too_common_window => Requirement::AnyWindow(windows),
         (Some(fragments), _) if fragments.cost < TOO_COMMON => Requirement::AnyFragment(fragments.fragments),
-        _ if large => Requirement::Common,
         _ => Requirement::Nothing,
     }
 }

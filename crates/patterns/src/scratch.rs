@@ -19,8 +19,6 @@ pub struct Scratch {
     /// Counts units over all scans, so that `progress` needs no clearing.
     pub(crate) units: u64,
     pub(crate) patterns: Vec<PatternScratch>,
-    /// For each group, of the automaton that its large patterns share.
-    pub(crate) sieves: Vec<Option<Box<Cache>>>,
     pub(crate) buffers: Buffers,
     pub(crate) workspace: Workspace,
 }
@@ -47,28 +45,21 @@ impl Scratch {
     }
 
     /// Forgets what belongs to another database.
-    pub(crate) fn belong_to(&mut self, owner: u64, patterns: usize, groups: usize) {
+    pub(crate) fn belong_to(&mut self, owner: u64, patterns: usize) {
         if self.owner != owner {
             self.owner = owner;
             self.patterns.clear();
             self.patterns.resize_with(patterns, PatternScratch::default);
-            self.sieves.clear();
-            self.sieves.resize_with(groups, || None);
         }
         self.scans = self.scans.wrapping_add(1);
         if self.scans.is_multiple_of(SCANS_BETWEEN_CHECKS) && self.memory() > MOST_MEMORY {
-            self.caches_mut().for_each(|cache| *cache = None);
+            self.patterns.iter_mut().for_each(|pattern| pattern.cache = None);
         }
     }
 
     /// Bytes held by automaton caches.
     pub fn memory(&self) -> usize {
-        let caches = self.patterns.iter().map(|pattern| &pattern.cache).chain(&self.sieves);
-        caches.flatten().map(|cache| cache.memory_usage()).sum()
-    }
-
-    fn caches_mut(&mut self) -> impl Iterator<Item = &mut Option<Box<Cache>>> {
-        self.patterns.iter_mut().map(|pattern| &mut pattern.cache).chain(&mut self.sieves)
+        self.patterns.iter().filter_map(|p| p.cache.as_ref()).map(|cache| cache.memory_usage()).sum()
     }
 }
 

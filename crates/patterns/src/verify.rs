@@ -121,7 +121,7 @@ impl Confirmer {
                     Shape::Irregular => translate::to_sieve(&tree)?,
                     _ => translate::to_hir(&tree)?,
                 };
-                build(&[hir])
+                build(&hir)
             })
             .as_ref()
     }
@@ -359,37 +359,13 @@ impl Confirmer {
     }
 }
 
-/// One automaton for several patterns: tells whether any of them can match.
-#[derive(Default)]
-pub(crate) struct Sieve(OnceLock<Option<DFA>>);
-
-impl Sieve {
-    /// `None` where the patterns have no common automaton: then each may match.
-    pub fn automaton<'p, P: Iterator<Item = Pattern<'p>>>(&self, patterns: impl FnOnce() -> P) -> Option<&DFA> {
-        self.0
-            .get_or_init(|| {
-                let hir =
-                    |pattern: Pattern<'_>| translate::to_loose_sieve(&perl::parse(pattern.source, pattern.flags).ok()?);
-                build(&patterns().map(hir).collect::<Option<Vec<_>>>()?)
-            })
-            .as_ref()
-    }
-}
-
-fn build(expressions: &[Hir]) -> Option<DFA> {
+fn build(expression: &Hir) -> Option<DFA> {
     let config =
         NFA::config().utf8(false).which_captures(WhichCaptures::None).nfa_size_limit(Some(LARGEST_NFA)).shrink(false);
-    let nfa = NFA::compiler().configure(config).build_many_from_hir(expressions).ok()?;
+    let nfa = NFA::compiler().configure(config).build_from_hir(expression).ok()?;
     let config =
         DFA::config().match_kind(MatchKind::LeftmostFirst).cache_capacity(STATES).skip_cache_capacity_check(true);
     DFA::builder().configure(config).build_from_nfa(nfa).ok()
-}
-
-/// Does the automaton match anywhere in the unit? Where it gives up: perhaps.
-pub(crate) fn may_match(automaton: &DFA, unit: &[u8], cache: &mut Option<Box<Cache>>) -> bool {
-    let cache = cache.get_or_insert_with(|| Box::new(automaton.create_cache()));
-    let input = Input::new(unit).earliest(true);
-    !matches!(automaton.try_search_fwd(cache, &input), Ok(None))
 }
 
 fn run(automaton: &DFA, unit: &[u8], first: usize, last: usize, cache: &mut Option<Box<Cache>>) -> (Answer, usize) {
