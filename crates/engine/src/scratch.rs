@@ -2,21 +2,25 @@
 
 use rules::RuleId;
 
-/// The value of every rule for the message at hand.
+/// The value of every rule for the message at hand. Clearing costs as much as was set.
 #[derive(Default)]
 pub struct Values {
     values: Vec<f64>,
     ready: Vec<bool>,
     early: Vec<bool>,
+    /// What differs from the beginning.
+    set: Vec<RuleId>,
 }
 
 impl Values {
     pub(crate) fn reset(&mut self, rules: usize) {
-        self.values.clear();
+        for rule in self.set.drain(..) {
+            self.values[rule.index()] = 0.0;
+            self.ready[rule.index()] = false;
+            self.early[rule.index()] = false;
+        }
         self.values.resize(rules, 0.0);
-        self.ready.clear();
         self.ready.resize(rules, false);
-        self.early.clear();
         self.early.resize(rules, false);
     }
 
@@ -26,6 +30,7 @@ impl Values {
     }
 
     pub(crate) fn set(&mut self, rule: RuleId, value: f64) {
+        self.set.push(rule);
         self.values[rule.index()] = value;
     }
 
@@ -38,6 +43,7 @@ impl Values {
     }
 
     pub(crate) fn set_ready(&mut self, rule: RuleId, early: bool) {
+        self.set.push(rule);
         self.ready[rule.index()] = true;
         self.early[rule.index()] = early;
     }
