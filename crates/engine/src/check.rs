@@ -92,6 +92,8 @@ pub enum Availability {
     Network,
     /// From what was learnt of earlier mail; never hits while nothing was.
     Learner,
+    /// Not built: rules that call it are reported when they are loaded, and do not run.
+    Missing,
 }
 
 /// A line of the table of checks.

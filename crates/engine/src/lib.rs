@@ -77,9 +77,10 @@ impl Engine {
     }
 }
 
-/// The checks that rules may name.
+/// The checks that rules may name. Those that are missing are left out: loading then reports the rules that call them.
 pub fn catalog() -> Catalog {
-    let evals = checks::CHECKS.iter().map(|check| CatalogEval {
+    let offered = checks::CHECKS.iter().filter(|check| check.availability != Availability::Missing);
+    let evals = offered.map(|check| CatalogEval {
         name: check.name,
         stage: match check.kinds {
             // SpamAssassin keeps block list look-ups apart from other header rules.

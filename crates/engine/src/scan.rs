@@ -11,7 +11,7 @@ use crate::score::{Counted, score};
 use crate::scratch::{Scratch, Values};
 use crate::{Engine, explain, special};
 use mail::views::Views;
-use mail::{ForRecipient, Transaction, Trouble, Verdict};
+use mail::{ForRecipient, Note, Transaction, Trouble, Verdict};
 use patterns::Text;
 use rules::{Kind, RuleId};
 
@@ -103,6 +103,7 @@ impl<'a> Scan<'a> {
             explain::add_evidence(self.engine, &self.views, &self.values, &mut self.verdict);
         }
         let mut verdict = std::mem::take(&mut self.verdict);
+        verdict.troubles.extend(self.views.limits_reached().into_iter().filter_map(limit_trouble));
         verdict.recipients = self.for_recipients(&verdict);
         scratch.values = std::mem::take(&mut self.values);
         watch.lap(&mut scratch.timing.metas);
@@ -248,6 +249,12 @@ impl<'a> Scan<'a> {
         self.waiting = waiting;
         asking.into_open()
     }
+}
+
+fn limit_trouble(note: Note) -> Option<Trouble> {
+    let Note::Limit { what, limit } = note else { return None };
+    let what = format!("limit reached ({what}: {limit}); what lies beyond was not looked at");
+    Some(Trouble { rule: String::new(), what })
 }
 
 /// A tag has the value that was set last.

@@ -15,7 +15,7 @@ pub mod views;
 
 pub use envelope::Envelope;
 pub use limits::Limits;
-pub use message::{Header, HeaderBlock, LineEnding, Message, Note};
+pub use message::{CharsetMismatch, Header, HeaderBlock, LineEnding, Message, Note, Place};
 pub use part::{Part, PartId, SaText};
 pub use received::{Relay, Relays, TrustNetworks};
 pub use verdict::{Evidence, ForRecipient, Hit, ShortCircuit, Trouble, Verdict};

@@ -7,11 +7,12 @@ pub struct Limits {
     /// Nesting of multiparts and enclosed messages (SpamAssassin: 20).
     pub depth: usize,
     pub parts: usize,
+    /// Fields of one header section; what follows is read over.
     pub headers: usize,
     /// Bytes of one header's name and value (SpamAssassin: 256 and 8192).
     pub header_name: usize,
     pub header_value: usize,
-    /// Decoded bytes over all parts.
+    /// Bytes of all bodies together, which decoding never makes longer; what is beyond is cut off.
     pub decoded: usize,
     pub uris: usize,
     /// HTML tokens in one part.

@@ -79,8 +79,8 @@ impl HeaderBlock {
     }
 }
 
-/// Something that the parser met and a check may want to know: a limit reached, two readings possible, a label
-/// that the bytes contradict.
+/// Something met on the way from bytes to views, which a check may want to know: a limit reached, two readings
+/// possible, a label that the bytes contradict. [`crate::Views::notes`] gives all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
     /// A limit of [`Limits`] cut something off; `what` is the field's name.
@@ -88,7 +88,33 @@ pub enum Note {
     /// Missing, duplicate or conflicting boundary or type.
     Ambiguous { part: PartId, what: &'static str },
     /// The declared charset and the bytes differ.
-    CharsetMismatch { part: Option<PartId>, declared: String, found: &'static str },
+    CharsetMismatch(CharsetMismatch),
+}
+
+/// A charset label, and what was found instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CharsetMismatch {
+    pub place: Place,
+    pub declared: String,
+    pub found: &'static str,
+}
+
+/// Where text stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Subject,
+    From,
+    Part(PartId),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Subject => f.write_str("Subject"),
+            Place::From => f.write_str("From"),
+            Place::Part(PartId(number)) => write!(f, "part {number}"),
+        }
+    }
 }
 
 /// A parsed message. Parts live in one arena; part 0 is the message itself.
@@ -105,6 +131,7 @@ pub struct Message {
     /// Bytes of the pristine message that are header section, the blank line included.
     pub(crate) header_length: usize,
     pub parts: Vec<Part>,
+    /// What parsing met; making the views may add to it.
     pub notes: Vec<Note>,
     /// A header name or value exceeded SpamAssassin's limits (`check_msg_parse_flags('truncated_headers')`).
     pub truncated_header: bool,

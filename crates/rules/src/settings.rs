@@ -222,7 +222,12 @@ impl Settings {
 
     /// Last value of a directive without a field of its own.
     pub fn other(&self, name: &str) -> Option<&str> {
-        self.other.get(name)?.last().map(String::as_str)
+        self.others(name).last()
+    }
+
+    /// All values of a directive without a field of its own, in order.
+    pub fn others<'s>(&'s self, name: &str) -> impl DoubleEndedIterator<Item = &'s str> + use<'s> {
+        self.other.get(name).into_iter().flatten().map(String::as_str)
     }
 }
 

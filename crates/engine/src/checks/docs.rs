@@ -29,7 +29,7 @@ pub const AUTHRES: &str = doc!(
     "What an Authentication-Results field of a trusted server says.",
     "Saves asking again.",
     "`check_authres_result('dkim', 'pass')`.",
-    "Answered by the network; until a module here asks, it never hits.",
+    "Whoever may write such a field may lie in it: name your servers in `authres_trusted_authserv`.",
     "SpamAssassin 4.0, plugin AuthRes."
 );
 pub const AWL: &str = doc!(
@@ -54,10 +54,10 @@ pub const CHECK_ABUNDANT_UNICODE_RATIO: &str = doc!(
     "SpamAssassin 4.0, plugin MIMEEval."
 );
 pub const CHECK_ACCESS_DATABASE: &str = doc!(
-    "A sender that Sendmail's access database refuses. The database file is not read yet, so this never hits.",
+    "A sender that Sendmail's access database refuses. Not supported: the file is a Berkeley DB, which nothing here reads.",
     "One list for server and filter.",
     "`check_access_database('/etc/mail/access.db')`.",
-    "Never hits at present.",
+    "Rules that call it do not run, and are reported when they are loaded.",
     "SpamAssassin 4.0, plugin AccessDB."
 );
 pub const CHECK_ALL_TRUSTED: &str = doc!(
@@ -473,6 +473,14 @@ pub const CHECK_MAILFROM_MATCHES_RCVD: &str = doc!(
     "Anybody can register a domain.",
     "SpamAssassin 4.0, plugin WLBLEval."
 );
+pub const CHECK_LIMIT_REACHED: &str = doc!(
+    "A limit that cut off a piece of the message: any, or the one named: `parts`, `parts of one multipart`, `depth`, \
+     `headers`, `decoded`, `uris`, `html_tokens`, `html_depth`, `html_tags`.",
+    "What lies beyond a limit was not looked at; nobody needs so much of anything, except to hide.",
+    "`header LIMIT_REACHED eval:check_limit_reached()`.",
+    "A digest of a thousand mails.",
+    "sekisho's own, guarded by `if can(Sekisho::limits)`."
+);
 pub const CHECK_MA_NON_TEXT: &str = doc!(
     "A part of multipart/alternative that is neither text, nor RTF, nor multipart/related.",
     "The alternatives of a letter are letters; an attachment there hides from programs that show only the best alternative.",
@@ -878,7 +886,7 @@ pub const OLE: &str = doc!(
     "Macros and objects in Office files.",
     "Macros that fetch programs are how viruses travel.",
     "`body OLEMACRO eval:check_olemacro()`.",
-    "Not looked at yet: never hits at present.",
+    "Not supported: rules that call it do not run, and are reported when they are loaded.",
     "SpamAssassin 4.0, plugin OLEVBMacro."
 );
 pub const PDF_COUNT: &str = doc!(

@@ -5,6 +5,7 @@
 
 mod antivirus;
 mod argument_pattern;
+mod authres;
 mod body;
 mod charset;
 mod docs;
@@ -27,7 +28,7 @@ mod uri;
 mod values;
 mod welcomelist;
 
-use crate::check::Availability::{Learner, Network, Now};
+use crate::check::Availability::{Learner, Missing, Network, Now};
 use crate::check::Kinds::{Any, Body, Full, Header};
 use crate::check::{Arg, Availability, CheckEntry, Context, Kinds, Outcome};
 
@@ -61,12 +62,12 @@ pub static CHECKS: &[CheckEntry] = &[
         docs::CHECK_ABUNDANT_UNICODE_RATIO,
         mime::check_abundant_unicode_ratio,
     ),
-    later("check_access_database", Header, "AccessDB", docs::CHECK_ACCESS_DATABASE, Now),
+    later("check_access_database", Header, "AccessDB", docs::CHECK_ACCESS_DATABASE, Missing),
     now("check_all_trusted", Any, "RelayEval", docs::CHECK_ALL_TRUSTED, relay::check_all_trusted),
     later("check_arc_signed", Full, "DKIM", docs::DKIM, Network),
     later("check_arc_valid", Full, "DKIM", docs::DKIM, Network),
     later("check_asn", Header, "ASN", docs::ASN, Network),
-    later("check_authres_result", Header, "AuthRes", docs::AUTHRES, Network),
+    now("check_authres_result", Header, "AuthRes", docs::AUTHRES, authres::check_authres_result),
     now("check_base64_length", Body, "MIMEEval", docs::CHECK_BASE64_LENGTH, mime::check_base64_length),
     later("check_bayes", Body, "Bayes", docs::BAYES, Learner),
     now("check_blank_line_ratio", Body, "BodyEval", docs::CHECK_BLANK_LINE_RATIO, body::check_blank_line_ratio),
@@ -411,6 +412,7 @@ pub static CHECKS: &[CheckEntry] = &[
     now("check_iframe_src", Body, "HTMLEval", docs::CHECK_IFRAME_SRC, html::check_iframe_src),
     now("check_illegal_chars", Header, "HeaderEval", docs::CHECK_ILLEGAL_CHARS, header::check_illegal_chars),
     now("check_language", Any, "TextCat", docs::CHECK_LANGUAGE, language::check_language),
+    now("check_limit_reached", Header, "Sekisho", docs::CHECK_LIMIT_REACHED, text::check_limit_reached),
     now("check_ma_non_text", Body, "MIMEEval", docs::CHECK_MA_NON_TEXT, mime::check_ma_non_text),
     now(
         "check_mailfrom_matches_rcvd",
@@ -442,17 +444,17 @@ pub static CHECKS: &[CheckEntry] = &[
     ),
     now("check_msg_parse_flags", Any, "MIMEEval", docs::CHECK_MSG_PARSE_FLAGS, mime::check_msg_parse_flags),
     now("check_no_relays", Any, "RelayEval", docs::CHECK_NO_RELAYS, relay::check_no_relays),
-    later("check_olemacro", Body, "OLEVBMacro", docs::OLE, Now),
-    later("check_olemacro_csv", Body, "OLEVBMacro", docs::OLE, Now),
-    later("check_olemacro_download_exe", Body, "OLEVBMacro", docs::OLE, Now),
-    later("check_olemacro_encrypted", Body, "OLEVBMacro", docs::OLE, Now),
-    later("check_olemacro_malice", Body, "OLEVBMacro", docs::OLE, Now),
-    later("check_olemacro_mhtml_uri", Body, "OLEVBMacro", docs::OLE, Now),
-    later("check_olemacro_redirect_uri", Body, "OLEVBMacro", docs::OLE, Now),
-    later("check_olemacro_renamed", Body, "OLEVBMacro", docs::OLE, Now),
-    later("check_olemacro_zip_password", Body, "OLEVBMacro", docs::OLE, Now),
-    later("check_oleobject", Body, "OLEVBMacro", docs::OLE, Now),
-    later("check_olertfobject", Body, "OLEVBMacro", docs::OLE, Now),
+    later("check_olemacro", Body, "OLEVBMacro", docs::OLE, Missing),
+    later("check_olemacro_csv", Body, "OLEVBMacro", docs::OLE, Missing),
+    later("check_olemacro_download_exe", Body, "OLEVBMacro", docs::OLE, Missing),
+    later("check_olemacro_encrypted", Body, "OLEVBMacro", docs::OLE, Missing),
+    later("check_olemacro_malice", Body, "OLEVBMacro", docs::OLE, Missing),
+    later("check_olemacro_mhtml_uri", Body, "OLEVBMacro", docs::OLE, Missing),
+    later("check_olemacro_redirect_uri", Body, "OLEVBMacro", docs::OLE, Missing),
+    later("check_olemacro_renamed", Body, "OLEVBMacro", docs::OLE, Missing),
+    later("check_olemacro_zip_password", Body, "OLEVBMacro", docs::OLE, Missing),
+    later("check_oleobject", Body, "OLEVBMacro", docs::OLE, Missing),
+    later("check_olertfobject", Body, "OLEVBMacro", docs::OLE, Missing),
     now(
         "check_outlook_message_id",
         Header,

@@ -42,7 +42,8 @@ pub(crate) fn parse(raw: &[u8], limits: &Limits) -> Message {
         mime_epilogue_exists: false,
         mimepart_limit_exceeded: false,
     };
-    let mut parser = Parser { message: &mut message, limits, pending: Vec::new() };
+    let mut parser = Parser { message: &mut message, limits, body_left: limits.decoded, pending: Vec::new() };
+    parser.note_headers(opened.too_many_headers);
     parser.push_message(None, opened.headers, opened.body, limits.depth);
     parser.run();
     message
@@ -58,6 +59,7 @@ struct Opened {
     headers: HeaderBlock,
     body: Slice,
     truncated_header: bool,
+    too_many_headers: bool,
     missing_separator: bool,
 }
 
@@ -99,6 +101,7 @@ fn open(message: Slice, limits: &Limits) -> Opened {
         headers: section.headers,
         body,
         truncated_header: section.truncated,
+        too_many_headers: section.too_many,
         missing_separator: section.missing_separator,
     }
 }
@@ -176,12 +179,18 @@ struct Section {
     /// Bytes, the blank line included.
     length: usize,
     truncated: bool,
+    too_many: bool,
     missing_separator: bool,
 }
 
 fn read_header(text: &[u8], crlf: bool, limits: &Limits) -> Section {
-    let mut section =
-        Section { headers: HeaderBlock::default(), length: 0, truncated: false, missing_separator: false };
+    let mut section = Section {
+        headers: HeaderBlock::default(),
+        length: 0,
+        truncated: false,
+        too_many: false,
+        missing_separator: false,
+    };
     let ending: &[u8] = if crlf { b"\r\n" } else { b"\n" };
     let mut errors = 0;
     let mut field = 0..0;
@@ -231,6 +240,10 @@ fn read_header(text: &[u8], crlf: bool, limits: &Limits) -> Section {
 impl Section {
     fn add_field(&mut self, field: &[u8], crlf: bool, limits: &Limits) {
         let Some(colon) = memchr::memchr(b':', field) else { return };
+        if self.headers.fields.len() >= limits.headers {
+            self.too_many = true;
+            return;
+        }
         let mut value = field[colon + 1..].to_vec();
         if crlf {
             value = transfer::crlf_to_lf(value);
@@ -311,6 +324,8 @@ struct Pending {
 struct Parser<'p> {
     message: &'p mut Message,
     limits: &'p Limits,
+    /// Bytes that bodies may still have.
+    body_left: usize,
     /// A stack: the next part in document order is on top.
     pending: Vec<Pending>,
 }
@@ -358,6 +373,22 @@ impl Parser<'_> {
         }
     }
 
+    fn note_headers(&mut self, too_many: bool) {
+        if too_many {
+            self.note(Note::Limit { what: "headers", limit: self.limits.headers });
+        }
+    }
+
+    /// As much of a body as the limit leaves.
+    fn within_limit(&mut self, body: Slice) -> Slice {
+        let length = body.range.len().min(self.body_left);
+        if length < body.range.len() {
+            self.note(Note::Limit { what: "decoded", limit: self.limits.decoded });
+        }
+        self.body_left -= length;
+        Slice { range: body.range.start..body.range.start + length, buffer: body.buffer }
+    }
+
     fn read_leaf(&mut self, id: PartId, pending: Pending) {
         let Pending { mut part, boundary, body, blank_first, depth_left } = pending;
         let content_type = part.content_type();
@@ -387,17 +418,23 @@ impl Parser<'_> {
         } else {
             body
         };
-        if matches!(part.media_type.as_str(), "message/rfc822" | "message/global") && depth_left > 0 {
-            let decoded = transfer::decode_body(body.bytes(), &part.transfer_encoding(), &part.media_type);
-            let inner = decoded.map_or(body.clone(), |d| Slice { range: 0..d.len(), buffer: Arc::new(d) });
+        let enclosed = matches!(part.media_type.as_str(), "message/rfc822" | "message/global");
+        if enclosed && depth_left == 0 {
+            self.note(Note::Limit { what: "depth", limit: self.limits.depth });
+        } else if enclosed {
+            let inner = match transfer::decode_body(body.bytes(), &part.transfer_encoding(), &part.media_type) {
+                Some(decoded) => self.within_limit(Slice { range: 0..decoded.len(), buffer: Arc::new(decoded) }),
+                None => body.clone(),
+            };
             if !inner.range.is_empty() {
                 self.message.parts.push(part);
                 let opened = open(inner, self.limits);
+                self.note_headers(opened.too_many_headers);
                 self.push_message(Some(id), opened.headers, opened.body, depth_left - 1);
                 return;
             }
         }
-        part.body = Some(body);
+        part.body = Some(self.within_limit(body));
         self.message.parts.push(part);
     }
 
@@ -416,7 +453,7 @@ impl Parser<'_> {
         {
             self.message.missing_mime_headers |= !begins_field(&text[start..]);
         }
-        let mut reader = PartReader::new(opening.unwrap_or(0));
+        let mut reader = PartReader::new(opening.unwrap_or(0), self.limits.headers);
         reader.in_body = opening.is_none() && blank_first;
         let mut children = Vec::new();
         let mut at = reader.start;
@@ -452,7 +489,7 @@ impl Parser<'_> {
                     self.pending.extend(children.into_iter().rev());
                     return;
                 }
-                reader = PartReader::new(next);
+                reader = PartReader::new(next, self.limits.headers);
             } else {
                 self.message.missing_mime_head_body_separator |= reader.take(text, at, current, &boundary);
             }
@@ -482,6 +519,7 @@ impl Parser<'_> {
         boundary: &[u8],
         depth_left: usize,
     ) -> Pending {
+        self.note_headers(reader.too_many_fields);
         let mut part = Part::new(Some(parent), HeaderBlock { fields: reader.fields.clone() });
         let content_type = part.content_type();
         part.media_type = match content_type.missing && digest {
@@ -567,6 +605,8 @@ fn cut_long_lines(text: &[u8]) -> Vec<u8> {
 struct PartReader {
     start: usize,
     fields: Vec<Header>,
+    most_fields: usize,
+    too_many_fields: bool,
     /// The field whose lines are being collected.
     field: std::ops::Range<usize>,
     in_body: bool,
@@ -578,10 +618,12 @@ struct PartReader {
 }
 
 impl PartReader {
-    fn new(start: usize) -> PartReader {
+    fn new(start: usize, most_fields: usize) -> PartReader {
         PartReader {
             start,
             fields: Vec::new(),
+            most_fields,
+            too_many_fields: false,
             field: 0..0,
             in_body: false,
             body: None,
@@ -626,6 +668,10 @@ impl PartReader {
     fn add_field(&mut self, text: &[u8]) -> bool {
         let field = &text[std::mem::take(&mut self.field)];
         let Some(colon) = memchr::memchr(b':', field) else { return false };
+        if self.fields.len() >= self.most_fields {
+            self.too_many_fields = true;
+            return false;
+        }
         let value = &field[colon + 1..];
         let blanks = value.iter().take_while(|b| is_space(**b)).count();
         self.fields.push(Header::new(field[..colon].to_vec(), value[blanks..].to_vec()));

@@ -11,7 +11,7 @@ pub mod text;
 pub mod uri;
 
 use crate::limits::Limits;
-use crate::message::Message;
+use crate::message::{Message, Note};
 use crate::part::{Part, PartId, SaText};
 use crate::received::{self, Relays, TrustNetworks};
 use crate::tld;
@@ -218,6 +218,33 @@ impl<'m> Views<'m> {
 
     pub fn relays(&self) -> &Relays {
         self.relays.get_or_init(|| received::relays(self.message, self.config))
+    }
+
+    /// Every limit that cut something off, in parsing or in the views made so far.
+    pub fn limits_reached(&self) -> Vec<Note> {
+        let limit = |note: &&Note| matches!(note, Note::Limit { .. });
+        let mut reached: Vec<Note> = self.message.notes.iter().filter(limit).cloned().collect();
+        let mut add = |note: Note| {
+            if !reached.contains(&note) {
+                reached.push(note);
+            }
+        };
+        let rendered = self.rendered.get().into_iter().flatten();
+        let made = rendered.filter_map(|cell| cell.get()?.as_ref()?.facts.as_ref()?.limit.clone());
+        made.for_each(&mut add);
+        if self.uris.get().is_some_and(|list| list.limited) {
+            add(Note::Limit { what: "uris", limit: self.config.limits.uris });
+        }
+        reached
+    }
+
+    /// All that was met on the way from bytes to views; makes the views for it.
+    pub fn notes(&self) -> Vec<Note> {
+        self.html_all().for_each(drop);
+        self.uris();
+        let other = self.message.notes.iter().filter(|note| !matches!(note, Note::Limit { .. })).cloned();
+        let mismatches = self.text().facts.mismatches.iter().cloned().map(Note::CharsetMismatch);
+        self.limits_reached().into_iter().chain(other).chain(mismatches).collect()
     }
 
     /// What a reader sees, as normalised UTF-8. Not a SpamAssassin view.

@@ -10,6 +10,7 @@
 
 use super::html::{self, Coding, PartText, Rendered};
 use super::{HeaderRequest, HeaderValue, UnitText, Views};
+use crate::message::{CharsetMismatch, Place};
 use crate::mime::evidence::{self, Decoded};
 use crate::part::{Part, PartId, SaText};
 use std::borrow::Cow;
@@ -47,29 +48,14 @@ pub struct TextFacts {
     /// Cyrillic or Greek letters that pass for Latin ones, in words that have Latin ones too.
     pub lookalike_letters: u32,
     /// Headers and parts whose charset label the bytes contradict.
-    pub mismatches: Vec<Mismatch>,
+    pub mismatches: Vec<CharsetMismatch>,
 }
 
 impl TextFacts {
     /// Labels that lie, apart from Western text called us-ascii: that was habit, not a trick.
-    pub fn charset_mismatches(&self) -> u32 {
-        let counted = self.mismatches.iter().filter(|mismatch| mismatch.found != "windows-1252");
-        u32::try_from(counted.count()).unwrap_or(u32::MAX)
+    pub fn charset_mismatches(&self) -> impl Iterator<Item = &CharsetMismatch> {
+        self.mismatches.iter().filter(|mismatch| mismatch.found != "windows-1252")
     }
-}
-
-/// A label and what was found instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch {
-    pub place: Place,
-    pub found: &'static str,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    Subject,
-    From,
-    Part(PartId),
 }
 
 /// A header value as rules with `:text` see it: decoded by evidence and normalised like the text view.
@@ -129,7 +115,7 @@ pub(super) fn make(views: &Views<'_>) -> TextView {
     let headers = views.message.headers();
     let read = |raw: &[u8], place: Place, facts: &mut TextFacts| {
         let decoded = evidence::decode_header_value(raw, &context);
-        note(&decoded, place, facts);
+        note(&decoded, place, word_label(raw), facts);
         let mut out = Vec::with_capacity(decoded.text.len());
         normalise(&decoded.text, &mut out, facts);
         out
@@ -158,8 +144,9 @@ fn read_part(
 ) {
     let bytes = part.decoded();
     let meta = if html && part.charset.is_none() { meta_charset(bytes) } else { None };
-    let decoded = evidence::decode(bytes, part.charset.as_deref().or(meta), context);
-    note(&decoded, Place::Part(id), &mut view.facts);
+    let declared = part.charset.as_deref().or(meta);
+    let decoded = evidence::decode(bytes, declared, context);
+    note(&decoded, Place::Part(id), declared.unwrap_or_default(), &mut view.facts);
     if decoded.charset != "us-ascii" && !context.contains(&decoded.charset) {
         context.push(decoded.charset);
     }
@@ -226,10 +213,17 @@ fn read_html(rendered: &Rendered, limit: usize, view: &mut TextView, body: &mut 
     }
 }
 
-fn note(decoded: &Decoded, place: Place, facts: &mut TextFacts) {
+fn note(decoded: &Decoded, place: Place, declared: &str, facts: &mut TextFacts) {
     if decoded.mismatch {
-        facts.mismatches.push(Mismatch { place, found: decoded.charset });
+        facts.mismatches.push(CharsetMismatch { place, declared: declared.to_owned(), found: decoded.charset });
     }
+}
+
+/// The label of the first encoded-word.
+fn word_label(raw: &[u8]) -> &str {
+    let label = memchr::memmem::find(raw, b"=?").map_or(&[][..], |at| &raw[at + 2..]);
+    let end = label.iter().position(|b| !(b.is_ascii_alphanumeric() || b"-_.:".contains(b))).unwrap_or(label.len());
+    std::str::from_utf8(&label[..end]).unwrap_or_default()
 }
 
 /// `<meta charset=x>` or `content="text/html; charset=x"` near the top of an HTML part that has no other label.

@@ -72,6 +72,8 @@ pub struct UriList {
     pub text: UnitText,
     /// A URI was longer than 8,192 bytes, or there were more than the limit allows.
     pub truncated: bool,
+    /// There were more than the limit allows.
+    pub limited: bool,
 }
 
 /// Bytes; what is longer is cut.
@@ -177,6 +179,7 @@ impl<'c> Collector<'c> {
         let known = self.index.get(raw).copied();
         if known.is_none() && self.list.uris.len() >= self.limit {
             self.list.truncated = true;
+            self.list.limited = true;
             return None;
         }
         let mut forms = if types.contains(UriTypes::NOCANON) {

@@ -141,7 +141,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("asn_use_dns", &[], &["ASN"], Value::Bool, Who::Admin, Apply::Keep),
     row("asn_use_geodb", &[], &["ASN"], Value::Bool, Who::Admin, Apply::Keep),
     row("authres_ignored_authserv", &[], &["AuthRes"], Value::Pairs, Who::Admin, Apply::Keep),
-    row("authres_networks", &[], &["AuthRes"], Value::Text, Who::Admin, Apply::Keep),
+    row("authres_networks", &[], &["AuthRes"], Value::Text, Who::Admin, Apply::Call(handlers::authres_networks)),
     row("authres_trusted_authserv", &[], &["AuthRes"], Value::Pairs, Who::Admin, Apply::Keep),
     row(
         "auto_welcomelist_db_modules",

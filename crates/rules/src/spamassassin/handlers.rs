@@ -216,6 +216,15 @@ pub fn adsp_override(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
     Ok(())
 }
 
+pub fn authres_networks(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
+    said.some_value()?;
+    if !["internal", "trusted", "all"].iter().any(|known| said.value.eq_ignore_ascii_case(known.as_bytes())) {
+        return Err(said.invalid("internal, trusted or all"));
+    }
+    loader.keep("authres_networks", said.value);
+    Ok(())
+}
+
 // Views
 
 pub fn originating_ip_headers(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {

@@ -343,7 +343,7 @@ impl<'a> Loader<'a> {
         })
     }
 
-    fn keep(&mut self, name: &str, value: &[u8]) {
+    pub fn keep(&mut self, name: &str, value: &[u8]) {
         self.settings.other.entry(name.to_owned()).or_default().push(text(value).into_owned());
     }
 

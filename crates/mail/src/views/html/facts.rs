@@ -1,6 +1,7 @@
 //! What the renderer counts while it reads: SpamAssassin's `html_results`, and facts of our own.
 
 use super::super::body::UnitText;
+use crate::message::Note;
 use std::borrow::Cow;
 
 /// Facts of one HTML part. A field that SpamAssassin leaves undefined is `None` (its tests differ from 0 there).
@@ -38,11 +39,15 @@ pub struct HtmlFacts {
     pub uris: Vec<HtmlUri>,
     /// From `<meta http-equiv=content-type>`. SpamAssassin collects these and then forgets to publish them.
     pub charsets: Vec<Vec<u8>>,
-    /// A limit stopped the parse; the rest of the part was not looked at.
-    pub truncated: bool,
+    /// The limit that was reached first; what lay beyond was not looked at.
+    pub limit: Option<Note>,
 }
 
 impl HtmlFacts {
+    pub(super) fn reached(&mut self, what: &'static str, limit: usize) {
+        self.limit.get_or_insert(Note::Limit { what, limit });
+    }
+
     /// Open elements of that name at the end; `None` if no such tag was seen.
     pub fn inside(&self, tag: &[u8]) -> Option<i32> {
         let i = self.inside.binary_search_by(|(name, _)| (**name).cmp(tag)).ok()?;

@@ -171,7 +171,9 @@ pub fn render(text: PartText<'_>, decoded_len: usize, limits: &Limits) -> Render
         _ => Coding::Narrow,
     };
     let mut facts = renderer.facts;
-    facts.truncated |= tokenizer.exhausted();
+    if tokenizer.exhausted() {
+        facts.reached("html_tokens", limits.html_tokens);
+    }
     let (characters, spaces) = count_characters(&renderer.text, coding);
     facts.length = length as u32;
     facts.html_length = characters as u32;
@@ -338,7 +340,7 @@ mod tests {
         assert_eq!(f.obfuscation_ratio, Some(2.0 / 9.0));
         assert_eq!(f.backhair_count, Some(2));
         assert_eq!(f.image_area, 3_000.0);
-        assert!(f.font_face_bad && !f.font_low_contrast && !f.truncated);
+        assert!(f.font_face_bad && !f.font_low_contrast && f.limit.is_none());
         assert_eq!(f.comments.iter().collect::<Vec<_>>(), [b"<!-- c -->"]);
     }
 

@@ -162,7 +162,7 @@ impl Renderer {
                 self.elements += u32::from(element);
                 new = !self.unknown.contains_key(&*name);
                 if new && self.unknown.len() >= UNKNOWN_TAGS {
-                    self.facts.truncated = true;
+                    self.facts.reached("html_tags", UNKNOWN_TAGS);
                     return None;
                 }
                 self.tags_seen += u32::from(new);
@@ -322,7 +322,11 @@ impl Renderer {
             Tag::TR => self.close_within(&[Tag::TR], &[Tag::TABLE]),
             _ => {}
         }
-        if tag.is(tag::VOID) || self.open.len() >= self.limit_depth {
+        if tag.is(tag::VOID) {
+            return;
+        }
+        if self.open.len() >= self.limit_depth {
+            self.facts.reached("html_depth", self.limit_depth);
             return;
         }
         self.open.push(tag);
@@ -374,7 +378,7 @@ impl Renderer {
             Some(&i) => i,
             None => {
                 if self.facts.uris.len() >= self.limit_uris {
-                    self.facts.truncated = true;
+                    self.facts.reached("uris", self.limit_uris);
                     return None;
                 }
                 let i = self.facts.uris.len() as u32;
@@ -408,7 +412,7 @@ impl Renderer {
         }
         self.pushed_uris += 1;
         if self.pushed_uris > self.limit_uris {
-            self.facts.truncated = true;
+            self.facts.reached("uris", self.limit_uris);
             return;
         }
         let opaque: [&[u8]; 5] = [b"data:", b"mailto:", b"file:", b"cid:", b"tel:"];
@@ -576,7 +580,7 @@ impl Renderer {
             Tag::OBJECT | Tag::EMBED => self.facts.embeds = true,
             Tag::A => {
                 if self.facts.anchors.len() >= self.limit_uris {
-                    self.facts.truncated = true;
+                    self.facts.reached("uris", self.limit_uris);
                     return;
                 }
                 let octets = self.octets();
