@@ -37,6 +37,40 @@ pub const POINTS: Message = Message::new("points", "点");
 pub const REQUIRED: Message = Message::new("required", "しきい値");
 pub const NO_HITS: Message = Message::new("no rule hit", "該当する規則なし");
 pub const NOT_CHECKED: Message = Message::new("not checked", "判定できなかったもの");
+pub const INCOMPLETE: Message = Message::new("not checked in full", "一部未検査");
+pub const UNCOMPRESS: Message = Message::new("uncompress it first", "展開してから渡してください");
+pub const FAILED: Message = Message::new(
+    "the program failed on this message; please report it",
+    "このメールの処理中にプログラムの不具合が起きました。ご報告ください",
+);
+/// As wide as the table that SpamAssassin's report has.
+pub const REPORT_HEADING: Message = Message::new(
+    engine::markup::REPORT_HEADING,
+    "得点 規則名                 説明\n---- ---------------------- --------------------------------------------------\n",
+);
+/// The language in which rules are explained.
+pub fn explanations() -> rules::explain::Language {
+    match is_japanese() {
+        true => rules::explain::Language::Japanese,
+        false => rules::explain::Language::English,
+    }
+}
+
+/// The last line of a run over many messages.
+pub fn tally(total: usize, spam: u64, ham: u64, failed: u64) -> String {
+    match is_japanese() {
+        true => format!("{total} 通: {SPAM} {spam}、{HAM} {ham}、{NOT_CHECKED} {failed}"),
+        false => format!("{total} {MESSAGES}: {spam} {SPAM}, {ham} {HAM}, {failed} {NOT_CHECKED}"),
+    }
+}
+
+pub fn errors_in_rules(errors: usize) -> String {
+    match is_japanese() {
+        true => format!("規則ファイルに {errors} 件のエラーがあります（sekisho lint で確認できます）"),
+        false => format!("{errors} errors in rule files; see: sekisho lint"),
+    }
+}
+
 pub const MESSAGES: Message = Message::new("messages", "通");
 pub const CHECKING: Message = Message::new("checking", "判定中");
 pub const TIMING: Message = Message::new("CPU time a message", "1 通あたりの処理時間");
@@ -56,6 +90,7 @@ pub const DEFINITION: Message = Message::new("Definition", "定義");
 pub const LOOKS_AT: Message = Message::new("Looks at", "対象");
 pub const PATTERN: Message = Message::new("Pattern", "パターン");
 pub const PIECES: Message = Message::new("Piece by piece", "部分ごとの意味");
+pub const EXPANDED: Message = Message::new("bytes after replace_tag", "バイト（replace_tag の展開後）");
 pub const DEPENDS_ON: Message = Message::new("Depends on", "依存する規則");
 pub const MISSING: Message = Message::new("no such rule", "存在しない");
 pub const NOT_RUN: Message = Message::new("does not run", "動作しない");

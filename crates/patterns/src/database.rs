@@ -11,7 +11,7 @@ use crate::prefilter::{Hint, PADDING, Prefilter, PrefilterBuilder};
 use crate::regex::with_workspace;
 use crate::spec::{Count, GroupId, PatternId, PatternKind, PatternSpec};
 use crate::verify::{self, Answer, Confirmer, Pattern, Shape};
-use crate::{Explained, Flags, Found, Match, PatternError, Scratch, Text, describe, perl};
+use crate::{Explained, Flags, Found, Language, Match, PatternError, Scratch, Text, describe, perl};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -256,7 +256,8 @@ impl Database {
 
     /// The pattern piece by piece in words.
     pub fn explain(&self, pattern: PatternId) -> Vec<Explained> {
-        let explained = self.pattern(pattern).map(|(record, _)| describe(&record.source, record.flags));
+        let explained =
+            self.pattern(pattern).map(|(record, _)| describe(&record.source, record.flags, Language::English));
         explained.and_then(Result::ok).unwrap_or_default()
     }
 

@@ -17,23 +17,46 @@ pub struct Explained {
     pub meaning: String,
 }
 
+/// In which language people are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Language {
+    #[default]
+    English,
+    Japanese,
+}
+
+impl Language {
+    /// The one or the other.
+    pub fn pick<T>(self, english: T, japanese: T) -> T {
+        match self {
+            Language::English => english,
+            Language::Japanese => japanese,
+        }
+    }
+}
+
 /// Groups up to this many bytes of source are told in one line.
 const ONE_LINE: usize = 28;
 
-pub fn describe(source: &[u8], flags: Flags) -> Result<Vec<Explained>, PatternError> {
+pub fn describe(source: &[u8], flags: Flags, language: Language) -> Result<Vec<Explained>, PatternError> {
     let (tree, pieces) = perl::parse_pieces(source, flags)?;
     let mut out = Vec::new();
     if flags.ignore_case {
-        let meaning = "capital and small letters are the same".to_string();
+        let meaning = ignoring_case(language).to_string();
         out.push(Explained { depth: 0, source: "i".into(), meaning });
     }
-    Describer { source, tree: &tree, out: &mut out }.pieces(&pieces, 0);
+    Describer { source, tree: &tree, language, out: &mut out }.pieces(&pieces, 0);
     Ok(out)
+}
+
+fn ignoring_case(language: Language) -> &'static str {
+    language.pick("capital and small letters are the same", "大文字と小文字を区別しない")
 }
 
 struct Describer<'a> {
     source: &'a [u8],
     tree: &'a Tree,
+    language: Language,
     out: &'a mut Vec<Explained>,
 }
 
@@ -53,7 +76,7 @@ impl Describer<'_> {
                 }
                 let text: Vec<u8> = pieces[index..end].iter().filter_map(|p| self.plain(&p.node)).collect();
                 let place = piece.source.start..pieces[end - 1].source.end;
-                self.line(depth, place, format!("the text {}", quoted(&text)));
+                self.line(depth, place, self.text(&text));
                 index = end;
                 continue;
             }
@@ -61,7 +84,7 @@ impl Describer<'_> {
             let place = piece.source.clone();
             if inside.is_empty() || place.len() <= ONE_LINE {
                 let meaning = match &piece.node {
-                    Node::Alternate(nodes) if nodes.is_empty() => "or".to_string(),
+                    Node::Alternate(nodes) if nodes.is_empty() => self.say("or", "または"),
                     Node::Empty => self.flags_or_nothing(&self.source[place.clone()]),
                     node => self.words(node),
                 };
@@ -79,6 +102,15 @@ impl Describer<'_> {
     fn line(&mut self, depth: u32, place: std::ops::Range<usize>, meaning: String) {
         let source = self.source.get(place).unwrap_or_default().iter().map(|b| char::from(*b)).collect();
         self.out.push(Explained { depth, source, meaning });
+    }
+
+    fn say(&self, english: &str, japanese: &str) -> String {
+        self.language.pick(english, japanese).to_string()
+    }
+
+    fn text(&self, text: &[u8]) -> String {
+        let quoted = quoted(text, self.language);
+        self.language.pick(format!("the text {quoted}"), format!("文字列 {quoted}"))
     }
 
     /// The byte that a node stands for, in whatever case.
@@ -102,63 +134,86 @@ impl Describer<'_> {
                     None => (flags, &b""[..]),
                 };
                 let mut parts = Vec::new();
-                for (letters, verb) in [(on, "from here on"), (off, "no longer")] {
+                for (letters, verb) in
+                    [(on, self.say("from here on", "ここから")), (off, self.say("no longer", "ここまで"))]
+                {
                     for letter in letters {
                         let meaning = match letter {
-                            b'i' => "capital and small letters are the same",
-                            b'm' => "^ and $ hold at every line",
-                            b's' => ". includes line breaks",
-                            b'x' => "blanks and comments in the pattern mean nothing",
+                            b'i' => ignoring_case(self.language),
+                            b'm' => self.language.pick("^ and $ hold at every line", "^ と $ は行ごとに働く"),
+                            b's' => self.language.pick(". includes line breaks", ". は改行も含む"),
+                            b'x' => self.language.pick(
+                                "blanks and comments in the pattern mean nothing",
+                                "パターン中の空白とコメントは意味を持たない",
+                            ),
                             _ => continue,
                         };
                         parts.push(format!("{verb}: {meaning}"));
                     }
                 }
-                if parts.is_empty() { "a switch that changes nothing here".into() } else { parts.join("; ") }
+                match parts.is_empty() {
+                    true => self.say("a switch that changes nothing here", "ここでは何も変えない指定"),
+                    false => parts.join("; "),
+                }
             }
-            _ => "nothing".into(),
+            _ => self.say("nothing", "空"),
         }
     }
 
     fn opening(&self, node: &Node) -> String {
         match node {
             Node::Capture(capture) => match &capture.name {
-                Some(name) => format!("a group, remembered as \"{name}\":"),
-                None => format!("a group, remembered as number {}:", capture.index),
+                Some(name) => self
+                    .language
+                    .pick(format!("a group, remembered as \"{name}\":"), format!("グループ（\"{name}\" として記憶）:")),
+                None => self.language.pick(
+                    format!("a group, remembered as number {}:", capture.index),
+                    format!("グループ（{} 番として記憶）:", capture.index),
+                ),
             },
             Node::Repeat(repeat) => match &repeat.node {
                 inner @ Node::Capture(_) => self.opening(inner),
-                _ => "a group:".into(),
+                _ => self.say("a group:", "グループ:"),
             },
-            Node::Around(around) => format!("{}:", look_words(around)),
-            Node::Atomic(_) => "a group that gives nothing back once matched:".into(),
-            _ => "a group:".into(),
+            Node::Around(around) => self
+                .language
+                .pick(format!("{}:", look_words(around)), format!("{}:", look_words_japanese(around, "次のもの"))),
+            Node::Atomic(_) => {
+                self.say("a group that gives nothing back once matched:", "一度一致したら後戻りしないグループ:")
+            }
+            _ => self.say("a group:", "グループ:"),
         }
     }
 
     fn closing(&self, node: &Node) -> String {
         match node {
-            Node::Repeat(repeat) => format!("end of the group: all this {}", times(repeat)),
-            _ => "end of the group".into(),
+            Node::Repeat(repeat) => {
+                let times = times(repeat, self.language);
+                self.language
+                    .pick(format!("end of the group: all this {times}"), format!("グループの終わり: 全体を{times}"))
+            }
+            _ => self.say("end of the group", "グループの終わり"),
         }
     }
 
     fn words(&self, node: &Node) -> String {
         match node {
-            Node::Empty => "nothing".into(),
-            Node::Byte(byte) => format!("the text {}", quoted(&[*byte])),
+            Node::Empty => self.say("nothing", "空"),
+            Node::Byte(byte) => self.text(&[*byte]),
             Node::Set(id) => match self.plain(node) {
-                Some(byte) => format!("the text {}", quoted(&[byte])),
-                None => set_words(&self.tree.set(*id)),
+                Some(byte) => self.text(&[byte]),
+                None => set_words(&self.tree.set(*id), self.language),
             },
             Node::Look(look) => match look {
-                Look::Start => "at the very beginning".into(),
-                Look::End => "at the very end".into(),
-                Look::EndOrLastLineFeed => "at the end (a last line break may follow)".into(),
-                Look::LineStart => "at the beginning of a line".into(),
-                Look::LineEnd => "at the end of a line".into(),
-                Look::WordBoundary => "at the edge of a word".into(),
-                Look::NotWordBoundary => "not at the edge of a word".into(),
+                Look::Start => self.say("at the very beginning", "先頭で"),
+                Look::End => self.say("at the very end", "末尾で"),
+                Look::EndOrLastLineFeed => {
+                    self.say("at the end (a last line break may follow)", "末尾で（最後の改行は後にあってよい）")
+                }
+                Look::LineStart => self.say("at the beginning of a line", "行頭で"),
+                Look::LineEnd => self.say("at the end of a line", "行末で"),
+                Look::WordBoundary => self.say("at the edge of a word", "単語の境目で"),
+                Look::NotWordBoundary => self.say("not at the edge of a word", "単語の境目でない所で"),
             },
             Node::Concat(nodes) => {
                 let mut parts: Vec<String> = Vec::new();
@@ -168,37 +223,62 @@ impl Describer<'_> {
                         Some(byte) => text.push(byte),
                         None => {
                             if !text.is_empty() {
-                                parts.push(quoted(&std::mem::take(&mut text)));
+                                parts.push(quoted(&std::mem::take(&mut text), self.language));
                             }
                             parts.push(self.words(node));
                         }
                     }
                 }
                 if !text.is_empty() {
-                    parts.push(quoted(&text));
+                    parts.push(quoted(&text, self.language));
                 }
-                parts.join(", then ")
+                parts.join(self.language.pick(", then ", "、続いて "))
             }
             Node::Alternate(nodes) => {
                 let parts: Vec<String> = nodes.iter().map(|node| self.words(node)).collect();
-                parts.join(", or ").replace("the text ", "")
+                match self.language {
+                    Language::English => parts.join(", or ").replace("the text ", ""),
+                    Language::Japanese => parts.join("、または ").replace("文字列 ", ""),
+                }
             }
             Node::Repeat(repeat) => match (&repeat.node, repeat.min, repeat.max) {
-                (inner, 0, Some(1)) => format!("perhaps {}", self.words(inner)),
-                (inner, ..) => format!("{}, {}", self.words(inner), times(repeat)),
+                (inner, 0, Some(1)) => {
+                    let words = self.words(inner);
+                    self.language.pick(format!("perhaps {words}"), format!("{words}（なくてもよい）"))
+                }
+                (inner, ..) => {
+                    let (words, times) = (self.words(inner), times(repeat, self.language));
+                    self.language.pick(format!("{words}, {times}"), format!("{words}を{times}"))
+                }
             },
             Node::Capture(capture) => {
-                let name = capture.name.clone().map_or(format!("number {}", capture.index), |n| format!("\"{n}\""));
-                format!("{} (remembered as {name})", self.words(&capture.node))
+                let number = self.language.pick(format!("number {}", capture.index), format!("{} 番", capture.index));
+                let name = capture.name.clone().map_or(number, |n| format!("\"{n}\""));
+                let words = self.words(&capture.node);
+                self.language.pick(format!("{words} (remembered as {name})"), format!("{words}（{name} として記憶）"))
             }
-            Node::Atomic(inner) => format!("{} (nothing is given back)", self.words(inner)),
-            Node::Around(around) => format!("{} {}", look_words(around), self.words(&around.node)),
+            Node::Atomic(inner) => {
+                let words = self.words(inner);
+                self.language.pick(format!("{words} (nothing is given back)"), format!("{words}（後戻りなし）"))
+            }
+            Node::Around(around) => {
+                let words = self.words(&around.node);
+                self.language.pick(
+                    format!("{} {words}", look_words(around)),
+                    look_words_japanese(around, &format!("「{words}」")),
+                )
+            }
             Node::BackReference(reference) => {
                 let groups: Vec<String> = reference.groups.iter().map(u32::to_string).collect();
-                format!("the same text as group {} matched", groups.join(" or "))
+                self.language.pick(
+                    format!("the same text as group {} matched", groups.join(" or ")),
+                    format!("グループ {} に一致したのと同じ文字列", groups.join(" か ")),
+                )
             }
-            Node::Keep => "the match counts from here".into(),
-            Node::Opaque => "a construct of Perl that is run but not explained".into(),
+            Node::Keep => self.say("the match counts from here", "一致はここから数える"),
+            Node::Opaque => {
+                self.say("a construct of Perl that is run but not explained", "Perl の構文（働くが、説明はない）")
+            }
         }
     }
 }
@@ -212,36 +292,42 @@ fn look_words(around: &Around) -> &'static str {
     }
 }
 
-fn times(repeat: &Repeat) -> String {
+fn look_words_japanese(around: &Around, what: &str) -> String {
+    let place = if around.ahead { "直後" } else { "直前" };
+    let holds = if around.negative { "でないこと" } else { "であること" };
+    format!("{place}が{what}{holds}")
+}
+
+fn times(repeat: &Repeat, language: Language) -> String {
     let count = match (repeat.min, repeat.max) {
-        (0, None) => "any number of times".into(),
-        (1, None) => "once or more".into(),
-        (0, Some(1)) => "perhaps".into(),
-        (min, None) => format!("{min} times or more"),
-        (min, Some(max)) if min == max => format!("{min} times"),
-        (0, Some(max)) => format!("up to {max} times"),
-        (min, Some(max)) => format!("{min} to {max} times"),
+        (0, None) => language.pick("any number of times", "何回でも").into(),
+        (1, None) => language.pick("once or more", " 1 回以上").into(),
+        (0, Some(1)) => language.pick("perhaps", "省いてもよい").into(),
+        (min, None) => language.pick(format!("{min} times or more"), format!(" {min} 回以上")),
+        (min, Some(max)) if min == max => language.pick(format!("{min} times"), format!(" {min} 回")),
+        (0, Some(max)) => language.pick(format!("up to {max} times"), format!(" {max} 回まで")),
+        (min, Some(max)) => language.pick(format!("{min} to {max} times"), format!(" {min}〜{max} 回")),
     };
     match repeat.greed {
         Greed::Greedy => count,
-        Greed::Lazy => format!("{count}, as few as possible"),
-        Greed::Possessive => format!("{count}, giving nothing back"),
+        Greed::Lazy => format!("{count}{}", language.pick(", as few as possible", "（できるだけ少なく）")),
+        Greed::Possessive => format!("{count}{}", language.pick(", giving nothing back", "（後戻りなし）")),
     }
 }
 
-fn quoted(text: &[u8]) -> String {
+fn quoted(text: &[u8], language: Language) -> String {
     match text {
-        b"\n" => return "of a line break".into(),
-        b" " => return "of a blank".into(),
-        b"\t" => return "of a tab".into(),
+        b"\n" => return language.pick("of a line break", "<改行>").into(),
+        b" " => return language.pick("of a blank", "<空白>").into(),
+        b"\t" => return language.pick("of a tab", "<タブ>").into(),
         _ => {}
     }
     let mut out = String::from("\"");
     for byte in text {
         match byte {
-            b'\n' => out.push_str("<line break>"),
-            b'\r' => out.push_str("<carriage return>"),
-            b'\t' => out.push_str("<tab>"),
+            b'\n' => out.push_str(language.pick("<line break>", "<改行>")),
+            b'\r' => out.push_str(language.pick("<carriage return>", "<復帰>")),
+            b'\t' => out.push_str(language.pick("<tab>", "<タブ>")),
             0x20..=0x7e => out.push(char::from(*byte)),
             other => out.push_str(&format!("<{other:02X}>")),
         }
@@ -250,7 +336,7 @@ fn quoted(text: &[u8]) -> String {
     out
 }
 
-fn set_words(set: &ByteSet) -> String {
+fn set_words(set: &ByteSet, language: Language) -> String {
     let digits = ByteSet::range(b'0', b'9');
     let small = ByteSet::range(b'a', b'z');
     let capital = ByteSet::range(b'A', b'Z');
@@ -258,56 +344,63 @@ fn set_words(set: &ByteSet) -> String {
     let word = perl::word_bytes();
     let blanks = ByteSet::of(b" \t\n\x0b\x0c\r");
     let line_feed = ByteSet::of(b"\n");
-    let named: [(ByteSet, &str); 14] = [
-        (ByteSet::ALL, "any character"),
-        (line_feed.negate(), "any character but a line break"),
-        (digits, "a digit"),
-        (digits.negate(), "anything but a digit"),
-        (word, "a letter, digit or _"),
-        (word.negate(), "anything but a letter, digit or _"),
-        (blanks, "a blank, tab or line break"),
-        (blanks.negate(), "anything but a blank, tab or line break"),
-        (letters, "a letter"),
-        (small, "a small letter"),
-        (capital, "a capital letter"),
-        (letters.union(digits), "a letter or digit"),
-        (ByteSet::of(b" \t"), "a blank or tab"),
-        (ByteSet::range(0x80, 0xff), "a byte above 7F"),
+    let named: [(ByteSet, &str, &str); 14] = [
+        (ByteSet::ALL, "any character", "任意の文字"),
+        (line_feed.negate(), "any character but a line break", "改行以外の任意の文字"),
+        (digits, "a digit", "数字"),
+        (digits.negate(), "anything but a digit", "数字以外"),
+        (word, "a letter, digit or _", "英数字か _"),
+        (word.negate(), "anything but a letter, digit or _", "英数字と _ 以外"),
+        (blanks, "a blank, tab or line break", "空白・タブ・改行"),
+        (blanks.negate(), "anything but a blank, tab or line break", "空白・タブ・改行以外"),
+        (letters, "a letter", "英字"),
+        (small, "a small letter", "英小文字"),
+        (capital, "a capital letter", "英大文字"),
+        (letters.union(digits), "a letter or digit", "英数字"),
+        (ByteSet::of(b" \t"), "a blank or tab", "空白かタブ"),
+        (ByteSet::range(0x80, 0xff), "a byte above 7F", "7F より大きいバイト"),
     ];
-    if let Some((_, words)) = named.iter().find(|(known, _)| known == set) {
-        return (*words).to_string();
+    if let Some((_, english, japanese)) = named.iter().find(|(known, ..)| known == set) {
+        return language.pick(*english, *japanese).to_string();
     }
     if set.is_empty() {
-        return "nothing that exists".into();
+        return language.pick("nothing that exists", "ありえないもの").into();
     }
     let negated = set.len() > 128;
     let mut left = if negated { set.negate() } else { *set };
     let mut parts: Vec<String> = Vec::new();
-    for (known, words) in
-        [(letters, "a letter"), (small, "a small letter"), (capital, "a capital letter"), (digits, "a digit")]
-    {
+    for (known, english, japanese) in [
+        (letters, "a letter", "英字"),
+        (small, "a small letter", "英小文字"),
+        (capital, "a capital letter", "英大文字"),
+        (digits, "a digit", "数字"),
+    ] {
         if known.iter().all(|byte| left.contains(byte)) {
-            parts.push(words.into());
+            parts.push(language.pick(english, japanese).into());
             left = known.iter().fold(left, |set, byte| ByteSet::of(&[byte]).negate().intersect(set));
         }
     }
     for (from, to) in left.ranges() {
         let name = |byte: u8| match byte {
-            b'\n' => "line break".to_string(),
-            b'\r' => "carriage return".to_string(),
-            b'\t' => "tab".to_string(),
-            b' ' => "blank".to_string(),
+            b'\n' => language.pick("line break", "改行").to_string(),
+            b'\r' => language.pick("carriage return", "復帰").to_string(),
+            b'\t' => language.pick("tab", "タブ").to_string(),
+            b' ' => language.pick("blank", "空白").to_string(),
             0x21..=0x7e => char::from(byte).to_string(),
             other => format!("<{other:02X}>"),
         };
         match to - from {
             0 => parts.push(name(from)),
             1 => parts.extend([name(from), name(to)]),
-            _ => parts.push(format!("{} to {}", name(from), name(to))),
+            _ => parts.push(format!("{}{}{}", name(from), language.pick(" to ", "〜"), name(to))),
         }
     }
     let list = parts.join("  ");
-    if negated { format!("anything but: {list}") } else { format!("one of: {list}") }
+    let kind = match negated {
+        true => language.pick("anything but", "次のもの以外"),
+        false => language.pick("one of", "次のどれか"),
+    };
+    format!("{kind}: {list}")
 }
 
 #[cfg(test)]
@@ -315,7 +408,7 @@ mod tests {
     use super::*;
 
     fn told(pattern: &str, flags: Flags) -> Vec<String> {
-        let lines = describe(pattern.as_bytes(), flags).expect("test patterns are valid");
+        let lines = describe(pattern.as_bytes(), flags, Language::English).expect("test patterns are valid");
         lines.iter().map(|l| format!("{}{} <- {}", "  ".repeat(l.depth as usize), l.source, l.meaning)).collect()
     }
 
@@ -339,6 +432,23 @@ mod tests {
             r#"(?!--) <- provided that what follows is not "--""#,
         ];
         assert_eq!(told(pattern, Flags::default()), expected);
+    }
+
+    #[test]
+    fn pieces_are_told_in_japanese() {
+        let pattern = br"^From:.{0,3}(?:free|[0-9a-f]{4,})\s*(?!x)$";
+        let lines = describe(pattern, Flags::default(), Language::Japanese).expect("a valid pattern");
+        let told: Vec<String> = lines.into_iter().map(|line| line.meaning).collect();
+        let expected = [
+            "先頭で",
+            r#"文字列 "From:""#,
+            "改行以外の任意の文字を 3 回まで",
+            r#""free"、または 次のどれか: 数字  a〜fを 4 回以上"#,
+            "空白・タブ・改行を何回でも",
+            r#"直後が「文字列 "x"」でないこと"#,
+            "末尾で（最後の改行は後にあってよい）",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

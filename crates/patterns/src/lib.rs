@@ -24,7 +24,7 @@ mod translate;
 mod verify;
 
 pub use database::{Builder, Captures, Database};
-pub use describe::{Explained, describe};
+pub use describe::{Explained, Language, describe};
 pub use error::PatternError;
 pub use perl::Flags;
 pub use regex::Regex;

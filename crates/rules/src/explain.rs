@@ -6,6 +6,7 @@
 use crate::ruleset::{Flags, Kind, Pattern, Rule, RuleId, Ruleset, ScoreSet, Shortcircuit, Stage, UriKey};
 use crate::spamassassin::lint;
 use crate::spamassassin::plugins;
+pub use patterns::Language;
 use serde::{Deserialize, Serialize};
 
 /// Everything known of one rule.
@@ -65,31 +66,35 @@ pub struct Dependency {
 const LONGEST_TOLD: usize = 4000;
 
 /// Explains a rule; `None` where there is none of the name. `set` is the score set that runs.
-pub fn explain(ruleset: &Ruleset, name: &str, set: ScoreSet) -> Option<Explanation> {
+pub fn explain(ruleset: &Ruleset, name: &str, set: ScoreSet, language: Language) -> Option<Explanation> {
+    let say = Say(language);
     let id = ruleset.find(name)?;
     let rule = ruleset.rule(id);
     let place = |location: &crate::Location| match ruleset.files.get(location.file as usize) {
         Some((file, _)) => format!("{file}:{}", location.line),
         None => format!("line {}", location.line),
     };
-    let names = ["local", "network", "local and Bayes", "network and Bayes"];
+    let names = language.pick(
+        ["local", "network", "local and Bayes", "network and Bayes"],
+        ["ローカル", "ネットワーク", "ローカルとベイズ", "ネットワークとベイズ"],
+    );
     Some(Explanation {
         rule: rule.name.clone(),
-        summary: summary(&rule.kind),
+        summary: say.summary(&rule.kind),
         description: rule.description.clone(),
         location: place(&rule.location),
         replaced: rule.replaced.as_ref().map(place),
         conditions: rule.conditions.clone(),
         scores: names.iter().map(|name| (*name).to_owned()).zip(rule.scores).collect(),
-        score_note: score_note(rule),
+        score_note: say.score_note(rule),
         active: rule.active,
-        inactive_because: (!rule.active).then(|| inactive_because(rule, set)),
+        inactive_because: (!rule.active).then(|| say.inactive_because(rule, set)),
         priority: rule.priority,
-        flags: flags(rule),
-        effects: effects(rule),
+        flags: say.flags(rule),
+        effects: say.effects(rule),
         definition: definition(&rule.kind),
-        patterns: lint::patterns(&rule.kind).into_iter().map(|pattern| told(rule, pattern)).collect(),
-        depends_on: dependencies(ruleset, rule),
+        patterns: lint::patterns(&rule.kind).into_iter().map(|pattern| say.told(rule, pattern)).collect(),
+        depends_on: say.dependencies(ruleset, rule),
         needed_by: needed_by(ruleset, id),
     })
 }
@@ -108,181 +113,334 @@ pub fn similar<'r>(ruleset: &'r Ruleset, name: &str) -> Vec<&'r str> {
     found
 }
 
-fn summary(kind: &Kind) -> String {
-    match kind {
-        Kind::Header(test) if test.negated => format!("hits when {} does not match a pattern", header(&test.header)),
-        Kind::Header(test) => format!("hits when {} matches a pattern", header(&test.header)),
-        Kind::HeaderExists { header } => format!("hits when the message has a header {header}"),
-        Kind::Body(_) => "hits when the text of the message, or its Subject, matches a pattern".to_owned(),
-        Kind::RawBody(_) => "hits when the decoded body, HTML included, matches a pattern".to_owned(),
-        Kind::Full(_) => {
-            "hits when the message as it came, headers and encodings included, matches a pattern".to_owned()
-        }
-        Kind::Uri(_) => "hits when a link of the message matches a pattern".to_owned(),
-        Kind::Text(_) => "hits when the text that a reader sees matches a pattern".to_owned(),
-        Kind::UriDetail(conditions) => {
-            let wanted: Vec<String> = conditions
-                .iter()
-                .map(|condition| {
-                    let verb = if condition.negated { "does not match" } else { "matches" };
-                    format!("its {} {verb} a pattern", uri_key(condition.key))
-                })
-                .collect();
-            format!("hits when there is a link of which {}", wanted.join(" and "))
-        }
-        Kind::MimeHeader(test) => {
-            let verb = if test.negated { "no part has" } else { "some part of the message has" };
-            format!("hits when {verb} a header {} that matches a pattern", test.header)
-        }
-        Kind::Meta(meta) if meta.external => "is declared only, and hit from outside".to_owned(),
-        Kind::Meta(_) => "hits when an expression over other rules is true".to_owned(),
-        Kind::Eval(eval) => match plugins::offering(&eval.function) {
-            Some(plugin) => format!("hits when the check {}() of {} says so", eval.function, plugin.name),
-            None => format!("hits when the check {}() says so", eval.function),
-        },
-        Kind::AskDns(ask) => format!("hits when DNS has a {} record for {}", ask.record_type, ask.query),
-        Kind::Empty => "is a name without a test; others may hit it".to_owned(),
+/// Says things in one language.
+#[derive(Clone, Copy)]
+struct Say(Language);
+
+impl Say {
+    fn one(self, english: &str, japanese: &str) -> String {
+        self.0.pick(english, japanese).to_owned()
     }
-}
 
-fn header(request: &str) -> String {
-    let mut pieces = request.split(':');
-    let name = pieces.next().unwrap_or_default();
-    let what = match name {
-        "ALL" => "the whole header block".to_owned(),
-        "ToCc" => "To and Cc together".to_owned(),
-        "EnvelopeFrom" => "the envelope sender".to_owned(),
-        "MESSAGEID" => "any Message-Id header".to_owned(),
-        "X-Spam-Relays-Untrusted" => "the list of relays that are not trusted, newest first".to_owned(),
-        "X-Spam-Relays-Trusted" => "the list of trusted relays".to_owned(),
-        "X-Spam-Relays-External" => "the list of relays outside, newest first".to_owned(),
-        "X-Spam-Relays-Internal" => "the list of our own relays".to_owned(),
-        name => format!("the header {name}"),
-    };
-    pieces.fold(what, |what, modifier| match modifier {
-        "addr" => format!("the address in {what}"),
-        "name" => format!("the display name in {what}"),
-        "raw" => format!("{what}, undecoded"),
-        "host" => format!("the host name in {what}"),
-        "domain" => format!("the domain in {what}"),
-        "ip" => format!("the IP address in {what}"),
-        "revip" => format!("the reversed IP address in {what}"),
-        "first" => format!("the first of {what}"),
-        "last" => format!("the last of {what}"),
-        "text" => format!("{what} as a reader sees it"),
-        _ => what,
-    })
-}
-
-fn uri_key(key: UriKey) -> &'static str {
-    match key {
-        UriKey::Raw => "address as written",
-        UriKey::Type => "kind",
-        UriKey::Cleaned => "cleaned address",
-        UriKey::Text => "text",
-        UriKey::Domain => "domain",
-        UriKey::Host => "host",
+    /// `the address in X`
+    fn of(self, english: &str, whole: &str, japanese: &str) -> String {
+        self.0.pick(format!("{english} in {whole}"), format!("{}の{japanese}", whole.trim_end()))
     }
-}
 
-fn view(kind: &Kind) -> String {
-    match kind {
-        Kind::Header(test) => header(&test.header),
-        Kind::Body(_) => "each paragraph of the text, the Subject first".to_owned(),
-        Kind::RawBody(_) => "the decoded body in pieces of 2 to 4 kB".to_owned(),
-        Kind::Full(_) => "the whole message as it came".to_owned(),
-        Kind::Uri(_) => "each link".to_owned(),
-        Kind::Text(_) => "the text that a reader sees".to_owned(),
-        Kind::MimeHeader(test) => format!("the header {} of each part", test.header),
-        _ => "each link".to_owned(),
-    }
-}
-
-fn score_note(rule: &Rule) -> Option<String> {
-    if rule.is_sub_rule() {
-        Some("names that start with __ have no score of their own; other rules use them".to_owned())
-    } else if rule.scored {
-        None
-    } else if rule.name.starts_with("T_") {
-        Some("no score is given; rules on trial (T_) have 0.01".to_owned())
-    } else {
-        Some("no score is given; the default is 1, for nice rules -1".to_owned())
-    }
-}
-
-fn inactive_because(rule: &Rule, set: ScoreSet) -> String {
-    let needs_network = rule.tflags.has(Flags::NET);
-    match &rule.kind {
-        Kind::Empty => "it has no test".to_owned(),
-        Kind::Eval(eval) if !eval.known => {
-            format!("there is no check {}() here, or its plugin is not loaded", eval.function)
+    fn summary(self, kind: &Kind) -> String {
+        match kind {
+            Kind::Header(test) if test.negated => {
+                let header = self.header(&test.header);
+                self.0.pick(
+                    format!("hits when {header} does not match a pattern"),
+                    format!("{header}がパターンに一致しないと該当する"),
+                )
+            }
+            Kind::Header(test) => {
+                let header = self.header(&test.header);
+                self.0.pick(
+                    format!("hits when {header} matches a pattern"),
+                    format!("{header}がパターンに一致すると該当する"),
+                )
+            }
+            Kind::HeaderExists { header } => self.0.pick(
+                format!("hits when the message has a header {header}"),
+                format!("ヘッダ {header} があると該当する"),
+            ),
+            Kind::Body(_) => self.one(
+                "hits when the text of the message, or its Subject, matches a pattern",
+                "本文か件名がパターンに一致すると該当する",
+            ),
+            Kind::RawBody(_) => self.one(
+                "hits when the decoded body, HTML included, matches a pattern",
+                "デコード後の本文（HTML を含む）がパターンに一致すると該当する",
+            ),
+            Kind::Full(_) => self.one(
+                "hits when the message as it came, headers and encodings included, matches a pattern",
+                "届いたままのメール全体（ヘッダも符号化も含む）がパターンに一致すると該当する",
+            ),
+            Kind::Uri(_) => self.one(
+                "hits when a link of the message matches a pattern",
+                "メール中のリンクがパターンに一致すると該当する",
+            ),
+            Kind::Text(_) => self.one(
+                "hits when the text that a reader sees matches a pattern",
+                "読む人に見える文章がパターンに一致すると該当する",
+            ),
+            Kind::UriDetail(conditions) => {
+                let wanted = conditions.iter().map(|condition| {
+                    let key = self.uri_key(condition.key);
+                    match condition.negated {
+                        true => self.0.pick(
+                            format!("its {key} does not match a pattern"),
+                            format!("{key}がパターンに一致しない"),
+                        ),
+                        false => {
+                            self.0.pick(format!("its {key} matches a pattern"), format!("{key}がパターンに一致する"))
+                        }
+                    }
+                });
+                let wanted: Vec<String> = wanted.collect();
+                self.0.pick(
+                    format!("hits when there is a link of which {}", wanted.join(" and ")),
+                    format!("{}リンクがあると該当する", wanted.join("、かつ")),
+                )
+            }
+            Kind::MimeHeader(test) => {
+                let header = &test.header;
+                match test.negated {
+                    true => self.0.pick(
+                        format!("hits when no part has a header {header} that matches a pattern"),
+                        format!("ヘッダ {header} がパターンに一致するパートがないと該当する"),
+                    ),
+                    false => self.0.pick(
+                        format!("hits when some part of the message has a header {header} that matches a pattern"),
+                        format!("ヘッダ {header} がパターンに一致するパートがあると該当する"),
+                    ),
+                }
+            }
+            Kind::Meta(meta) if meta.external => {
+                self.one("is declared only, and hit from outside", "宣言だけの規則。外から与えられたとき該当する")
+            }
+            Kind::Meta(_) => self.one(
+                "hits when an expression over other rules is true",
+                "ほかの規則を組み合わせた式が真になると該当する",
+            ),
+            Kind::Eval(eval) => match plugins::offering(&eval.function) {
+                Some(plugin) => self.0.pick(
+                    format!("hits when the check {}() of {} says so", eval.function, plugin.name),
+                    format!("{} の検査 {}() が当てはまると該当する", plugin.name, eval.function),
+                ),
+                None => self.0.pick(
+                    format!("hits when the check {}() says so", eval.function),
+                    format!("検査 {}() が当てはまると該当する", eval.function),
+                ),
+            },
+            Kind::AskDns(ask) => self.0.pick(
+                format!("hits when DNS has a {} record for {}", ask.record_type, ask.query),
+                format!("DNS に {} の {} レコードがあると該当する", ask.query, ask.record_type),
+            ),
+            Kind::Empty => self.one("is a name without a test; others may hit it", "検査のない名前だけの規則"),
         }
-        Kind::Meta(meta) if meta.undecidable => "it depends on a meta that never runs".to_owned(),
-        _ if rule.score(set) == 0.0 => "its score is 0".to_owned(),
-        Kind::Eval(eval) if !set.network && (needs_network || eval.stage == Stage::Rbl) => {
-            "it needs the network, and only local tests run".to_owned()
-        }
-        Kind::AskDns(_) if !set.network => "it needs the network, and only local tests run".to_owned(),
-        _ if !set.bayes && rule.tflags.has(Flags::LEARN) => "it needs a trained Bayes".to_owned(),
-        _ => "its pattern cannot be compiled".to_owned(),
     }
-}
 
-fn flags(rule: &Rule) -> Vec<(String, String)> {
-    rule.tflags
-        .text
-        .split_whitespace()
-        .map(|word| {
-            let meaning = match word {
-                "net" => "needs the network",
-                "nice" => "lowers the score of good mail",
-                "userconf" => "does nothing before a user sets it up",
-                "learn" => "needs training",
-                "noautolearn" => "does not count when deciding what to learn",
-                "autolearn_force" => "lets a message be learned with fewer points",
-                "autolearn_header" => "counts as a header rule when deciding what to learn",
-                "autolearn_body" => "counts as a body rule when deciding what to learn",
-                "noawl" => "does not count in reputations",
-                "multiple" => "counts how often it hits",
-                "nosubject" => "does not look at the Subject",
-                "ips_only" => "asks about addresses only",
-                "domains_only" => "asks about domains only",
-                "ns" => "asks about the domains' name servers",
-                "a" => "asks about the hosts' addresses",
-                "notrim" => "asks about whole host names",
-                "nolog" => "shows no matched text in logs",
-                "concat" => "looks at all parts' headers as one text",
-                "publish" => "always distributed by the rules project",
-                "nopublish" => "never distributed by the rules project",
-                word if word.starts_with("maxhits=") => "stops counting there",
-                word if word.starts_with("range=") => "looks at these parts only",
-                _ => "unknown",
-            };
-            (word.to_owned(), meaning.to_owned())
+    fn header(self, request: &str) -> String {
+        let mut pieces = request.split(':');
+        let name = pieces.next().unwrap_or_default();
+        let what = match name {
+            "ALL" => self.one("the whole header block", "ヘッダ全体"),
+            "ToCc" => self.one("To and Cc together", "To と Cc"),
+            "EnvelopeFrom" => self.one("the envelope sender", "エンベロープの差出人"),
+            "MESSAGEID" => self.one("any Message-Id header", "いずれかの Message-Id ヘッダ"),
+            "X-Spam-Relays-Untrusted" => {
+                self.one("the list of relays that are not trusted, newest first", "信頼しない中継の一覧（新しい順）")
+            }
+            "X-Spam-Relays-Trusted" => self.one("the list of trusted relays", "信頼する中継の一覧"),
+            "X-Spam-Relays-External" => {
+                self.one("the list of relays outside, newest first", "外部の中継の一覧（新しい順）")
+            }
+            "X-Spam-Relays-Internal" => self.one("the list of our own relays", "内部の中継の一覧"),
+            name => self.0.pick(format!("the header {name}"), format!("ヘッダ {name} ")),
+        };
+        pieces.fold(what, |what, modifier| match modifier {
+            "addr" => self.of("the address", &what, "アドレス"),
+            "name" => self.of("the display name", &what, "表示名"),
+            "raw" => self.0.pick(format!("{what}, undecoded"), format!("デコード前の{what}")),
+            "host" => self.of("the host name", &what, "ホスト名"),
+            "domain" => self.of("the domain", &what, "ドメイン"),
+            "ip" => self.of("the IP address", &what, "IP アドレス"),
+            "revip" => self.of("the reversed IP address", &what, "逆順の IP アドレス"),
+            "first" => self.0.pick(format!("the first of {what}"), format!("最初の{what}")),
+            "last" => self.0.pick(format!("the last of {what}"), format!("最後の{what}")),
+            "text" => self.0.pick(format!("{what} as a reader sees it"), format!("読む人に見えるとおりの{what}")),
+            _ => what,
         })
-        .collect()
-}
+    }
 
-fn effects(rule: &Rule) -> Vec<String> {
-    let mut found = Vec::new();
-    match rule.shortcircuit {
-        Some(Shortcircuit::Ham) => found.push("a hit ends the scan: the message is good".to_owned()),
-        Some(Shortcircuit::Spam) => found.push("a hit ends the scan: the message is spam".to_owned()),
-        Some(Shortcircuit::On) => found.push("a hit ends the scan with the score so far".to_owned()),
-        None => {}
-    }
-    if let Some(prefix) = &rule.subject_prefix {
-        found.push(format!("a hit puts `{prefix}` before the Subject"));
-    }
-    for pattern in lint::patterns(&rule.kind) {
-        for tag in &pattern.captures {
-            found.push(format!("a match sets the tag {tag}, which other rules may use as %{{{tag}}}"));
-        }
-        for tag in &pattern.templates {
-            found.push(format!("%{{{tag}}} stands for what another rule has found; without it, the rule cannot hit"));
+    fn uri_key(self, key: UriKey) -> &'static str {
+        match key {
+            UriKey::Raw => self.0.pick("address as written", "書かれたままのアドレス"),
+            UriKey::Type => self.0.pick("kind", "種類"),
+            UriKey::Cleaned => self.0.pick("cleaned address", "整形後のアドレス"),
+            UriKey::Text => self.0.pick("text", "文字"),
+            UriKey::Domain => self.0.pick("domain", "ドメイン"),
+            UriKey::Host => self.0.pick("host", "ホスト"),
         }
     }
-    found
+
+    fn view(self, kind: &Kind) -> String {
+        match kind {
+            Kind::Header(test) => self.header(&test.header).trim_end().to_owned(),
+            Kind::Body(_) => self.one("each paragraph of the text, the Subject first", "本文の段落ごと（先頭は件名）"),
+            Kind::RawBody(_) => {
+                self.one("the decoded body in pieces of 2 to 4 kB", "デコード後の本文を 2〜4 kB に区切ったもの")
+            }
+            Kind::Full(_) => self.one("the whole message as it came", "届いたままのメール全体"),
+            Kind::Uri(_) => self.one("each link", "リンクごと"),
+            Kind::Text(_) => self.one("the text that a reader sees", "読む人に見える文章"),
+            Kind::MimeHeader(test) => self
+                .0
+                .pick(format!("the header {} of each part", test.header), format!("各パートのヘッダ {}", test.header)),
+            _ => self.one("each link", "リンクごと"),
+        }
+    }
+
+    fn score_note(self, rule: &Rule) -> Option<String> {
+        if rule.is_sub_rule() {
+            Some(self.one(
+                "names that start with __ have no score of their own; other rules use them",
+                "__ で始まる規則に得点はなく、ほかの規則から使われる",
+            ))
+        } else if rule.scored {
+            None
+        } else if rule.name.starts_with("T_") {
+            Some(
+                self.one(
+                    "no score is given; rules on trial (T_) have 0.01",
+                    "得点の指定なし。試験中の規則（T_）は 0.01",
+                ),
+            )
+        } else {
+            Some(self.one(
+                "no score is given; the default is 1, for nice rules -1",
+                "得点の指定なし。既定は 1（nice の規則は -1）",
+            ))
+        }
+    }
+
+    fn inactive_because(self, rule: &Rule, set: ScoreSet) -> String {
+        let needs_network = rule.tflags.has(Flags::NET);
+        match &rule.kind {
+            Kind::Empty => self.one("it has no test", "検査がない"),
+            Kind::Eval(eval) if !eval.known => self.0.pick(
+                format!("there is no check {}() here, or its plugin is not loaded", eval.function),
+                format!("検査 {}() がないか、プラグインが読み込まれていない", eval.function),
+            ),
+            Kind::Meta(meta) if meta.undecidable => {
+                self.one("it depends on a meta that never runs", "動作しない meta に依存している")
+            }
+            _ if rule.score(set) == 0.0 => self.one("its score is 0", "得点が 0"),
+            Kind::Eval(eval) if !set.network && (needs_network || eval.stage == Stage::Rbl) => self.one(
+                "it needs the network, and only local tests run",
+                "ネットワークが必要だが、ローカルの検査だけを行っている",
+            ),
+            Kind::AskDns(_) if !set.network => self.one(
+                "it needs the network, and only local tests run",
+                "ネットワークが必要だが、ローカルの検査だけを行っている",
+            ),
+            _ if !set.bayes && rule.tflags.has(Flags::LEARN) => {
+                self.one("it needs a trained Bayes", "学習済みのベイズが必要")
+            }
+            _ => self.one("its pattern cannot be compiled", "パターンをコンパイルできない"),
+        }
+    }
+
+    fn flags(self, rule: &Rule) -> Vec<(String, String)> {
+        rule.tflags
+            .text
+            .split_whitespace()
+            .map(|word| {
+                let (english, japanese) = match word {
+                    "net" => ("needs the network", "ネットワークを使う"),
+                    "nice" => ("lowers the score of good mail", "良いメールの得点を下げる"),
+                    "userconf" => ("does nothing before a user sets it up", "利用者が設定するまで何もしない"),
+                    "learn" => ("needs training", "学習が必要"),
+                    "noautolearn" => ("does not count when deciding what to learn", "学習するかどうかの判断に数えない"),
+                    "autolearn_force" => ("lets a message be learned with fewer points", "少ない得点でも学習を許す"),
+                    "autolearn_header" => {
+                        ("counts as a header rule when deciding what to learn", "学習の判断ではヘッダの規則に数える")
+                    }
+                    "autolearn_body" => {
+                        ("counts as a body rule when deciding what to learn", "学習の判断では本文の規則に数える")
+                    }
+                    "noawl" => ("does not count in reputations", "評判に数えない"),
+                    "multiple" => ("counts how often it hits", "一致した回数を数える"),
+                    "nosubject" => ("does not look at the Subject", "件名は見ない"),
+                    "ips_only" => ("asks about addresses only", "アドレスだけを問い合わせる"),
+                    "domains_only" => ("asks about domains only", "ドメインだけを問い合わせる"),
+                    "ns" => ("asks about the domains' name servers", "ドメインのネームサーバを問い合わせる"),
+                    "a" => ("asks about the hosts' addresses", "ホストのアドレスを問い合わせる"),
+                    "notrim" => ("asks about whole host names", "ホスト名全体を問い合わせる"),
+                    "nolog" => ("shows no matched text in logs", "一致した文字列をログに残さない"),
+                    "concat" => ("looks at all parts' headers as one text", "全パートのヘッダを一つの文章として見る"),
+                    "publish" => ("always distributed by the rules project", "必ず配布される"),
+                    "nopublish" => ("never distributed by the rules project", "配布されない"),
+                    word if word.starts_with("maxhits=") => ("stops counting there", "そこで数えるのをやめる"),
+                    word if word.starts_with("range=") => ("looks at these parts only", "そのパートだけを見る"),
+                    _ => ("unknown", "不明"),
+                };
+                (word.to_owned(), self.one(english, japanese))
+            })
+            .collect()
+    }
+
+    fn effects(self, rule: &Rule) -> Vec<String> {
+        let mut found = Vec::new();
+        match rule.shortcircuit {
+            Some(Shortcircuit::Ham) => {
+                found.push(self.one("a hit ends the scan: the message is good", "検査を終え、通常メールとする"))
+            }
+            Some(Shortcircuit::Spam) => {
+                found.push(self.one("a hit ends the scan: the message is spam", "検査を終え、迷惑メールとする"))
+            }
+            Some(Shortcircuit::On) => found
+                .push(self.one("a hit ends the scan with the score so far", "検査を終え、それまでの得点で判定する")),
+            None => {}
+        }
+        if let Some(prefix) = &rule.subject_prefix {
+            found.push(
+                self.0.pick(
+                    format!("a hit puts `{prefix}` before the Subject"),
+                    format!("件名の前に `{prefix}` を付ける"),
+                ),
+            );
+        }
+        for pattern in lint::patterns(&rule.kind) {
+            for tag in &pattern.captures {
+                found.push(self.0.pick(
+                    format!("a match sets the tag {tag}, which other rules may use as %{{{tag}}}"),
+                    format!("タグ {tag} を設定し、ほかの規則から %{{{tag}}} として使える"),
+                ));
+            }
+            for tag in &pattern.templates {
+                found.push(self.0.pick(
+                    format!("%{{{tag}}} stands for what another rule has found; without it, the rule cannot hit"),
+                    format!("%{{{tag}}} はほかの規則が見つけた値。なければこの規則は該当しない"),
+                ));
+            }
+        }
+        found
+    }
+
+    fn told(self, rule: &Rule, pattern: &Pattern) -> PatternExplanation {
+        let pieces = if pattern.body().len() > LONGEST_TOLD {
+            Vec::new()
+        } else {
+            patterns::describe(pattern.body(), pattern.flags, self.0).unwrap_or_default()
+        };
+        PatternExplanation {
+            view: self.view(&rule.kind),
+            written: crate::spamassassin::text(&pattern.written).into_owned(),
+            expanded_bytes: pattern.expanded.as_ref().map(Vec::len),
+            pieces: pieces.into_iter().map(|piece| (piece.depth, piece.source, piece.meaning)).collect(),
+        }
+    }
+
+    fn dependencies(self, ruleset: &Ruleset, rule: &Rule) -> Vec<Dependency> {
+        let Kind::Meta(meta) = &rule.kind else { return Vec::new() };
+        let known = meta.dependencies.iter().map(|id| {
+            let needed = ruleset.rule(*id);
+            let summary = needed.description.clone().unwrap_or_else(|| self.summary(&needed.kind));
+            Dependency { rule: needed.name.clone(), missing: false, active: needed.active, summary }
+        });
+        let missing = meta.undefined.iter().map(|name| Dependency {
+            rule: name.clone(),
+            missing: true,
+            active: false,
+            summary: self.one("no such rule: counts as 0", "存在しない規則（0 と数える）"),
+        });
+        known.chain(missing).collect()
+    }
 }
 
 fn definition(kind: &Kind) -> String {
@@ -301,36 +459,6 @@ fn definition(kind: &Kind) -> String {
             written.collect::<Vec<_>>().join(" ")
         }
     }
-}
-
-fn told(rule: &Rule, pattern: &Pattern) -> PatternExplanation {
-    let pieces = if pattern.body().len() > LONGEST_TOLD {
-        Vec::new()
-    } else {
-        patterns::describe(pattern.body(), pattern.flags).unwrap_or_default()
-    };
-    PatternExplanation {
-        view: view(&rule.kind),
-        written: crate::spamassassin::text(&pattern.written).into_owned(),
-        expanded_bytes: pattern.expanded.as_ref().map(Vec::len),
-        pieces: pieces.into_iter().map(|piece| (piece.depth, piece.source, piece.meaning)).collect(),
-    }
-}
-
-fn dependencies(ruleset: &Ruleset, rule: &Rule) -> Vec<Dependency> {
-    let Kind::Meta(meta) = &rule.kind else { return Vec::new() };
-    let known = meta.dependencies.iter().map(|id| {
-        let needed = ruleset.rule(*id);
-        let summary = needed.description.clone().unwrap_or_else(|| summary(&needed.kind));
-        Dependency { rule: needed.name.clone(), missing: false, active: needed.active, summary }
-    });
-    let missing = meta.undefined.iter().map(|name| Dependency {
-        rule: name.clone(),
-        missing: true,
-        active: false,
-        summary: "no such rule: counts as 0".to_owned(),
-    });
-    known.chain(missing).collect()
 }
 
 fn needed_by(ruleset: &Ruleset, id: RuleId) -> Vec<String> {

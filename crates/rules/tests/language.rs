@@ -285,13 +285,13 @@ fn includes_are_read_in_place() {
 fn explanations_tell_the_whole_rule() {
     let ruleset =
         clean("header A Subject =~ /\\bfree\\b/i\ndescribe A Free things\nscore A 1.5\nmeta B A && !__C\nbody __C /c/");
-    let told = explain::explain(&ruleset, "A", ScoreSet::default()).expect("the rule");
+    let told = explain::explain(&ruleset, "A", ScoreSet::default(), explain::Language::English).expect("the rule");
     assert_eq!(told.summary, "hits when the header Subject matches a pattern");
     assert_eq!((told.location.as_str(), told.needed_by.as_slice()), ("t.cf:1", &["B".to_owned()][..]));
     assert!(told.patterns[0].pieces.iter().any(|(_, source, _)| source == "free"), "{:?}", told.patterns[0].pieces);
-    let told = explain::explain(&ruleset, "B", ScoreSet::default()).expect("the rule");
+    let told = explain::explain(&ruleset, "B", ScoreSet::default(), explain::Language::English).expect("the rule");
     assert_eq!(told.depends_on.len(), 2);
-    assert!(explain::explain(&ruleset, "NO_SUCH", ScoreSet::default()).is_none());
+    assert!(explain::explain(&ruleset, "NO_SUCH", ScoreSet::default(), explain::Language::English).is_none());
 }
 
 #[test]

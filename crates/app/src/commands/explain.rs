@@ -11,7 +11,7 @@ use crate::{CLEAN, TROUBLE};
 use engine::Engine;
 use engine::markup::perl_number;
 use rules::Kind;
-use rules::explain::{Dependency, Explanation, PatternExplanation};
+use rules::explain::{Dependency, Explanation, Language, PatternExplanation};
 use serde::Serialize;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -41,8 +41,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let engine = &loaded.engine;
     let mut output = Output::new();
     let mut code = CLEAN;
+    // What programs read stays as it is.
+    let spoken = match arguments.format {
+        Format::Text => language::explanations(),
+        Format::Json => Language::English,
+    };
     for name in &arguments.rules_named {
-        let Some(explanation) = rules::explain::explain(&engine.ruleset, name, engine.score_set) else {
+        let Some(explanation) = rules::explain::explain(&engine.ruleset, name, engine.score_set, spoken) else {
             code = TROUBLE;
             eprintln!("{name}: {}{}", language::NO_SUCH_RULE, suggestion(engine, name));
             continue;
@@ -129,7 +134,7 @@ fn pattern_text(pattern: &PatternExplanation, painter: Painter) -> String {
         said(&pattern.written)
     );
     if let Some(bytes) = pattern.expanded_bytes {
-        out.push_str(&format!("    ({bytes} bytes after replace_tag)\n"));
+        out.push_str(&format!("    ({bytes} {})\n", language::EXPANDED));
     }
     if !pattern.pieces.is_empty() {
         out.push_str(&format!("  {}:\n", painter.paint(Colour::Blue, language::PIECES.text())));
