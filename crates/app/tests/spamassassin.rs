@@ -320,3 +320,27 @@ fn mail_that_cannot_be_read_is_told_and_the_rest_goes_on() {
     assert_eq!(ours(&["-L"], &[gone], &folder).status.code(), Some(1));
     assert_eq!(ours(&["--no-such-option"], &[], &folder).status.code(), Some(64));
 }
+
+#[test]
+fn reports_and_address_lists_without_such_plugins_are_as_there() {
+    let folder = Folder::new("lists");
+    let (_, plain) = mails().swap_remove(0);
+    let files = [folder.write("a.eml", &plain), folder.write("b.eml", &plain)];
+    // Times and process numbers stand before the text, and the last line is our own.
+    let told = |output: &Output| -> Vec<String> {
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        let texts = errors.lines().filter_map(|line| line.split_once(" warn: ").map(|(_, text)| text.to_owned()));
+        texts.filter(|text| !text.contains("-D option") && !text.contains("this version")).collect()
+    };
+    for option in ["-W", "-R", "--add-to-blocklist", "--add-addr-to-welcomelist=x@example.org", "-r", "-k"] {
+        let got = ours(&["-L", "-x", option], &files, &folder);
+        let Some(expected) = theirs(&["-L", "-x", option], &files, &folder) else { return };
+        assert_eq!(String::from_utf8_lossy(&got.stdout), String::from_utf8_lossy(&expected.stdout), "{option}");
+        assert_eq!(told(&got), told(&expected), "{option}");
+        assert_eq!(got.status.code(), expected.status.code(), "{option}");
+    }
+    let with_plugin = ["-L", "--pre=loadplugin Mail::SpamAssassin::Plugin::AWL", "-W"];
+    let output = ours(&with_plugin, &files, &folder);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nothing was changed"));
+    assert_eq!(output.status.code(), Some(1));
+}

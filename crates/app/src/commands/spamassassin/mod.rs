@@ -37,7 +37,11 @@ Without files the message is read from standard input.
   --lint                      look for mistakes in the rules, exit 1 if there are any
   --mbox, --mbx               files are mailboxes
   -D [area,...]               tell what happens inside: all, metadata, rules, check, config, uri
-  -r, -k, -W, -R              reporting and address lists: not yet in this version
+  -r, --report, -k, --revoke  report as spam, take that back: says for each message that there is
+                              no service to report to, since none is in this version yet
+  -W, -R, --add-to-blocklist, --add-addr-to-..., --remove-addr-from-...
+                              change the list that the AWL or TxRep plugin keeps: there is none
+                              yet, and where no such plugin is loaded nothing happens
   -V, --version               the version
 ";
 
@@ -66,19 +70,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         output.flush()?;
         return Ok(CLEAN);
     }
-    if let Some(option) = &options.list_change {
-        warn(&format!(
-            "--{option}: address lists that mail changes need a later version of sekisho; nothing was changed"
-        ));
-        return Ok(FOUND);
-    }
-
     let debug = Debug::new(options.debug.as_deref());
     let loaded = loading::load(&selection(&options), true, false, &debug);
     if options.lint {
         return Ok(lint(&loaded, &options));
     }
     loaded.problems.iter().for_each(|problem| warn(&format!("config: {problem}")));
+    if let Some(option) = &options.list_change {
+        // Only these plugins keep a list. Where none is loaded, SpamAssassin does nothing either, and says nothing.
+        if let Some(plugin) = ["AWL", "TxRep"].into_iter().find(|plugin| loaded.engine.ruleset.has_plugin(plugin)) {
+            warn(&format!("{option}: sekisho keeps no address list for the plugin {plugin} yet; nothing was changed"));
+            return Ok(FOUND);
+        }
+        if option.contains("addr") {
+            return Ok(CLEAN);
+        }
+    }
 
     let format = match (options.mbox, options.mbx) {
         (true, _) => Format::Mbox,
@@ -111,7 +118,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
             break;
         }
     }
-    if options.report || options.revoke {
+    if options.report || options.revoke || options.list_change.is_some() {
         output.line(&format!("{examined} message(s) examined."))?;
     }
     output.flush()?;
@@ -184,9 +191,13 @@ impl Run<'_> {
             message = parse(&clean);
         }
         if self.options.report || self.options.revoke {
-            let what = if self.options.report { "report" } else { "revoke" };
+            let (methods, what) = if self.options.report { ("reporting", "report") } else { ("revoke", "revoke") };
+            warn(&format!("reporter: no {methods} methods available, so couldn't {what}"));
             warn(&format!("spamassassin: warning, unable to {what} message"));
-            warn("spamassassin: reporting needs a later version of sekisho; nothing was sent or learnt");
+            warn("spamassassin: Razor, Pyzor, DCC and SpamCop clients and the learner are not in this version");
+            return Vec::new();
+        }
+        if self.options.list_change.is_some() {
             return Vec::new();
         }
         let transaction = Transaction { envelope: Envelope::default(), message, now: environment::unix_time() };
