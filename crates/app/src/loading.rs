@@ -2,7 +2,7 @@
 
 use crate::debug::Debug;
 use crate::rule_files::{self, Found, Includes, Selection};
-use crate::{cache, environment};
+use crate::{cache, environment, language};
 use engine::{Engine, EngineOptions};
 use rules::settings::LanguageModels;
 use rules::{Diagnostic, LoadOptions, Ruleset, ScoreSet, Severity};
@@ -28,7 +28,7 @@ impl Loaded {
         }
         let errors = self.serious().count();
         if errors > 0 {
-            eprintln!("sekisho: {errors} errors in rule files; see: sekisho lint");
+            eprintln!("sekisho: {}", language::errors_in_rules(errors));
         }
     }
 }
@@ -41,7 +41,7 @@ pub fn load(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, d
         debug.line("config", || format!("read file {}", source.name));
     }
     if found.shipped {
-        debug.line("config", || "no rules installed; judging with those that sekisho ships".to_owned());
+        debug.line("config", || "the rules that sekisho carries are in use".to_owned());
     }
     let kept = use_cache.then(|| cache::Kept::find(&found.sources, &options)).flatten();
     let (mut ruleset, diagnostics) = match kept.as_ref().and_then(cache::Kept::load) {

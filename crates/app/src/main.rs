@@ -94,10 +94,33 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
     print(&text)
 }
 
+/// One page: the program, then a section for each command with its options.
 fn manual() -> anyhow::Result<u8> {
     let mut text = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut text)?;
-    print(&text)
+    let mut program = Cli::command();
+    program.build();
+    clap_mangen::Man::new(program.clone()).render(&mut text)?;
+    // The commands stand in this page, not in pages of their own.
+    let mut text = String::from_utf8_lossy(&text).into_owned();
+    for command in program.get_subcommands() {
+        text =
+            text.replace(&format!("sekisho\\-{}(1)", command.get_name()), &format!("sekisho {}", command.get_name()));
+    }
+    for command in program.get_subcommands().filter(|command| command.get_name() != "help") {
+        let man = clap_mangen::Man::new(command.clone());
+        let mut section = Vec::new();
+        man.render_synopsis_section(&mut section)?;
+        man.render_description_section(&mut section)?;
+        if command.get_arguments().next().is_some() {
+            man.render_options_section(&mut section)?;
+        }
+        let section = String::from_utf8_lossy(&section)
+            .replacen(".SH SYNOPSIS", &format!(".SH \"SEKISHO {}\"", command.get_name().to_uppercase()), 1)
+            .replacen(".SH DESCRIPTION", ".PP", 1)
+            .replacen(".SH OPTIONS", ".SS Options", 1);
+        text.push_str(&section);
+    }
+    print(text.as_bytes())
 }
 
 fn print(text: &[u8]) -> anyhow::Result<u8> {

@@ -31,13 +31,25 @@ const SITE: &[&str] = &[
 /// The official channel of `sa-update` comes before others, which may change its scores.
 const OFFICIAL: &str = "updates_spamassassin_org.cf";
 
+/// Which rules to begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum RuleSet {
+    /// SpamAssassin's rules as installed, the site's settings, your user_prefs; where no SpamAssassin rules are
+    /// installed, the rules that sekisho carries stand in for them
+    #[default]
+    Installed,
+    /// The rules that sekisho carries; nothing that is installed on this system, no user_prefs
+    Shipped,
+    /// The installed ones and, beside them, the rules that sekisho carries
+    Both,
+    /// None but those of --rules, --prefs-file and --cf
+    None,
+}
+
 /// What the command line says about rules.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// Leave out everything installed on the system.
-    pub without_system: bool,
-    /// Our own rules beside the system's.
-    pub with_own: bool,
+    pub rule_set: RuleSet,
     /// `-C`, in place of the installed rules.
     pub rules_path: Option<PathBuf>,
     /// `--siteconfigpath`
@@ -55,7 +67,7 @@ pub struct Selection {
 pub struct Found {
     pub sources: Vec<Source>,
     pub problems: Vec<String>,
-    /// No installed rules were found or wanted, so the shipped ones are in use.
+    /// The rules that sekisho carries are among them.
     pub shipped: bool,
     /// The file by which languages are told apart, if it lies beside the rules.
     pub languages: Option<PathBuf>,
@@ -65,9 +77,14 @@ pub struct Found {
 pub fn find(selection: &Selection) -> Found {
     let mut found = Found::default();
     let first = |candidates: &[&str]| candidates.iter().map(PathBuf::from).find(|path| path.exists());
-    let rules = selection.rules_path.clone().or_else(|| first(RULES).filter(|_| !selection.without_system));
-    let site = selection.site_path.clone().or_else(|| first(SITE).filter(|_| !selection.without_system));
-    found.shipped = rules.is_none() && selection.extra.is_empty();
+    let installed = matches!(selection.rule_set, RuleSet::Installed | RuleSet::Both);
+    let rules = selection.rules_path.clone().or_else(|| first(RULES).filter(|_| installed));
+    let site = selection.site_path.clone().or_else(|| first(SITE).filter(|_| installed));
+    found.shipped = match selection.rule_set {
+        RuleSet::Installed => rules.is_none(),
+        RuleSet::Shipped | RuleSet::Both => true,
+        RuleSet::None => false,
+    };
     found.languages = rules.as_ref().map(|folder| folder.join("languages")).filter(|file| file.is_file());
 
     if !selection.pre.is_empty() {
@@ -76,7 +93,7 @@ pub fn find(selection: &Selection) -> Found {
     for folder in [&site, &rules].into_iter().flatten() {
         found.read(folder, "pre", SourceKind::Pre, false);
     }
-    if found.shipped || selection.with_own {
+    if found.shipped {
         for (name, text) in SHIPPED {
             let kind = if name.ends_with(".pre") { SourceKind::Pre } else { SourceKind::Default };
             found.sources.push(Source::new(format!("sekisho:{name}"), *text, kind));
@@ -90,7 +107,7 @@ pub fn find(selection: &Selection) -> Found {
     }
     match &selection.prefs_path {
         Some(path) => found.read(path, "cf", SourceKind::User, true),
-        None if !selection.without_system => {
+        None if installed => {
             if let Some(home) = environment::home() {
                 found.read(&home.join(".spamassassin/user_prefs"), "cf", SourceKind::User, false);
             }
@@ -220,9 +237,23 @@ mod tests {
     }
 
     #[test]
-    fn without_installed_rules_ours_are_used() {
-        let found = find(&Selection { without_system: true, ..Selection::default() });
-        assert!(found.shipped);
-        assert_eq!(found.sources.len(), SHIPPED.len());
+    fn each_set_is_what_its_name_says() {
+        let folder = std::env::temp_dir().join(format!("sekisho-rule-set-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("20_installed.cf"), "x").unwrap();
+        for (rule_set, rules_path, shipped, others) in [
+            (RuleSet::Shipped, None, true, 0),
+            (RuleSet::None, None, false, 0),
+            (RuleSet::Both, Some(folder.clone()), true, 1),
+            (RuleSet::Installed, Some(folder.clone()), false, 1),
+        ] {
+            // Nothing of this machine's own.
+            let (site_path, prefs_path) = (Some(folder.join("site")), Some(folder.join("prefs")));
+            let found = find(&Selection { rule_set, rules_path, site_path, prefs_path, ..Selection::default() });
+            assert_eq!(found.shipped, shipped, "{rule_set:?}");
+            let expected = others + if shipped { SHIPPED.len() } else { 0 };
+            assert_eq!(found.sources.len(), expected, "{rule_set:?}");
+        }
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

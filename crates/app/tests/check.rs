@@ -46,13 +46,17 @@ impl Folder {
 
     /// Runs with our rules only; paths in the output are shortened.
     fn run(&self, command: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+        self.run_in("C", command, arguments)
+    }
+
+    fn run_in(&self, locale: &str, command: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
         let output: Output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
-            .args([command, "--no-system-rules", "--rules", "rules.cf"])
+            .args([command, "--rule-set", "none", "--rules", "rules.cf"])
             .args(arguments)
             .current_dir(&self.0)
             .env("HOME", &self.0)
             .env("SEKISHO_CACHE", self.0.join("cache"))
-            .env("LC_ALL", "C")
+            .env("LC_ALL", locale)
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -192,8 +196,40 @@ fn lint_tells_what_is_wrong_and_explain_what_a_rule_means() {
 
 #[test]
 fn scripts_and_manual_are_printed() {
-    for arguments in [&["man"][..], &["completions", "bash"]] {
+    for arguments in [&["man"][..], &["check", "--help"], &["completions", "bash"]] {
         let output = Command::new(env!("CARGO_BIN_EXE_sekisho")).args(arguments).output().unwrap();
-        assert!(output.status.success() && !output.stdout.is_empty(), "{arguments:?}");
+        assert!(output.status.success(), "{arguments:?}");
+        let text = String::from_utf8_lossy(&output.stdout).replace("\\-", "-");
+        for word in ["rule-set", "installed", "shipped", "both", "none"] {
+            assert!(text.contains(word), "{arguments:?}: {word}\n{text}");
+        }
     }
+}
+
+#[test]
+fn people_are_told_in_japanese_and_programs_as_ever() {
+    let folder = Folder::new("japanese");
+    folder.write("mail/spam.eml", SPAM);
+    folder.write("mail/ham.eml", HAM);
+    let japanese = |command: &str, arguments: &[&str]| folder.run_in("ja_JP.UTF-8", command, arguments).1;
+    let report = japanese("check", &["mail"]);
+    for expected in
+        ["mail/spam.eml: 迷惑メール  4.5 点 (しきい値 3.0)", "得点 規則名", "2 通: 迷惑メール 1、通常メール 1、"]
+    {
+        assert!(report.contains(expected), "{expected}: {report}");
+    }
+    let told = japanese("explain", &["MONEY_NOW"]);
+    assert!(told.contains("本文か件名がパターンに一致すると該当する") && told.contains("文字列 "), "{told}");
+    assert!(japanese("explain", &["--format", "json", "MONEY_NOW"]).contains("hits when"));
+    assert!(japanese("check", &["--help"]).contains("Judge messages"));
+}
+
+#[test]
+fn what_was_not_looked_at_is_told() {
+    let folder = Folder::new("limits");
+    folder.write("deep.eml", format!("Subject: x\n{}\nhello\n", "Content-Type: message/rfc822\n\n".repeat(30)));
+    let (_, out, _) = folder.run("check", &["deep.eml"]);
+    assert!(out.contains("not checked in full: limit reached (depth: 20)"), "{out}");
+    let (_, out, _) = folder.run("check", &["--format", "json", "deep.eml"]);
+    assert!(out.contains("\"troubles\":[\"limit reached (depth: 20)"), "{out}");
 }

@@ -7,10 +7,10 @@ use crate::language;
 use crate::loading::{self, Loaded};
 use crate::output::{Colour, Output, Painter, readable};
 use crate::{CLEAN, FOUND, TROUBLE, environment};
-use engine::markup::{REPORT_HEADING, summary};
+use engine::markup::summary;
 use engine::{Scratch, Timing};
 use indicatif::{ProgressBar, ProgressStyle};
-use mail::{Envelope, Evidence, Message, Transaction, Verdict};
+use mail::{Envelope, Evidence, Message, Transaction, Trouble, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -94,17 +94,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     progress.finish_and_clear();
     result?;
     if !arguments.quiet && arguments.format == Format::Text && places.len() > 1 {
-        output.line(&format!(
-            "{} {}: {} {}, {} {}, {} {}",
-            places.len(),
-            language::MESSAGES,
-            counts[usize::from(FOUND)],
-            language::SPAM,
-            counts[usize::from(CLEAN)],
-            language::HAM,
-            counts[usize::from(TROUBLE)],
-            language::NOT_CHECKED,
-        ))?;
+        let [ham, spam, failed] = [CLEAN, FOUND, TROUBLE].map(|code| counts[usize::from(code)]);
+        output.line(&language::tally(places.len(), spam, ham, failed))?;
     }
     output.flush()?;
     if arguments.timing {
@@ -175,7 +166,7 @@ fn judge(
         Err(error) => return trouble(&name, &error.to_string(), arguments.format, painter),
     };
     if let Some(what) = compressed(&raw) {
-        return trouble(&name, &format!("{what}; uncompress it first"), arguments.format, painter);
+        return trouble(&name, &format!("{what}; {}", language::UNCOMPRESS), arguments.format, painter);
     }
     // A fault of ours in one message must not keep the others from being judged.
     let judged = catch_unwind(AssertUnwindSafe(|| {
@@ -193,7 +184,7 @@ fn judge(
         Ok(verdict) => verdict,
         Err(_) => {
             *scratch = Scratch::new();
-            return trouble(&name, "the program failed on this message; please report it", arguments.format, painter);
+            return trouble(&name, language::FAILED.text(), arguments.format, painter);
         }
     };
     let text = match arguments.format {
@@ -247,10 +238,10 @@ fn human(name: &str, verdict: &Verdict, arguments: &Arguments, width: usize, pai
         return out;
     }
     if verdict.hits.is_empty() {
-        out.extend_from_slice(format!("  {}\n\n", language::NO_HITS).as_bytes());
-        return out;
+        out.extend_from_slice(format!("  {}\n", language::NO_HITS).as_bytes());
+    } else {
+        out.extend_from_slice(language::REPORT_HEADING.text().as_bytes());
     }
-    out.extend_from_slice(REPORT_HEADING.as_bytes());
     for hit in &verdict.hits {
         // Descriptions and notes may quote the mail.
         let table = summary(std::slice::from_ref(hit), width);
@@ -265,8 +256,19 @@ fn human(name: &str, verdict: &Verdict, arguments: &Arguments, width: usize, pai
             }
         }
     }
+    for trouble in &verdict.troubles {
+        let label = painter.paint(Colour::Yellow, language::INCOMPLETE.text());
+        out.extend_from_slice(format!("  {label}: {}\n", readable(told(trouble).as_bytes(), 500)).as_bytes());
+    }
     out.push(b'\n');
     out
+}
+
+fn told(trouble: &Trouble) -> String {
+    match trouble.rule.as_str() {
+        "" => trouble.what.clone(),
+        rule => format!("{rule}: {}", trouble.what),
+    }
 }
 
 fn place(seen: &Evidence) -> String {
@@ -347,7 +349,7 @@ impl<'a> Record<'a> {
                 })
                 .collect(),
             subtests: verdict.subtests.iter().map(|(name, count)| (name.as_str(), *count)).collect(),
-            troubles: verdict.troubles.iter().map(|trouble| format!("{}: {}", trouble.rule, trouble.what)).collect(),
+            troubles: verdict.troubles.iter().map(told).collect(),
         }
     }
 }

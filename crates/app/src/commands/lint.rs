@@ -82,7 +82,7 @@ fn text(output: &mut Output, loaded: &Loaded, diagnostics: &[&Diagnostic]) -> an
     if !unsupported.is_empty() {
         output.line(&format!("{}:", language::UNSUPPORTED))?;
         for (what, number) in &unsupported {
-            output.line(&format!("  {what:<34} {number:>6}"))?;
+            output.line(&format!("  {what:<40} {number:>6}"))?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ pub mod explain;
 pub mod lint;
 pub mod spamassassin;
 
-use crate::rule_files::Selection;
+use crate::rule_files::{RuleSet, Selection};
 use std::path::PathBuf;
 
 /// How results are written.
@@ -17,22 +17,18 @@ pub enum Format {
     Json,
 }
 
-/// Which rules to judge with. Without any of these: SpamAssassin's installed rules with the site's and your own
-/// settings; where SpamAssassin is not installed, the rules that sekisho ships.
+/// Which rules to judge with.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RuleArguments {
-    /// Rule files or folders on top of the others; repeatable
+    /// Which rules to begin with
+    #[arg(long, value_enum, default_value_t, value_name = "SET")]
+    pub rule_set: RuleSet,
+    /// Rule files or folders on top of that set; repeatable
     #[arg(long = "rules", value_name = "FILE|DIR")]
     pub rules: Vec<PathBuf>,
     /// A line of configuration after all files, such as 'required_score 6'; repeatable
     #[arg(long = "cf", value_name = "LINE")]
     pub cf: Vec<String>,
-    /// Leave out the rules and settings installed on this system
-    #[arg(long)]
-    pub no_system_rules: bool,
-    /// Add the rules that sekisho ships to the installed ones
-    #[arg(long)]
-    pub own_rules: bool,
     /// User preferences in place of ~/.spamassassin/user_prefs
     #[arg(short = 'p', long = "prefs-file", value_name = "FILE")]
     pub prefs: Option<PathBuf>,
@@ -47,8 +43,7 @@ pub struct RuleArguments {
 impl RuleArguments {
     pub fn selection(&self) -> Selection {
         Selection {
-            without_system: self.no_system_rules,
-            with_own: self.own_rules,
+            rule_set: self.rule_set,
             prefs_path: self.prefs.clone(),
             extra: self.rules.clone(),
             cf: self.cf.clone(),
