@@ -1,8 +1,12 @@
 //! Every rule, every message: SpamAssassin and sekisho side by side.
 //!
-//! Both read the same rule files, network and Bayes off. Printed: hits that only one of them has, by rule and message;
-//! totals that differ; per rule how often both, only they, only we. A rule that hit nowhere is not counted as agreeing.
+//! Both read the same rule files, network and Bayes off. Printed: which rules each of them read; hits that only one of
+//! them has, by rule and message; totals that differ; which rules mails exercised, which only generated messages, and
+//! which nothing did, each with the reason. A rule that hit nowhere is not counted as agreeing. `--table` writes, for
+//! every rule, how often both hit, only they, only we.
 
+mod draft;
+mod draw;
 mod known;
 pub mod ours;
 mod sample;
@@ -76,6 +80,8 @@ pub struct Outcome {
     rules: BTreeMap<String, Tally>,
     differences: Vec<Difference>,
     score_differences: Vec<(String, f64, f64)>,
+    /// What we said, message by message.
+    ours: Vec<sample::Mail>,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -97,37 +103,81 @@ pub fn run(args: &Args) -> Result<()> {
         together: false,
     };
     let judge = Judge::load(&setup)?;
+    print_loaded(&judge, &setup)?;
     let theirs = spamassassin::ask(&files, &setup)?;
     let mut outcome = compare(&judge, &theirs, &known)?;
-    println!("{}", outcome.summary());
+    println!("mails: {}", outcome.summary());
+    let by_mails: BTreeSet<String> = outcome.rules.keys().cloned().collect();
+    let mut reasons = BTreeMap::new();
     if args.generate {
-        let mail = sample::generate(&judge, &outcome.rules.keys().cloned().collect())?;
-        let theirs = spamassassin::ask(&mail, &setup)?;
+        let setup = Setup { cf: format!("{}\n{}", setup.cf, sample::SETTINGS), ..setup.clone() };
+        let judge = Judge::load(&setup)?;
+        let made = sample::generate(&judge, &by_mails, &std::mem::take(&mut outcome.ours))?;
+        let theirs = spamassassin::ask(&made.files, &setup)?;
         let generated = compare(&judge, &theirs, &known)?;
-        println!("generated messages:\n{}", generated.summary());
+        println!("generated messages: {}", generated.summary());
+        reasons = made.reasons;
         outcome.absorb(generated);
     }
     outcome.print_differences(args.show, &known)?;
-    let never: Vec<_> = judge.rule_names().filter(|n| !outcome.rules.contains_key(*n)).collect();
-    println!("{} rules were exercised, {} never hit anywhere", outcome.rules.len(), never.len());
+    let active: BTreeSet<&str> = judge.rule_names().collect();
+    let never: Vec<_> = active.iter().filter(|n| !outcome.rules.contains_key(**n)).collect();
+    let whole = |t: &Tally| t.only_theirs + t.only_ours + t.count_differs == 0;
+    println!(
+        "{} active rules: {} exercised by mails, {} only by generated messages, {} never; {} of those exercised agree on \
+         every message",
+        active.len(),
+        active.iter().filter(|n| by_mails.contains(**n)).count(),
+        active.iter().filter(|n| !by_mails.contains(**n) && outcome.rules.contains_key(**n)).count(),
+        never.len(),
+        active.iter().filter_map(|n| outcome.rules.get(*n)).filter(|t| whole(t)).count(),
+    );
+    for rule in never.iter().filter(|_| args.generate) {
+        let reason = reasons.get(**rule).map_or("no message was made", String::as_str);
+        println!("never {rule}: {reason}");
+    }
     if let Some(path) = &args.table {
         let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
-        writeln!(out, "rule\tboth\tonly SpamAssassin\tonly sekisho\tcount differs")?;
+        writeln!(out, "rule\tboth\tonly SpamAssassin\tonly sekisho\tcount differs\texercised by")?;
         for (rule, t) in &outcome.rules {
-            writeln!(out, "{rule}\t{}\t{}\t{}\t{}", t.both, t.only_theirs, t.only_ours, t.count_differs)?;
+            let by = if by_mails.contains(rule) { "mails" } else { "generated messages" };
+            writeln!(out, "{rule}\t{}\t{}\t{}\t{}\t{by}", t.both, t.only_theirs, t.only_ours, t.count_differs)?;
         }
         for rule in never {
-            writeln!(out, "{rule}\tnever")?;
+            writeln!(out, "{rule}\t0\t0\t0\t0\tnothing")?;
         }
     }
     outcome.verdict()
+}
+
+/// Which rules each program has read from the same files, and why some of ours do not run.
+fn print_loaded(judge: &Judge, setup: &Setup) -> Result<()> {
+    let theirs = spamassassin::rule_names(setup)?;
+    let ruleset = judge.ruleset();
+    let ours: BTreeSet<&str> = ruleset.rules.iter().map(|r| r.name.as_str()).collect();
+    let only_theirs: Vec<&str> = theirs.iter().map(String::as_str).filter(|n| !ours.contains(n)).collect();
+    let only_ours: Vec<&str> = ours.iter().copied().filter(|n| !theirs.contains(*n)).collect();
+    println!(
+        "rules read: {} by SpamAssassin, {} by sekisho; only SpamAssassin: {only_theirs:?}; only sekisho: {only_ours:?}",
+        theirs.len(),
+        ours.len(),
+    );
+    let off: Vec<&rules::Rule> = ruleset.rules.iter().filter(|r| !r.active).collect();
+    let network = off.iter().filter(|r| r.tflags.has(rules::Flags::NET)).count();
+    let learning = off.iter().filter(|r| r.tflags.has(rules::Flags::LEARN)).count();
+    println!(
+        "{} of them do not run here: {network} need the network, {learning} a learner, {} have score 0 or cannot be decided",
+        off.len(),
+        off.len() - network - learning,
+    );
+    Ok(())
 }
 
 fn compare(judge: &Judge, theirs: &[Answer], known: &[known::Difference]) -> Result<Outcome> {
     let files: Vec<PathBuf> = theirs.iter().map(|a| a.file.clone().into()).collect();
     let ours = judge.judge_all(&files)?;
     let mut outcome = Outcome::default();
-    for (theirs, ours) in theirs.iter().zip(ours) {
+    for ((theirs, ours), path) in theirs.iter().zip(ours).zip(files) {
         outcome.messages += 1;
         outcome.their_hits += theirs.hits.len() as u64;
         let names: BTreeSet<&String> = theirs.hits.keys().chain(ours.hits.keys()).collect();
@@ -167,6 +217,7 @@ fn compare(judge: &Judge, theirs: &[Answer], known: &[known::Difference]) -> Res
         } else {
             outcome.score_differences.push((theirs.file.clone(), theirs.score, ours.score));
         }
+        outcome.ours.push(sample::Mail { path, hits: ours.hits });
     }
     Ok(outcome)
 }

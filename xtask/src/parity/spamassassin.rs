@@ -6,12 +6,26 @@
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 const DRIVER: &str = include_str!("spamassassin.pl");
+
+/// Prints the name of every rule that has a test.
+const NAMES: &str = r#"
+use strict; use warnings; use Getopt::Long; use Mail::SpamAssassin;
+my ($cf, $site, $rules) = ('', undef, undef);
+GetOptions('cf=s' => \$cf, 'site=s' => \$site, 'rules=s' => \$rules) or die "bad options\n";
+my $judge = Mail::SpamAssassin->new({
+  local_tests_only => 1, dont_copy_prefs => 1, userprefs_filename => '/dev/null', post_config_text => "$cf\n",
+  (defined $rules ? (rules_filename => $rules) : ()), (defined $site ? (site_rules_filename => $site) : ()),
+});
+$judge->init(0);
+print "$_\n" for sort keys %{ $judge->{conf}{test_types} };
+"#;
 
 /// What SpamAssassin said of one message.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,39 +75,61 @@ pub fn ask(files: &[PathBuf], setup: &Setup) -> Result<Vec<Answer>> {
         }
     }
     let keys = files.iter().map(|f| digest_of(f)).collect::<Result<Vec<_>>>()?;
-    let mut open: Vec<usize> = (0..files.len()).filter(|&i| !known.contains_key(&keys[i])).collect();
+    let open: Vec<usize> = (0..files.len()).filter(|&i| !known.contains_key(&keys[i])).collect();
     if !open.is_empty() {
         eprintln!("asking SpamAssassin about {} messages ({} known)", open.len(), files.len() - open.len());
         let jobs = setup.jobs.clamp(1, open.len());
-        open.sort_by_key(|i| i % jobs);
-        let chunks: Vec<Vec<usize>> =
-            (0..jobs).map(|j| open.iter().copied().filter(|i| i % jobs == j).collect()).collect();
-        let answers = std::thread::scope(|scope| {
-            let running: Vec<_> = chunks
-                .iter()
-                .filter(|chunk| !chunk.is_empty())
-                .map(|chunk| scope.spawn(move || run_driver(chunk.iter().map(|&i| files[i].as_path()), setup)))
+        let cache = if setup.use_cache {
+            Some(std::fs::OpenOptions::new().create(true).append(true).open(&cache_path)?)
+        } else {
+            None
+        };
+        let name_to_key: HashMap<String, &String> =
+            open.iter().map(|&i| (files[i].to_string_lossy().into_owned(), &keys[i])).collect();
+        // Each answer is kept as it comes: a run that is stopped goes on where it was.
+        let taken = Mutex::new((cache, HashMap::new()));
+        let take = |answer: Answer| -> Result<()> {
+            let Some(key) = name_to_key.get(&answer.file) else { bail!("an answer for {}", answer.file) };
+            let (cache, answers) = &mut *taken.lock().expect("no panic while an answer is kept");
+            if let Some(cache) = cache {
+                let mut line = serde_json::to_vec(&Cached { key: (*key).clone(), answer: answer.clone() })?;
+                line.push(b'\n');
+                cache.write_all(&line)?;
+            }
+            answers.insert((*key).clone(), answer);
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..jobs)
+                .map(|j| {
+                    let (open, take) = (&open, &take);
+                    let chunk = open.iter().skip(j).step_by(jobs).map(|&i| files[i].as_path());
+                    scope.spawn(move || run_driver(chunk, setup, take))
+                })
                 .collect();
-            running.into_iter().map(|t| t.join().expect("driver thread does not panic")).collect::<Result<Vec<_>>>()
+            running.into_iter().try_for_each(|t| t.join().expect("driver thread does not panic"))
         })?;
-        let by_file: HashMap<String, Answer> = answers.into_iter().flatten().map(|a| (a.file.clone(), a)).collect();
-        if !setup.use_cache {
-            return Ok(files.iter().filter_map(|f| by_file.get(f.to_string_lossy().as_ref()).cloned()).collect());
-        }
-        let mut out = std::fs::OpenOptions::new().create(true).append(true).open(&cache_path)?;
-        for &i in &open {
-            let name = files[i].to_string_lossy();
-            let Some(answer) = by_file.get(name.as_ref()) else { bail!("SpamAssassin gave no answer for {name}") };
-            serde_json::to_writer(&mut out, &Cached { key: keys[i].clone(), answer: answer.clone() })?;
-            out.write_all(b"\n")?;
-            known.insert(keys[i].clone(), answer.clone());
-        }
+        known.extend(taken.into_inner().expect("no panic while an answer is kept").1);
     }
-    Ok(keys
-        .iter()
+    keys.iter()
         .zip(files)
-        .map(|(key, file)| Answer { file: file.to_string_lossy().into_owned(), ..known[key].clone() })
-        .collect())
+        .map(|(key, file)| {
+            let name = file.to_string_lossy().into_owned();
+            match known.get(key) {
+                Some(answer) => Ok(Answer { file: name, ..answer.clone() }),
+                None => bail!("SpamAssassin gave no answer for {name}"),
+            }
+        })
+        .collect()
+}
+
+/// The names of all rules that SpamAssassin reads.
+pub fn rule_names(setup: &Setup) -> Result<BTreeSet<String>> {
+    let output = command(NAMES, setup).output().context("perl could not be started")?;
+    if !output.status.success() {
+        bail!("SpamAssassin did not read its rules: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }
 
 /// Is Mail::SpamAssassin there, with what the driver needs?
@@ -105,39 +141,45 @@ pub fn is_installed() -> bool {
         .is_ok_and(|s| s.success())
 }
 
-fn run_driver<'a>(files: impl Iterator<Item = &'a Path>, setup: &Setup) -> Result<Vec<Answer>> {
+fn command(script: &str, setup: &Setup) -> Command {
     let mut command = Command::new("perl");
-    command.arg("-e").arg(DRIVER).arg("--").arg("--cf").arg(&setup.cf);
+    command.arg("-e").arg(script).arg("--").arg("--cf").arg(&setup.cf);
     if let Some(rules) = &setup.rules {
         command.arg("--rules").arg(rules);
     }
     if let Some(site) = &setup.site {
         command.arg("--site").arg(site);
     }
+    // Some of SpamAssassin's answers depend on the order of a hash: let it be the same order each time.
+    command.env("LC_ALL", "C").env("PERL_HASH_SEED", "0").env("PERL_PERTURB_KEYS", "0");
+    command
+}
+
+fn run_driver<'a>(
+    files: impl Iterator<Item = &'a Path>,
+    setup: &Setup,
+    take: &(impl Fn(Answer) -> Result<()> + Sync),
+) -> Result<()> {
+    let mut command = command(DRIVER, setup);
     if setup.together {
         command.arg("--together");
     }
-    let mut child = command
-        .env("LC_ALL", "C")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("perl could not be started")?;
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("perl could not be started")?;
     let list: String = files.map(|f| format!("{}\n", f.display())).collect();
     let mut stdin = child.stdin.take().expect("stdin was asked for");
     let writer = std::thread::spawn(move || stdin.write_all(list.as_bytes()));
-    let mut answers = Vec::new();
     for line in BufReader::new(child.stdout.take().expect("stdout was asked for")).lines() {
         let line = line?;
         if let Ok(answer) = serde_json::from_str::<Answer>(&line) {
-            answers.push(answer);
+            take(answer)?;
         }
     }
     writer.join().expect("writer does not panic").ok();
     if !child.wait()?.success() {
         bail!("the SpamAssassin driver failed");
     }
-    Ok(answers)
+    Ok(())
 }
 
 fn digest_of(file: &Path) -> Result<String> {
