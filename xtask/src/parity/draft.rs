@@ -109,7 +109,7 @@ impl Draft {
     pub fn into_message(self, style: Style) -> Vec<u8> {
         match self.base.clone() {
             Some(base) => self.onto(&base, style),
-            None => self.from_nothing(style),
+            None => self.anew(style),
         }
     }
 
@@ -134,7 +134,7 @@ impl Draft {
         !(self.html.is_empty() && self.links.is_empty() && self.paragraphs.is_empty())
     }
 
-    fn from_nothing(self, style: Style) -> Vec<u8> {
+    fn anew(self, style: Style) -> Vec<u8> {
         let mut out = self.own_header();
         let has = |name: &str| {
             self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
@@ -326,7 +326,15 @@ fn received(fields: &BTreeMap<String, String>) -> Vec<u8> {
         Some(value) if !value.is_empty() => value.clone(),
         _ => default.to_owned(),
     };
-    let (ip, rdns) = (field("ip", "81.2.69.160"), field("rdns", "unknown"));
+    let (mut ip, mut rdns) = (field("ip", "81.2.69.160"), field("rdns", "unknown"));
+    // A pattern often asks for their beginnings only.
+    if !ip.contains(':') {
+        let given = ip.trim_end_matches('.').split('.').count();
+        ip = format!("{}{}", ip.trim_end_matches('.'), ".7".repeat(4usize.saturating_sub(given)));
+    }
+    if rdns.ends_with(['.', '-']) {
+        rdns.push_str("example.com");
+    }
     let (helo, by, id) = (field("helo", "mail.example.com"), field("by", "mx.example.net"), field("id", "4F1D2C3B4A"));
     let with = if field("auth", "").is_empty() { "ESMTP" } else { "ESMTPSA" };
     let date = "Mon, 5 Oct 2020 10:00:01 +0000";

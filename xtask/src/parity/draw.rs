@@ -33,7 +33,14 @@ const LONGEST: usize = 40_000;
 
 /// One text; more calls give other texts.
 pub fn draw(tree: &Tree, seed: &mut Seed) -> Option<Vec<u8>> {
-    let mut drawing = Drawing { tree, groups: HashMap::new(), out: Vec::new(), extra: 3, fixed: HashMap::new() };
+    let mut drawing = Drawing {
+        tree,
+        groups: HashMap::new(),
+        out: Vec::new(),
+        extra: 3,
+        ascii: seed.below(4) != 0,
+        fixed: HashMap::new(),
+    };
     // Now and then repeats are longer, and sets keep to one byte each: `(.)\1` and `[A-Z]{20}` want either.
     if seed.one_in(4) {
         drawing.extra = [0, 8, 30][seed.below(3)];
@@ -48,6 +55,7 @@ struct Drawing<'a> {
     groups: HashMap<u32, Vec<u8>>,
     out: Vec<u8>,
     extra: u32,
+    ascii: bool,
     fixed: HashMap<u32, u8>,
 }
 
@@ -69,7 +77,17 @@ impl Drawing<'_> {
                 }
             }
             Node::Concat(nodes) => nodes.iter().for_each(|n| self.node(n, seed, steady)),
-            Node::Alternate(nodes) => self.node(&nodes[seed.below(nodes.len())], seed, steady),
+            Node::Alternate(nodes) => {
+                let mut pick = seed.below(nodes.len());
+                // The next one that can be written in ASCII, if that is wanted and there is one.
+                if self.ascii {
+                    pick = (0..nodes.len())
+                        .map(|i| (pick + i) % nodes.len())
+                        .find(|&i| self.is_ascii(&nodes[i]))
+                        .unwrap_or(pick);
+                }
+                self.node(&nodes[pick], seed, steady);
+            }
             Node::Repeat(repeat) => {
                 let most = repeat.max.unwrap_or(u32::MAX).min(repeat.min.saturating_add(self.extra));
                 let times = repeat.min as usize + seed.below((most - repeat.min) as usize + 1);
@@ -105,6 +123,14 @@ impl Drawing<'_> {
         }
     }
 
+    fn is_ascii(&self, node: &Node) -> bool {
+        !node.any(&mut |n| match n {
+            Node::Byte(byte) => !byte.is_ascii(),
+            Node::Set(_) => self.tree.byte_set(n).is_some_and(|set| !set.iter().any(|b| b.is_ascii())),
+            _ => false,
+        })
+    }
+
     /// A byte of the set: letters and digits before signs before the rest, small letters before capitals.
     fn choose(&self, node: &Node, seed: &mut Seed) -> Option<u8> {
         let set = self.tree.byte_set(node)?;
@@ -114,7 +140,7 @@ impl Drawing<'_> {
         let all: Vec<u8> = set.iter().collect();
         let tiers = [&small, &tame, &plain, &all];
         let first = tiers.iter().position(|t| !t.is_empty())?;
-        let tier = if seed.one_in(10) { (first + 1 + seed.below(3)).min(3) } else { first };
+        let tier = if seed.one_in(10) && !self.ascii { (first + 1 + seed.below(3)).min(3) } else { first };
         let from = tiers[tier];
         from.get(seed.below(from.len())).copied()
     }

@@ -603,6 +603,8 @@ impl<'a> Maker<'a> {
     fn text_for(&mut self, pattern: &Pattern, prefixes: &[&[u8]]) -> Option<Vec<u8>> {
         let id = pattern.id?;
         let tree = patterns::perl::parse(pattern.body(), pattern.flags).ok()?;
+        // Bytes that are no UTF-8 are taken for another charset and changed: only if there is nothing better.
+        let mut raw = None;
         for _ in 0..DRAWS {
             let Some(text) = draw(&tree, &mut self.seed) else { continue };
             let starts_as_uri = text.starts_with(b"http") || text.starts_with(b"mailto:") || text.starts_with(b"ftp");
@@ -612,13 +614,21 @@ impl<'a> Maker<'a> {
                 }
                 for (before, after) in [(&b""[..], &b""[..]), (b"", b" "), (b"a ", b" z"), (b"", b"/")] {
                     let candidate = [prefix, before, &text, after].concat();
-                    if self.judge.database().is_match(id, &candidate) {
+                    if !self.judge.database().is_match(id, &candidate) {
+                        continue;
+                    }
+                    // A space at the end of a line is lost on the way.
+                    let longer = [&candidate[..], b"z"].concat();
+                    let ends_in_space = candidate.ends_with(b" ") && self.judge.database().is_match(id, &longer);
+                    let candidate = if ends_in_space { longer } else { candidate };
+                    if std::str::from_utf8(&candidate).is_ok() {
                         return Some(candidate);
                     }
+                    raw.get_or_insert(candidate);
                 }
             }
         }
-        None
+        raw
     }
 
     /// Puts a value under the header that a request looks at; pseudo headers go where their text comes from.
@@ -638,6 +648,10 @@ impl<'a> Maker<'a> {
         }
         let value = if request.ends_with(":name") {
             [b"\"", value.as_slice(), b"\" <someone@example.com>"].concat()
+        } else if (request.contains(":addr") || name == "EnvelopeFrom") && value.starts_with(b"@") {
+            [b"someone", value.as_slice()].concat()
+        } else if (request.contains(":addr") || name == "EnvelopeFrom") && !value.contains(&b'@') {
+            [b"someone@", value.as_slice()].concat()
         } else {
             value
         };
