@@ -15,6 +15,8 @@ pub struct Answer {
     /// Where decisions differ: one for each recipient, in the order of [`Scan::recipients`](crate::Scan::recipients).
     /// Empty where [`Answer::decision`] holds for all.
     pub recipients: Vec<Decision>,
+    /// Words of a positive reply, where the protocol has them: SMTP's 250, such as what the next hop said.
+    pub words: Option<String>,
     /// For who asks for a judgement rather than a decision (spamd).
     pub judgement: Option<Judgement>,
     /// For who asked to learn (spamd's TELL).

@@ -43,9 +43,11 @@ pub mod content;
 pub mod edit;
 pub mod facts;
 mod input;
+pub mod lmtp;
 pub mod milter;
 pub mod policy;
 pub mod received;
+pub mod smtp;
 pub mod spamd;
 
 pub use answer::{Answer, Decision, Edit, Judgement, Places, Refusal, Told, Unsaid};
@@ -296,8 +298,10 @@ pub struct Connection {
 /// Settings of all protocols; a session keeps those with which it began.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
+    pub lmtp: smtp::Settings,
     pub milter: milter::Settings,
     pub policy: policy::Settings,
+    pub smtp: smtp::Settings,
     pub spamd: spamd::Settings,
 }
 
@@ -313,6 +317,12 @@ pub struct Protocol {
 /// All of them, sorted by name.
 pub static PROTOCOLS: &[Protocol] = &[
     Protocol {
+        name: "lmtp",
+        about: "LMTP: mail to be judged and handed on, with a reply for each recipient",
+        port: 24,
+        open: |settings, connection| Box::new(lmtp::server(settings.lmtp.clone(), connection.clone())),
+    },
+    Protocol {
         name: "milter",
         about: "Sendmail's and Postfix's filter protocol, versions 2 to 6",
         port: 8899,
@@ -323,6 +333,14 @@ pub static PROTOCOLS: &[Protocol] = &[
         about: "Postfix's policy delegation: questions at RCPT and elsewhere, without the message",
         port: 10_023,
         open: |settings, _| Box::new(policy::Server::new(settings.policy.clone())),
+    },
+    Protocol {
+        name: "smtp",
+        about: "SMTP: mail to be judged and handed on, for content_filter and smtpd_proxy_filter",
+        port: 10_024,
+        open: |settings, connection| {
+            Box::new(smtp::Server::new(smtp::Dialect::Smtp, settings.smtp.clone(), connection.clone()))
+        },
     },
     Protocol {
         name: "spamd",

@@ -11,6 +11,7 @@
 //! +  a part of the answer that follows: see `add`
 //! !  the decision, which sends the answer
 //! ~  what the peer could not be told
+//! T  `TLS`: the handshake is done
 //! =  time passes: the peer is told to be patient
 //! <  to the peer, in the same spelling as `>`
 //! ```
@@ -278,6 +279,7 @@ fn add(answer: &mut Answer, line: &str) {
         "-rcpt" => answer.edits.push(Edit::DeleteRecipient(unescape(rest))),
         "from" => answer.edits.push(Edit::ChangeSender(path(rest))),
         "each" => answer.recipients.push(decision(rest)),
+        "words" => answer.words = Some(rest.to_owned()),
         "judge" => {
             let mut words = rest.splitn(4, ' ');
             let spam = words.next() == Some("spam");
@@ -306,6 +308,8 @@ fn settings(settings: &mut Settings, line: &str) {
                 data: value.contains("data"),
             };
             settings.milter.ask = ask;
+            settings.smtp.ask = ask;
+            settings.lmtp.ask = ask;
         }
         "content" => {
             let (bytes, tail) = value.split_once(' ').unwrap();
@@ -314,12 +318,29 @@ fn settings(settings: &mut Settings, line: &str) {
             settings.spamd.content = content;
         }
         "tell" => settings.spamd.tell = value == "on",
-        "message" => settings.spamd.message = number() as u64,
+        "message" => {
+            settings.spamd.message = number() as u64;
+            settings.smtp.message = number();
+        }
+        "errors" => settings.smtp.errors = number(),
+        "starttls" => settings.smtp.starttls = true,
+        "plain" => {
+            settings.smtp.eight_bit = false;
+            settings.smtp.utf8 = false;
+            settings.smtp.delivery_status = false;
+            settings.smtp.forward = false;
+        }
+        "bare" => settings.smtp.bare_newline = smtp::BareNewline::Refuse,
+        "hops" => settings.smtp.hops = number(),
+        "mark" => settings.smtp.mark = Some(value.to_owned()),
         "headers" => settings.spamd.headers = number(),
         "attributes" => settings.policy.attributes = number(),
         "actions" => settings.milter.actions = number() as u32,
         "packet" => settings.milter.packet = number(),
-        "recipients" => settings.milter.recipients = number(),
+        "recipients" => {
+            settings.milter.recipients = number();
+            settings.smtp.recipients = number();
+        }
         other => panic!("no such setting: {other}"),
     }
 }
@@ -356,11 +377,15 @@ fn play(protocol: &'static Protocol, script: &str, whole: bool) -> String {
         to_peer(protocol.name, &std::mem::take(session.output()), &mut events);
         told.append(&mut events);
     };
-    drain(&mut *session, &mut told, &mut open);
     let mut n = 0;
+    let mut greeted = false;
     while n < lines.len() {
         let line = lines[n];
         n += 1;
+        if !greeted && !line.starts_with(['#', '@']) {
+            greeted = true;
+            drain(&mut *session, &mut told, &mut open);
+        }
         match line.get(..1) {
             Some("#" | "@") | None => told.push(line.to_owned()),
             Some(">") => {
