@@ -78,9 +78,11 @@ fn main() -> Result<()> {
         println!("SpamAssassin is not installed: no ratio");
     }
 
-    for (what, text) in
-        [("No rules", String::new()), ("10,000 address-range rules", range_rules(10_000)), ("10,000 phrase rules", phrase_rules(10_000, &mails))]
-    {
+    for (what, text) in [
+        ("No rules", String::new()),
+        ("10,000 address-range rules", range_rules(10_000)),
+        ("10,000 phrase rules", phrase_rules(10_000, &mails)),
+    ] {
         let larger = Judge::load(&Setup { cf: text, ..setup.clone() })?.into_engine();
         let larger = from_cache(&postcard::to_stdvec(&larger.ruleset)?)?; // as the other one was
         // Taken in turns, so that whatever else the machine does falls on both; "no rules" tells how exact that is.

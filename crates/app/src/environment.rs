@@ -74,6 +74,16 @@ pub fn date() -> String {
     jiff::Zoned::now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string()
 }
 
+/// The same with the zone's name behind, as mail servers write it in a Received field.
+pub fn mail_date() -> String {
+    jiff::Zoned::now().strftime("%a, %-d %b %Y %H:%M:%S %z (%Z)").to_string()
+}
+
+/// For log lines that programs read.
+pub fn timestamp() -> String {
+    jiff::Timestamp::now().to_string()
+}
+
 /// As SpamAssassin's debug lines begin.
 pub fn debug_date() -> String {
     jiff::Zoned::now().strftime("%b %e %H:%M:%S.%3f").to_string()

@@ -5,6 +5,7 @@
 
 mod cache;
 mod commands;
+mod config;
 mod debug;
 mod environment;
 mod input;
@@ -12,6 +13,7 @@ mod language;
 mod loading;
 mod output;
 mod rule_files;
+mod serve;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use commands::{check, explain, lint, spamassassin};
@@ -44,6 +46,10 @@ enum Command {
     Explain(explain::Arguments),
     /// Look for mistakes in rule files. Exit 1: there are errors.
     Lint(lint::Arguments),
+    /// Stand at the mail server: milter, spamd.
+    Serve(commands::serve::Arguments),
+    /// Look at the configuration of the service.
+    Config(commands::config::Arguments),
     /// Behave as the command `spamassassin`, with its options.
     #[command(disable_help_flag = true)]
     Spamassassin {
@@ -72,6 +78,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
+        Command::Serve(arguments) => commands::serve::run(&arguments),
+        Command::Config(arguments) => commands::config::run(&arguments),
         Command::Spamassassin { options } => spamassassin::run(options),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),

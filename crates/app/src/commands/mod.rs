@@ -1,8 +1,10 @@
 //! One file for each command.
 
 pub mod check;
+pub mod config;
 pub mod explain;
 pub mod lint;
+pub mod serve;
 pub mod spamassassin;
 
 use crate::rule_files::{RuleSet, Selection};

@@ -1,0 +1,57 @@
+//! `sekisho config`: look at the configuration of the service.
+
+use crate::config::{Config, SAMPLE};
+use crate::output::Output;
+use crate::{CLEAN, FOUND};
+use clap::Subcommand;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Look for mistakes. Exit 1: there are some.
+    Check {
+        /// Default: /etc/sekisho/sekisho.toml
+        file: Option<PathBuf>,
+    },
+    /// Print what holds.
+    Show {
+        /// Default: /etc/sekisho/sekisho.toml
+        file: Option<PathBuf>,
+    },
+    /// Print a configuration with all keys and their defaults.
+    Default,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    let mut output = Output::new();
+    let code = match &arguments.what {
+        What::Check { file } => match Config::load(file.as_deref()) {
+            Ok((_, place)) => {
+                let place = place.map_or("no file; the defaults hold".to_owned(), |place| place.display().to_string());
+                output.line(&format!("{place}: no mistakes found"))?;
+                CLEAN
+            }
+            Err(error) => {
+                eprintln!("sekisho: {error:#}");
+                FOUND
+            }
+        },
+        What::Show { file } => {
+            let (config, _) = Config::load(file.as_deref())?;
+            output.line(&format!("{config:#?}"))?;
+            CLEAN
+        }
+        What::Default => {
+            output.bytes(SAMPLE.as_bytes())?;
+            CLEAN
+        }
+    };
+    output.flush()?;
+    Ok(code)
+}

@@ -1,0 +1,145 @@
+//! One connection: bytes to its session, the session's questions to the judges, the answers back.
+
+use super::Service;
+use super::decide::{decide, without_verdict};
+use super::journal::Line;
+use super::judges::NoVerdict;
+use super::listen::Listener;
+use protocols::{Answer, Connection, Event, QuestionId, Scan, Session, Told};
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// How often a mail server that waits for a verdict is told that it is being worked on.
+const PROGRESS: Duration = Duration::from_secs(10);
+/// A peer that does not take our answer is given this long.
+const WRITE: Duration = Duration::from_secs(60);
+const READ: usize = 64 << 10;
+
+pub async fn accept(listener: &Listener) -> io::Result<(Box<dyn Stream>, Connection)> {
+    Ok(match listener {
+        Listener::Tcp(listener) => {
+            let (stream, peer) = listener.accept().await?;
+            let _ = stream.set_nodelay(true);
+            let about = Connection { address: Some(peer.ip()), port: Some(peer.port()), listener: None };
+            (Box::new(stream), about)
+        }
+        Listener::Unix(listener, _) => (Box::new(listener.accept().await?.0), Connection::default()),
+    })
+}
+
+/// An answer that is being worked on.
+type Pending<'s> = Pin<Box<dyn Future<Output = (QuestionId, Answer)> + Send + 's>>;
+
+pub async fn run(service: &Service, mut stream: Box<dyn Stream>, protocol: &str, about: &Connection) {
+    let Some(protocol) = protocols::protocol(protocol) else { return };
+    let mut session = (protocol.open)(&service.settings, about);
+    let mut pending: Option<Pending<'_>> = None;
+    let mut buffer = vec![0; READ];
+    let mut stopping = service.stopping.clone();
+    loop {
+        let open = drain(service, &mut *session, &mut pending, about);
+        if !write(&mut *stream, session.output()).await || !open {
+            return;
+        }
+        let idle = tokio::time::sleep(if pending.is_some() { PROGRESS } else { service.config.limits.idle.0 });
+        tokio::select! {
+            read = stream.read(&mut buffer), if session.wants_input() => match read {
+                Ok(0) => session.end_of_input(),
+                Ok(length) => session.receive(&buffer[..length]),
+                Err(_) => return, // the peer is gone, and with it whatever it asked
+            },
+            (question, answer) = answered(&mut pending) => {
+                pending = None;
+                for unsaid in session.answer(question, &answer) {
+                    service.journal.note(&format!("{}: could not be told to the mail server: {unsaid:?}", name(about)));
+                }
+            }
+            () = idle => match pending {
+                Some(_) => session.progress(),
+                None => return,
+            },
+            // Between messages there is nothing to lose.
+            _ = stopping.wait_for(|stop| *stop), if pending.is_none() => return,
+        }
+    }
+}
+
+/// Takes the session's events; false: the connection ends.
+fn drain<'s>(
+    service: &'s Service,
+    session: &mut dyn Session,
+    pending: &mut Option<Pending<'s>>,
+    about: &Connection,
+) -> bool {
+    while let Some(event) = session.next_event() {
+        match event {
+            Event::Scan(scan) => *pending = Some(Box::pin(judge(service, scan))),
+            Event::Ask(ask) => {
+                session.answer(ask.id, &Answer::accept());
+            }
+            Event::Tell(tell) => {
+                let told = Told { refused: true, ..Told::default() };
+                session.answer(tell.id, &Answer { told, ..Answer::default() });
+            }
+            Event::Cancelled(_) => *pending = None,
+            Event::Trouble(trouble) => service.journal.note(&format!("{}: {trouble}", name(about))),
+            Event::StartTls => return false, // never offered
+            Event::Close => return false,
+        }
+    }
+    true
+}
+
+async fn judge(service: &Service, scan: Box<Scan>) -> (QuestionId, Answer) {
+    let question = scan.id;
+    let began = Instant::now();
+    let (engine, config) = (service.engine.load_full(), service.config.clone());
+    let scan = Arc::new(*scan);
+    let work = {
+        let scan = scan.clone();
+        move |scratch: &mut engine::Scratch| decide(&config, &engine, &scan, scratch)
+    };
+    let (answer, mut line) = match service.judges.run(service.config.limits.deadline.0, work).await {
+        Ok(decided) => decided,
+        Err(why) => {
+            let late = why == NoVerdict::Late;
+            (without_verdict(&service.config, late), Line::unjudged(&scan, if late { "late" } else { "failed" }))
+        }
+    };
+    line.milliseconds = began.elapsed().as_secs_f64() * 1e3;
+    service.journal.message(&line);
+    (question, answer)
+}
+
+/// Never ready where nothing is pending.
+async fn answered(pending: &mut Option<Pending<'_>>) -> (QuestionId, Answer) {
+    match pending {
+        Some(answer) => answer.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn write(stream: &mut dyn Stream, output: &mut Vec<u8>) -> bool {
+    if output.is_empty() {
+        return true;
+    }
+    let written = tokio::time::timeout(WRITE, async {
+        stream.write_all(output).await?;
+        stream.flush().await
+    });
+    let done = matches!(written.await, Ok(Ok(())));
+    output.clear();
+    done
+}
+
+fn name(about: &Connection) -> String {
+    let listener = about.listener.as_deref().unwrap_or("connection");
+    about.address.map_or_else(|| listener.to_owned(), |address| format!("{listener} from {address}"))
+}

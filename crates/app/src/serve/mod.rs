@@ -1,0 +1,225 @@
+//! The service: sockets in front, judging threads behind, between them one small state machine a connection.
+//!
+//! A message is answered only with what was decided about it; where nothing was decided in time, with what the
+//! configuration says for that. Stopping means: no new connections, messages in work are finished, then the end. Rules
+//! are swapped whole, and only where the new ones are usable.
+
+mod connection;
+mod decide;
+mod journal;
+mod judges;
+pub mod listen;
+
+use crate::config::Config;
+use crate::debug::Debug;
+use crate::loading::{self, Loaded};
+use crate::rule_files::Selection;
+use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
+use engine::Engine;
+use journal::Journal;
+use judges::Judges;
+use listen::Listener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+
+/// What all connections share.
+pub struct Service {
+    config: Config,
+    settings: Arc<protocols::Settings>,
+    engine: ArcSwap<Engine>,
+    judges: Judges,
+    journal: Journal,
+    connections: Arc<Semaphore>,
+    /// True: no new work.
+    stopping: watch::Receiver<bool>,
+}
+
+/// Messages in work are given this long when the service is stopped.
+const LAST_WORK: Duration = Duration::from_secs(30);
+
+pub fn run(config: Config, selection: Selection) -> anyhow::Result<()> {
+    let journal = Journal { format: config.log.format };
+    let engine = first_rules(&selection, &journal)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(serve(config, selection, engine, journal))
+}
+
+/// At the start there is nothing to fall back on: without rules there is no service.
+fn first_rules(selection: &Selection, journal: &Journal) -> anyhow::Result<Engine> {
+    let loaded = load(selection);
+    if let Some(problem) = loaded.problems.first() {
+        bail!("{problem}");
+    }
+    let rules = active(&loaded.engine);
+    if rules == 0 {
+        bail!("no rule can be used; see: sekisho lint");
+    }
+    journal.note(&format!("{rules} rules, {} errors in rule files", loaded.serious().count()));
+    Ok(loaded.engine)
+}
+
+fn load(selection: &Selection) -> Loaded {
+    loading::load(selection, true, true, &Debug::default())
+}
+
+fn active(engine: &Engine) -> usize {
+    engine.ruleset.rules.iter().filter(|rule| rule.active).count()
+}
+
+async fn serve(config: Config, selection: Selection, engine: Engine, journal: Journal) -> anyhow::Result<()> {
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    let concurrent = if config.limits.concurrent == 0 { 2 * processors } else { config.limits.concurrent };
+    let (stop, stopping) = watch::channel(false);
+    let service = Arc::new(Service {
+        settings: Arc::new(settings(&config)),
+        engine: ArcSwap::from_pointee(engine),
+        judges: Judges::start(concurrent)?,
+        journal,
+        connections: Arc::new(Semaphore::new(config.limits.connections.max(1))),
+        stopping,
+        config,
+    });
+
+    let mut signals = Signals::new()?;
+    let mut accepting = Vec::new();
+    for listen in service.config.listen.clone() {
+        let listener = listen::open(&listen).await?;
+        let address = match &listener {
+            Listener::Tcp(listener) => format!("inet:{}", listener.local_addr()?),
+            Listener::Unix(..) => listen.socket.to_string(),
+        };
+        journal.note(&format!("{} on {address}", listen.protocol));
+        accepting.push(tokio::spawn(accept(service.clone(), listener, listen.protocol, address)));
+    }
+    journal.note("ready");
+    notify("READY=1");
+
+    while signals.next().await == Signal::Reload {
+        notify("RELOADING=1");
+        reload(&service, selection.clone()).await;
+        notify("READY=1");
+    }
+
+    journal.note("stopping: messages in work are finished");
+    notify("STOPPING=1");
+    stop.send_replace(true);
+    for task in accepting {
+        let _ = task.await; // closes the socket
+    }
+    let all = service.config.limits.connections.max(1) as u32;
+    let idle = service.connections.acquire_many(all);
+    if tokio::time::timeout(LAST_WORK, idle).await.is_err() {
+        journal.note("stopped with messages in work; their senders will try again");
+    }
+    Ok(())
+}
+
+/// New rules, whole, or the old ones.
+async fn reload(service: &Arc<Service>, selection: Selection) {
+    let journal = service.journal;
+    let Ok(loaded) = tokio::task::spawn_blocking(move || load(&selection)).await else {
+        journal.note("rules not reloaded: the program failed on them; the old ones stay");
+        return;
+    };
+    let (before, now) = (active(&service.engine.load()), active(&loaded.engine));
+    match loaded.problems.first() {
+        Some(problem) => journal.note(&format!("rules not reloaded: {problem}; the old ones stay")),
+        // A truncated download is a sad reason to let spam in.
+        None if now * 2 < before => journal.note(&format!(
+            "rules not reloaded: only {now} rules of {before} are left, with {} errors; the old ones stay; see: sekisho \
+             lint",
+            loaded.serious().count()
+        )),
+        None => {
+            journal.note(&format!("rules reloaded: {now} rules, {} errors in rule files", loaded.serious().count()));
+            service.engine.store(Arc::new(loaded.engine));
+        }
+    }
+}
+
+fn settings(config: &Config) -> protocols::Settings {
+    let mut settings = protocols::Settings::default();
+    let content = protocols::ContentLimits { bytes: config.limits.message.0 as usize, ..Default::default() };
+    settings.milter.content = content;
+    settings.spamd.content = content;
+    settings
+}
+
+async fn accept(service: Arc<Service>, listener: Listener, protocol: String, name: String) {
+    let mut stopping = service.stopping.clone();
+    loop {
+        let permit = tokio::select! {
+            permit = service.connections.clone().acquire_owned() => permit,
+            _ = stopping.wait_for(|stop| *stop) => return,
+        };
+        let Ok(permit) = permit else { return };
+        let accepted = tokio::select! {
+            accepted = connection::accept(&listener) => accepted,
+            _ = stopping.wait_for(|stop| *stop) => return,
+        };
+        match accepted {
+            Ok((stream, mut about)) => {
+                about.listener = Some(name.clone());
+                let (service, protocol) = (service.clone(), protocol.clone());
+                tokio::spawn(async move {
+                    connection::run(&service, stream, &protocol, &about).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, mostly: the peers wait in the queue of the system.
+                service.journal.note(&format!("{name}: {error}"));
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Signal {
+    Stop,
+    Reload,
+}
+
+struct Signals {
+    hangup: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Signals> {
+        let on = |kind| signal(kind).context("signals");
+        Ok(Signals {
+            hangup: on(SignalKind::hangup())?,
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.hangup.recv() => Signal::Reload,
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+        }
+    }
+}
+
+/// Tells systemd, if it asked to be told (sd_notify(3)).
+fn notify(state: &str) {
+    let Some(path) = crate::environment::variable("NOTIFY_SOCKET") else { return };
+    let Ok(socket) = std::os::unix::net::UnixDatagram::unbound() else { return };
+    #[cfg(target_os = "linux")]
+    if let Some(name) = path.strip_prefix('@') {
+        use std::os::linux::net::SocketAddrExt;
+        if let Ok(address) = std::os::unix::net::SocketAddr::from_abstract_name(name) {
+            let _ = socket.send_to_addr(state.as_bytes(), &address);
+        }
+        return;
+    }
+    let _ = socket.send_to(state.as_bytes(), path);
+}
