@@ -32,7 +32,8 @@ const SITE: &[&str] = &[
 const OFFICIAL: &str = "updates_spamassassin_org.cf";
 
 /// Which rules to begin with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RuleSet {
     /// SpamAssassin's rules as installed, the site's settings, your user_prefs; where no SpamAssassin rules are
     /// installed, the rules that sekisho carries stand in for them

@@ -21,11 +21,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     if arguments.observe {
         config.mode = crate::config::Mode::Observe;
     }
-    let selection = Selection {
-        without_system: !config.rules.installed,
-        extra: config.rules.extra.clone(),
-        ..Selection::default()
-    };
+    let selection = Selection { rule_set: config.rules.set, extra: config.rules.extra.clone(), ..Selection::default() };
     serve::run(config, selection)?;
     Ok(CLEAN)
 }

@@ -5,6 +5,7 @@
 
 mod units;
 
+use crate::rule_files::RuleSet;
 use crate::serve::listen::Address;
 use anyhow::Context;
 use serde::Deserialize;
@@ -57,7 +58,7 @@ fn socket_mode() -> String {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
-    pub installed: bool,
+    pub set: RuleSet,
     pub extra: Vec<PathBuf>,
 }
 
@@ -148,7 +149,7 @@ impl Default for Config {
 
 impl Default for Rules {
     fn default() -> Self {
-        Rules { installed: true, extra: Vec::new() }
+        Rules { set: RuleSet::Installed, extra: Vec::new() }
     }
 }
 

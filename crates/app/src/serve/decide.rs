@@ -93,7 +93,7 @@ fn headers(actions: &Actions, tags: &Tags<'_>, content: &[u8]) -> Vec<Edit> {
     }
     let added = tags.added_headers();
     edit::each_field(&added, |name, value, _| {
-        edits.push(Edit::InsertHeader { index: 0, name: name.to_vec(), value: value.to_vec() });
+        edits.push(Edit::InsertHeader { index: 0, name: name.to_vec(), value: value.trim_ascii_start().to_vec() });
     });
     if let Some(template) = tags.style.rewrite_subject.as_ref().filter(|_| tags.verdict.spam) {
         let mut subject = Vec::new();

@@ -1,0 +1,155 @@
+//! `sekisho serve` beside the real Postfix and the real spamc.
+
+mod support;
+
+use support::{Folder, Postfix, Sekisho, Smtp, contains, filter, is_root};
+
+const GTUBE: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X";
+
+fn mail(number: usize, subject: &str, body: &str) -> Vec<u8> {
+    format!(
+        "From: Joe <joe@example.net>\nTo: ann@example.test\nSubject: {subject}\n\
+         Date: Mon, 5 Jan 2026 09:45:12 +0000\nMessage-ID: <{number}@example.net>\n\n{body}\n"
+    )
+    .into_bytes()
+}
+
+fn config(folder: &Folder, more: &str) -> String {
+    format!(
+        "[[listen]]\nprotocol = \"milter\"\nsocket = \"unix:{0}/milter.sock\"\nmode = \"0666\"\n\
+         [[listen]]\nprotocol = \"spamd\"\nsocket = \"inet:127.0.0.1:0\"\n\
+         [rules]\nset = \"shipped\"\n{more}",
+        folder.0.display()
+    )
+}
+
+#[test]
+fn mail_through_postfix() {
+    if !is_root() {
+        eprintln!("left out: Postfix can be started by root only");
+        return;
+    }
+    let folder = Folder::new("postfix");
+    let settings = config(&folder, "[actions]\nreject_at = 500.0");
+    let mut sekisho = Sekisho::start(&folder, &settings);
+    let postfix = Postfix::start(&folder, &format!("unix:{}/milter.sock", folder.0.display()), "");
+
+    // Ham comes through with our headers on top, and the spammer's own are gone.
+    let mut ham = b"X-Spam-Status: No, score=-99\nX-Spam-Flag: NO\n".to_vec();
+    ham.extend(mail(1, "the minutes", "Dear Ann,\n\nhere they are.\n.a line with a dot\nJoe"));
+    assert!(postfix.send(&ham).starts_with("250"), "{}", postfix.log());
+    let delivered = postfix.delivery("<1@example.net>");
+    assert!(contains(&delivered, "\nX-Spam-Checker-Version: sekisho "), "{}", String::from_utf8_lossy(&delivered));
+    assert!(contains(&delivered, "\nX-Spam-Status: No, score="));
+    assert!(!contains(&delivered, "score=-99") && !contains(&delivered, "X-Spam-Flag"));
+    let body = mail(1, "the minutes", "Dear Ann,\n\nhere they are.\n.a line with a dot\nJoe");
+    assert!(delivered.ends_with(&body), "the message itself is as it was");
+
+    // Spam is refused while the sender is still there; the connection can be used again.
+    let mut smtp = Smtp::connect(postfix.port);
+    smtp.ask("EHLO client.example.net");
+    for (number, body, reply) in [(2, GTUBE, "554 5.7.1"), (3, "again good", "250")] {
+        for command in ["MAIL FROM:<joe@example.net>", "RCPT TO:<ann@example.test>"] {
+            assert!(smtp.ask(command).starts_with("250"));
+        }
+        assert!(smtp.ask("DATA").starts_with("354"));
+        let said = smtp.data(&mail(number, "hello", body));
+        assert!(said.starts_with(reply), "{said}");
+    }
+    postfix.delivery("<3@example.net>");
+    assert!(!postfix.delivered().iter().any(|mail| contains(mail, "<2@example.net>")));
+    sekisho.wait_for("action=reject");
+    let log = sekisho.log();
+    let refused = log.iter().find(|line| line.contains("action=reject")).unwrap();
+    assert!(refused.contains("from=<joe@example.net> to=<ann@example.test>"), "{refused}");
+    assert!(refused.contains("GTUBE"), "{refused}");
+
+    // The relay that handed the mail over is seen, though Postfix hides its own Received field from filters.
+    let mut smtp = Smtp::connect(postfix.port);
+    assert!(smtp.ask("XCLIENT ADDR=198.51.100.77 NAME=mx.example.net").starts_with("220"));
+    for command in ["EHLO mx.example.net", "MAIL FROM:<joe@example.net>", "RCPT TO:<ann@example.test>"] {
+        assert!(smtp.ask(command).starts_with("250"));
+    }
+    smtp.ask("DATA");
+    assert!(smtp.data(&mail(4, "from outside", "hello")).starts_with("250"));
+    sekisho.wait_for("client=198.51.100.77");
+
+    // New rules are taken, whole or not at all.
+    let own = folder.file(
+        "own.cf",
+        "header FROM_THERE X-Spam-Relays-External =~ /^\\[ ip=198\\.51\\.100\\.77 /\n\
+                                     describe FROM_THERE The relay\nscore FROM_THERE 1.5\n",
+    );
+    drop(sekisho);
+    let settings =
+        config(&folder, "").replace("[rules]\n", &format!("[rules]\nextra = [{:?}]\n", own.display().to_string()));
+    sekisho = Sekisho::start(&folder, &settings);
+    let mut smtp = Smtp::connect(postfix.port);
+    smtp.ask("XCLIENT ADDR=198.51.100.77 NAME=mx.example.net");
+    for command in ["EHLO mx.example.net", "MAIL FROM:<joe@example.net>", "RCPT TO:<ann@example.test>", "DATA"] {
+        smtp.ask(command);
+    }
+    assert!(smtp.data(&mail(5, "from outside", "hello")).starts_with("250"));
+    sekisho.wait_for("FROM_THERE:1.5");
+    std::fs::write(
+        &own,
+        "header FROM_THERE X-Spam-Relays-External =~ /^\\[ ip=198\\.51\\.100\\.77 /\nscore FROM_THERE 2.5\n",
+    )
+    .unwrap();
+    sekisho.signal("HUP");
+    sekisho.wait_for("rules reloaded");
+    std::fs::remove_file(&own).unwrap();
+    sekisho.signal("HUP");
+    sekisho.wait_for("the old ones stay");
+    let mut smtp = Smtp::connect(postfix.port);
+    smtp.ask("XCLIENT ADDR=198.51.100.77 NAME=mx.example.net");
+    for command in ["EHLO mx.example.net", "MAIL FROM:<joe@example.net>", "RCPT TO:<ann@example.test>", "DATA"] {
+        smtp.ask(command);
+    }
+    assert!(smtp.data(&mail(6, "from outside", "hello")).starts_with("250"));
+    sekisho.wait_for("FROM_THERE:2.5");
+
+    // Killed: the sender keeps its mail. Started again: it goes through.
+    sekisho.signal("KILL");
+    sekisho.ends();
+    let said = postfix.send(&mail(7, "while we are away", "hello"));
+    assert!(said.starts_with("451"), "{said}");
+    let _sekisho = Sekisho::start(&folder, &config(&folder, ""));
+    assert!(postfix.send(&mail(7, "while we are away", "hello")).starts_with("250"));
+    postfix.delivery("<7@example.net>");
+}
+
+#[test]
+fn spamc_asks() {
+    let folder = Folder::new("spamc");
+    let sekisho = Sekisho::start(&folder, &config(&folder, ""));
+    let port = sekisho.port("spamd").to_string();
+    let ask = |arguments: &[&str], message: &[u8]| {
+        filter("spamc", &[&["-d", "127.0.0.1", "-p", &port], arguments].concat(), message)
+    };
+    let (ham, spam) = (mail(1, "the minutes", "Dear Ann"), mail(2, "hello", GTUBE));
+
+    let (text, code) = ask(&["-c"], &spam);
+    assert_eq!(code, Some(1));
+    assert!(text.starts_with(b"100") && text.ends_with(b"/5.0\n"), "{}", String::from_utf8_lossy(&text));
+    assert_eq!(ask(&["-c"], &ham).1, Some(0));
+    assert!(contains(&ask(&["-y"], &spam).0, "GTUBE"));
+    let (report, _) = ask(&["-R"], &spam);
+    assert!(contains(&report, "Content analysis details:"), "{}", String::from_utf8_lossy(&report));
+    assert!(ask(&["-r"], &ham).0.starts_with(b"-") || !contains(&ask(&["-r"], &ham).0, "Content analysis"));
+    let (marked, _) = ask(&[], &ham);
+    assert!(contains(&marked, "X-Spam-Status: No"), "{}", String::from_utf8_lossy(&marked));
+    assert!(marked.ends_with(b"Dear Ann\n"));
+    assert!(contains(&ask(&["--headers"], &spam).0, "X-Spam-Flag: YES"));
+    assert_eq!(ask(&["-L", "spam"], &spam).1, Some(74), "as spamd without --allow-tell");
+}
+
+#[test]
+fn it_watches_only_where_told_to_and_ends_when_asked() {
+    let folder = Folder::new("observe");
+    let mut sekisho = Sekisho::start(&folder, &format!("mode = \"observe\"\n{}", config(&folder, "")));
+    assert!(folder.0.join("milter.sock").exists());
+    sekisho.signal("TERM");
+    assert_eq!(sekisho.ends(), Some(0));
+    assert!(!folder.0.join("milter.sock").exists(), "the socket is gone");
+}
