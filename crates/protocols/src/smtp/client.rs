@@ -213,7 +213,7 @@ impl Client {
                 Line::Whole(line) => match self.reader.add(&line) {
                     Ok(None) => {}
                     Ok(Some(reply)) => self.reply(reply),
-                    Err(()) => self.lose("4.5.0 next hop does not speak the protocol"),
+                    Err(_) => self.lose("4.5.0 next hop does not speak the protocol"),
                 },
                 Line::TooLong => self.lose("4.5.0 next hop does not speak the protocol"),
                 Line::Incomplete if self.input.ended => {

@@ -1,5 +1,6 @@
 //! The grammar: command lines, paths with parameters, xtext, XFORWARD's attributes, replies of one or more lines.
 
+use crate::Trouble;
 use crate::answer::{Decision, Refusal};
 use crate::facts::{Path, Peer, confirmed_name, lossy, parse_address};
 
@@ -250,17 +251,17 @@ const LINES: usize = 256;
 
 impl ReplyReader {
     /// `Ok(None)`: more lines follow.
-    pub fn add(&mut self, line: &[u8]) -> Result<Option<Reply>, ()> {
+    pub fn add(&mut self, line: &[u8]) -> Result<Option<Reply>, Trouble> {
         let text = lossy(line);
         let code: u16 = match text.get(..3).map(str::parse) {
             Some(Ok(code)) if (200..600).contains(&code) => code,
-            _ => return Err(()),
+            _ => return Err(Trouble::Malformed("a reply")),
         };
         self.lines.push(text.get(4..).unwrap_or_default().to_owned());
         match text.as_bytes().get(3) {
             Some(b'-') if self.lines.len() < LINES => Ok(None),
             Some(b' ') | None => Ok(Some(Reply { code, lines: std::mem::take(&mut self.lines) })),
-            _ => Err(()),
+            _ => Err(Trouble::Malformed("a reply")),
         }
     }
 }
