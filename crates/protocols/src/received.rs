@@ -72,7 +72,7 @@ pub fn received(peer: &Peer, queue_id: Option<&str>, recipient: Option<&[u8]>, u
         Some(recipient) => {
             text.push_str(&format!("\r\n\tfor <{}>; {date}\r\n", word(&String::from_utf8_lossy(recipient))))
         }
-        None => text.push_str(&format!("; {date}\r\n")),
+        None => text.push_str(&format!(";\r\n\t{date}\r\n")),
     }
     text.into_bytes()
 }
@@ -152,11 +152,11 @@ mod tests {
         };
         assert_eq!(
             line(&known, None, true),
-            "Received: from a.example.com (a.example.com [IPv6:2001:db8::1])\r\n\tby mx.example.jp (Postfix) with UTF8SMTPSA id 4ABC; DATE\r\n"
+            "Received: from a.example.com (a.example.com [IPv6:2001:db8::1])\r\n\tby mx.example.jp (Postfix) with UTF8SMTPSA id 4ABC;\r\n\tDATE\r\n"
         );
         let local = Peer { local: true, address: "127.0.0.1".parse().ok(), server, ..Peer::default() };
         assert_eq!(line(&local, None, false), "Received: by mx.example.jp (Postfix)\r\n\tid 4ABC; DATE\r\n");
         let hostile = Peer { helo: Some(b"x\r\nSubject: y\0)".to_vec()), ..peer };
-        assert_eq!(line(&hostile, None, false).lines().count(), 2);
+        assert_eq!(line(&hostile, None, false).lines().count(), 3);
     }
 }
