@@ -24,6 +24,8 @@ pub struct Peer {
     pub tls: Option<Tls>,
     /// The message was not brought over SMTP (`sendmail` command, a bounce): nobody is there to hear a refusal.
     pub local: bool,
+    /// The server before us counts the client among its own (XFORWARD's `SOURCE=LOCAL`), over SMTP or not.
+    pub inside: bool,
     pub server: Server,
 }
 

@@ -155,6 +155,7 @@ fn describe_peer(peer: &Peer, lines: &mut Vec<String>) {
     say("user", peer.authenticated.as_ref().map(|a| format!("{}/{:?}", a.name, a.mechanism)));
     say("tls", peer.tls.as_ref().map(|t| format!("{:?}/{:?}/{:?}", t.version, t.cipher, t.bits)));
     say("local", peer.local.then(|| "yes".to_owned()));
+    say("inside", peer.inside.then(|| "yes".to_owned()));
     say("by", peer.server.name.clone());
     say("software", peer.server.software.clone());
     say("listener", peer.server.listener.clone());

@@ -226,6 +226,7 @@ impl Server {
             }),
             tls,
             local,
+            inside: false,
             server: MailServer {
                 name: self.macros.text("j"),
                 software: self.macros.text("v"),

@@ -81,6 +81,7 @@ impl Request {
                 issuer: self.text("ccert_issuer"),
             }),
             local: address.is_none(),
+            inside: false,
             server: Server {
                 name: None,
                 software: None,

@@ -95,6 +95,7 @@ pub struct Forwarded {
     pub helo: Option<Vec<u8>>,
     /// The queue id of the server before us.
     pub ident: Option<String>,
+    /// `SOURCE=LOCAL`: the client is one of the server's own.
     pub local: bool,
 }
 
@@ -147,7 +148,7 @@ impl Forwarded {
             protocol: peer.protocol.clone(),
             helo: peer.helo.clone(),
             ident: queue_id.map(str::to_owned),
-            local: peer.local,
+            local: peer.local || peer.inside,
         }
     }
 

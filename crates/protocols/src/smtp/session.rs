@@ -147,7 +147,8 @@ impl Server {
                 reverse_name: told.name.clone(),
                 helo: told.helo.clone(),
                 protocol: told.protocol.clone(),
-                local: told.local,
+                local: told.local && told.address.is_none(),
+                inside: told.local,
                 server,
                 ..Peer::default()
             },
