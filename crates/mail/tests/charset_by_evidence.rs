@@ -240,6 +240,19 @@ fn headers_and_parameters() {
     parameter(&raw, "請求書の表.xls");
 }
 
+/// Work grows with the length and no faster: these would take hours if each byte made the rest be read again.
+#[test]
+fn long_runs_are_read_once() {
+    let carriage_returns = [b"\x1b$B$\"\x1b(B\n".to_vec(), vec![b'\r'; 2_000_000]].concat();
+    assert_eq!(decode(&carriage_returns, None, &[]).text.len(), "あ\n".len() + 2_000_000);
+    // Each "$B" may be an escape that lost its ESC, and what follows is no Japanese.
+    let text = "$B~~".repeat(400_000);
+    assert_eq!(decode(text.as_bytes(), Some("iso-2022-jp"), &[]).text, text);
+    // Here it is, and the text comes with its escape back.
+    let text = "$B!!(B".repeat(400_000);
+    assert_eq!(decode(text.as_bytes(), Some("iso-2022-jp"), &[]).text, "\u{3000}".repeat(400_000));
+}
+
 /// Any bytes are some text, in no time worth mentioning.
 #[test]
 fn garbage_is_read_too() {

@@ -73,11 +73,6 @@ pub(super) fn decode_iso2022(bytes: &[u8], cuts: &[usize], mut plain: impl FnMut
     let (mut g0, mut g1, mut shifted) = (Set::Ascii, Designation::G1Gb, false);
     let mut at = 0;
     while at < bytes.len() {
-        let end = bytes[at + 1..]
-            .iter()
-            .position(|&b| matches!(b, ESC | 0x0E | 0x0F | b'\n'))
-            .map_or(bytes.len(), |n| at + 1 + n);
-        let end = cuts.iter().copied().find(|&cut| cut > at && cut < end).unwrap_or(end);
         match bytes[at] {
             ESC => match designation(&bytes[at..]) {
                 Some((Designation::G0(set), n)) => {
@@ -110,6 +105,11 @@ pub(super) fn decode_iso2022(bytes: &[u8], cuts: &[usize], mut plain: impl FnMut
                 if cuts.contains(&at) && is_double(g0) && !carries_on(&bytes[at..]) {
                     g0 = Set::Ascii;
                 }
+                let end = bytes[at + 1..]
+                    .iter()
+                    .position(|&b| matches!(b, ESC | 0x0E | 0x0F | b'\n'))
+                    .map_or(bytes.len(), |n| at + 1 + n);
+                let end = cuts.iter().copied().find(|&cut| cut > at && cut < end).unwrap_or(end);
                 let run = &bytes[at..end];
                 match (shifted, g0) {
                     (true, _) => match g1 {
@@ -235,19 +235,26 @@ pub(super) fn restore(bytes: &[u8], certain: bool) -> Option<Vec<u8>> {
     }
 }
 
+/// Beginnings that lead to nothing in one run without blanks, before the rest of it is left alone: each costs a look at
+/// all of the run.
+const FALSE_STARTS: u32 = 8;
+
 fn insert_escapes(bytes: &[u8], certain: bool) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut copied = 0;
     let mut at = 0;
+    let (mut run_end, mut false_starts) = (0, 0);
     while let Some(n) = memchr::memchr(b'$', &bytes[at..]) {
         let start = at + n;
         at = start + 1;
         if !matches!(bytes.get(start + 1), Some(b'B' | b'@')) {
             continue;
         }
-        let body = &bytes[start + 2..];
-        let printable = body.iter().position(|b| !(0x21..=0x7E).contains(b)).unwrap_or(body.len());
-        let body = &body[..printable];
+        if start >= run_end {
+            let run = bytes[start..].iter().take_while(|b| (0x21..=0x7E).contains(*b)).count();
+            (run_end, false_starts) = (start + run, 0);
+        }
+        let body = &bytes[start + 2..run_end];
         let back = body.chunks_exact(2).position(|pair| matches!(pair, b"(B" | b"(J")).map(|pair| pair * 2);
         let inside = &body[..back.unwrap_or(body.len() & !1)];
         let enough = match (back, certain) {
@@ -257,6 +264,10 @@ fn insert_escapes(bytes: &[u8], certain: bool) -> Option<Vec<u8>> {
             (None, false) => 8,
         };
         if inside.len() < enough || !plausible_jis(inside) {
+            false_starts += 1;
+            if false_starts == FALSE_STARTS {
+                at = run_end;
+            }
             continue;
         }
         out.extend_from_slice(&bytes[copied..start]);
