@@ -94,7 +94,11 @@ fn hostile_input_is_cut_at_the_limits() {
         format!("Content-Type: multipart/mixed; boundary=b\n\n--b\nSubject: {}\n\n", "=?utf-8?q?x?= ".repeat(100_000));
     let same = "Content-Type: multipart/mixed; boundary=b\n\n--b\n".repeat(50_000);
     let addresses = format!("To: {}\n\n", "<a@b> <".repeat(1_100));
-    for mail in [nested, enclosed, parts, header, fields, words, same, addresses] {
+    let names = format!(
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; {}\n\nx\n--b--\n",
+        "name f".repeat(400_000)
+    );
+    for mail in [nested, enclosed, parts, header, fields, words, same, addresses, names] {
         let message = Message::parse(mail.as_bytes(), &Limits::default());
         message.leaves().for_each(|(_, part)| drop(part.sa_text(true)));
         let to = message.headers().last("to").map(|field| mail::mime::address::parse(&field.raw));

@@ -103,19 +103,9 @@ pub(crate) fn find_ignoring_case(haystack: &[u8], needle: &[u8]) -> Option<usize
 
 /// Where one of `words` ends, standing at the beginning of a word. The first of the words that fits counts.
 fn occurrences<'a>(value: &'a [u8], words: &'a [&'a [u8]]) -> impl Iterator<Item = usize> + 'a {
-    let mut from = 0;
-    let starts = std::iter::from_fn(move || {
-        let at = from + words.iter().filter_map(|word| find_ignoring_case(&value[from..], word)).min()?;
-        from = at + 1;
-        Some(at)
-    });
-    starts.filter(|at| *at == 0 || !is_word(value[at - 1])).flat_map(move |at| {
-        words
-            .iter()
-            .filter(move |word| {
-                value[at..].len() >= word.len() && value[at..at + word.len()].eq_ignore_ascii_case(word)
-            })
-            .map(move |word| at + word.len())
+    (0..value.len()).filter(|at| *at == 0 || !is_word(value[at - 1])).flat_map(move |at| {
+        let fits = move |word: &&&[u8]| value.get(at..at + word.len()).is_some_and(|v| v.eq_ignore_ascii_case(word));
+        words.iter().filter(fits).map(move |word| at + word.len())
     })
 }
 
