@@ -3,6 +3,7 @@
 use mail::tld::Registry;
 use mail::views::NoRedirectors;
 use mail::views::uri::{Collector, UriList, canonical};
+use mail::views::html::TagTypes;
 use mail::views::{Redirectors, UriTypes};
 
 fn registry() -> Registry {
@@ -139,6 +140,16 @@ fn hosts_domains_and_signatures() {
     assert_eq!(uri.types, UriTypes::DOMAINKEYS | UriTypes::NOCANON | UriTypes::NOCLEAN);
     assert_eq!(uri.hosts, [(b"mail.example.co.jp".to_vec(), b"example.co.jp".to_vec())]);
     assert!(uri.cleaned.is_empty() && list.text.is_empty() && list.uris.len() == 1);
+}
+
+/// One address named by very many links, each with a text of its own: hours if texts were compared in pairs.
+#[test]
+fn anchor_texts_are_told_apart_at_once() {
+    let texts: Vec<String> = (0..1_000_000).map(|n| n.to_string()).collect();
+    let registry = registry();
+    let mut collector = Collector::new(&registry, &NoRedirectors, 100);
+    collector.link(b"http://example.com/", TagTypes::default(), texts.iter().chain(&texts).map(String::as_bytes));
+    assert_eq!(collector.finish().uris[0].anchor_text.len(), texts.len());
 }
 
 #[test]

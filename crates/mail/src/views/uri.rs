@@ -143,13 +143,9 @@ impl<'c> Collector<'c> {
     pub fn link<'t>(&mut self, uri: &[u8], tags: TagTypes, texts: impl Iterator<Item = &'t [u8]>) {
         let types = if tags.is_empty() { UriTypes::PARSED } else { UriTypes::empty() };
         let Some(at) = self.add(uri, types, tags, false) else { return };
-        let mut unique: Vec<&[u8]> = Vec::new();
-        for text in texts {
-            if !unique.contains(&text) {
-                unique.push(text);
-            }
-        }
-        self.list.uris[at].anchor_text.extend(unique.into_iter().map(<[u8]>::to_vec));
+        let mut seen = HashSet::new();
+        let unique = texts.filter(|text| seen.insert(*text));
+        self.list.uris[at].anchor_text.extend(unique.map(<[u8]>::to_vec));
     }
 
     /// A DKIM-Signature or DomainKey-Signature field's value: its `d=` tags.
