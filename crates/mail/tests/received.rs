@@ -138,6 +138,7 @@ fn hostile_lines_end_soon() {
         format!("from x ([1.2.3.4]{}", ") by ".repeat(1_500)),
         format!("from {}", "(HELO ".repeat(1_300)),
         format!("from {}", "[::1".repeat(2_000)),
+        format!("from x ([1.2.3.4]) by y (z){}", ") with S".repeat(1_000)),
         format!("from {}", "authenticated (] ".repeat(500)),
     ];
     let started = std::time::Instant::now();

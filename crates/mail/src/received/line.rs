@@ -53,7 +53,7 @@ pub struct Fields<'t> {
     pub steps: u32,
 }
 
-/// A legitimate line takes less than a thousandth of it.
+/// A legitimate line takes less than a hundredth of it.
 const STEPS: u32 = 200_000;
 
 /// Folds blanks and cuts what is no part of the line: semicolons at the end. Done once, into a buffer of the caller's.

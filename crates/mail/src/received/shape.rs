@@ -107,6 +107,12 @@ struct After<'a> {
     after: Option<&'a After<'a>>,
 }
 
+/// A step, and more for what looks at the text as far as it goes.
+fn cost(piece: &Piece, left: usize) -> u32 {
+    let looks_far = !matches!(piece, L(_) | Either(..) | Address(_) | Localhost | Maybe(_) | WordEnd | Letter | End);
+    if looks_far { 1 + left as u32 / 64 } else { 1 }
+}
+
 impl Matcher<'_> {
     fn run(&mut self, pieces: &[Piece], after: Option<&After<'_>>, at: usize) -> bool {
         let Some((piece, rest)) = pieces.split_first() else {
@@ -115,8 +121,8 @@ impl Matcher<'_> {
         if *self.steps == 0 {
             return false;
         }
-        *self.steps -= 1;
         let text = self.text;
+        *self.steps = self.steps.saturating_sub(cost(piece, text.len() - at));
         match *piece {
             L(literal) => text[at..].starts_with(literal.as_bytes()) && self.run(rest, after, at + literal.len()),
             Either(one, other) => {
@@ -234,11 +240,12 @@ fn word_end(text: &[u8], at: usize) -> usize {
 
 fn qmail_protocol(text: &[u8], at: usize) -> bool {
     let comment = text[at..].starts_with(b" (");
+    let ends = |p: &[u8]| (p.starts_with(b"SMTP") || p.starts_with(b"QMQP")) && !p[4..].starts_with(b" id ");
+    // The last one will do for every " with " before it.
+    let Some(last) = memchr::memrchr_iter(b' ', text).find(|blank| ends(&text[blank + 1..])) else { return false };
     places(&text[at..], " with ").any(|n| {
         let with = at + n;
         let reached = n == 0 || (comment && n >= 4 && text[with - 1] == b')');
-        let protocol = &text[with + 6..];
-        let ends = |p: &[u8]| (p.starts_with(b"SMTP") || p.starts_with(b"QMQP")) && !p[4..].starts_with(b" id ");
-        reached && (ends(protocol) || memchr::memchr_iter(b' ', protocol).any(|blank| ends(&protocol[blank + 1..])))
+        reached && with + 5 <= last
     })
 }
