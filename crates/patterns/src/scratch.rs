@@ -69,7 +69,8 @@ pub struct Hit {
     pub pattern: PatternId,
     /// Number of matches: 1 for [`crate::Count::Once`].
     pub count: u32,
-    /// The first unit with a match.
+    /// The first unit with a match; for [`crate::Count::Once`] the one that was found first, since the scan goes over the
+    /// text more than once and stops at a hit.
     pub unit: u32,
 }
 
@@ -116,6 +117,7 @@ impl Found {
             && hit.pattern == pattern
         {
             hit.count = hit.count.saturating_add(count);
+            hit.unit = hit.unit.min(unit);
             return;
         }
         self.slots[index] = self.hits.len() as u32;
