@@ -83,15 +83,18 @@ fn value(node: &Node, about: &Circumstances<'_>) -> Result<f64, Problem> {
         Node::Not(inner) => truth(value(inner, about)? == 0.0),
         Node::Negate(inner) => -value(inner, about)?,
         Node::Choose(condition, yes, no) => value(if value(condition, about)? != 0.0 { yes } else { no }, about)?,
-        Node::Binary(Operator::And, left, right) => match value(left, about)? {
-            0.0 => 0.0,
-            _ => value(right, about)?,
-        },
-        Node::Binary(Operator::Or, left, right) => match value(left, about)? {
-            0.0 => value(right, about)?,
-            left => left,
-        },
-        Node::Binary(operator, left, right) => compute(*operator, value(left, about)?, value(right, about)?),
+        Node::Series(first, links) => {
+            let mut left = value(first, about)?;
+            for (operator, right) in links {
+                left = match operator {
+                    Operator::And if left == 0.0 => left,
+                    Operator::Or if left != 0.0 => left,
+                    Operator::And | Operator::Or => value(right, about)?,
+                    operator => compute(*operator, left, value(right, about)?),
+                };
+            }
+            left
+        }
         Node::Chain(first, links) => {
             let mut left = value(first, about)?;
             for (operator, right) in links {

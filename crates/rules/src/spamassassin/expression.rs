@@ -17,7 +17,8 @@ pub enum Node {
     Nothing,
     Not(Box<Node>),
     Negate(Box<Node>),
-    Binary(Operator, Box<Node>, Box<Node>),
+    /// Operators of one rank, from the left. Flat, since rules join thousands of names.
+    Series(Box<Node>, Vec<(Operator, Node)>),
     /// `a ? b : c`.
     Choose(Box<Node>, Box<Node>, Box<Node>),
     /// `a < b <= c`: each neighbouring pair must hold.
@@ -226,12 +227,8 @@ impl<'t> Parser<'t> {
         operators: &[(&str, Operator)],
         operand: fn(&mut Parser<'t>) -> Result<Node, Problem>,
     ) -> Result<Node, Problem> {
-        let mut node = operand(self)?;
-        while let Some((_, operator)) = operators.iter().find(|(text, _)| self.peek() == Some(*text)) {
-            self.at += 1;
-            node = Node::Binary(*operator, Box::new(node), Box::new(operand(self)?));
-        }
-        Ok(node)
+        let (first, links) = self.links(operators, operand)?;
+        Ok(if links.is_empty() { first } else { Node::Series(Box::new(first), links) })
     }
 
     fn chain(
@@ -239,20 +236,26 @@ impl<'t> Parser<'t> {
         operators: &[(&str, Operator)],
         operand: fn(&mut Parser<'t>) -> Result<Node, Problem>,
     ) -> Result<Node, Problem> {
+        let (first, links) = self.links(operators, operand)?;
+        Ok(match links.len() {
+            0 => first,
+            1 => Node::Series(Box::new(first), links),
+            _ => Node::Chain(Box::new(first), links),
+        })
+    }
+
+    fn links(
+        &mut self,
+        operators: &[(&str, Operator)],
+        operand: fn(&mut Parser<'t>) -> Result<Node, Problem>,
+    ) -> Result<(Node, Vec<(Operator, Node)>), Problem> {
         let first = operand(self)?;
         let mut links = Vec::new();
         while let Some((_, operator)) = operators.iter().find(|(text, _)| self.peek() == Some(*text)) {
             self.at += 1;
             links.push((*operator, operand(self)?));
         }
-        Ok(match links.len() {
-            0 => first,
-            1 => {
-                let (operator, right) = links.remove(0);
-                Node::Binary(operator, Box::new(first), Box::new(right))
-            }
-            _ => Node::Chain(Box::new(first), links),
-        })
+        Ok((first, links))
     }
 
     fn signed(&mut self) -> Result<Node, Problem> {

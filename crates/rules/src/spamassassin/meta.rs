@@ -37,6 +37,10 @@ pub enum Operation {
     /// Drop the top; where it was false, skip.
     SkipIfFalse(u32),
     Skip(u32),
+    /// Put a copy of the top below the number under it: the right side of one comparison is the left side of the next.
+    Tuck,
+    /// Drop the number under the top.
+    Nip,
 }
 
 impl Expression {
@@ -70,6 +74,14 @@ impl Expression {
                     }
                 }
                 Operation::Skip(count) => at += count as usize,
+                Operation::Tuck => {
+                    let below = stack.len().saturating_sub(2);
+                    stack.insert(below, top);
+                }
+                Operation::Nip => {
+                    stack.pop();
+                    replace_top(stack, top);
+                }
                 binary => {
                     stack.pop();
                     let left = stack.last().copied().unwrap_or(0.0);
@@ -162,20 +174,23 @@ fn constant(node: &Node) -> Result<f64, String> {
             let (condition, yes, no) = (constant(condition)?, constant(yes), constant(no));
             if condition != 0.0 { yes? } else { no? }
         }
-        Node::Binary(Operator::And, left, right) => match constant(left)? {
-            0.0 => names(right).map(|()| 0.0)?,
-            _ => constant(right)?,
-        },
-        Node::Binary(Operator::Or, left, right) => match constant(left)? {
-            0.0 => constant(right)?,
-            left => names(right).map(|()| left)?,
-        },
-        Node::Binary(operator, left, right) => {
-            let (left, right) = (constant(left)?, constant(right)?);
-            if *operator == Operator::Divide && right == 0.0 {
-                return Err("divides by zero when no rule hits".to_owned());
+        Node::Series(first, links) => {
+            let mut left = constant(first)?;
+            for (operator, right) in links {
+                left = match operator {
+                    Operator::And if left == 0.0 => names(right).map(|()| left)?,
+                    Operator::Or if left != 0.0 => names(right).map(|()| left)?,
+                    Operator::And | Operator::Or => constant(right)?,
+                    operator => {
+                        let right = constant(right)?;
+                        if *operator == Operator::Divide && right == 0.0 {
+                            return Err("divides by zero when no rule hits".to_owned());
+                        }
+                        compute(operation(*operator), left, right)
+                    }
+                };
             }
-            compute(operation(*operator), left, right)
+            left
         }
         Node::Chain(first, links) => {
             names(first)?;
@@ -233,18 +248,18 @@ fn emit(node: &Node, rule: &mut impl FnMut(&str) -> Option<RuleId>, out: &mut Ve
             emit(inner, rule, out);
             out.push(Operation::Negate);
         }
-        Node::Binary(Operator::And, left, right) => {
-            emit(left, rule, out);
-            skip_over(out, Operation::AndSkip, |out| emit(right, rule, out));
-        }
-        Node::Binary(Operator::Or, left, right) => {
-            emit(left, rule, out);
-            skip_over(out, Operation::OrSkip, |out| emit(right, rule, out));
-        }
-        Node::Binary(operator, left, right) => {
-            emit(left, rule, out);
-            emit(right, rule, out);
-            out.push(operation(*operator));
+        Node::Series(first, links) => {
+            emit(first, rule, out);
+            for (operator, right) in links {
+                match operator {
+                    Operator::And => skip_over(out, Operation::AndSkip, |out| emit(right, rule, out)),
+                    Operator::Or => skip_over(out, Operation::OrSkip, |out| emit(right, rule, out)),
+                    operator => {
+                        emit(right, rule, out);
+                        out.push(operation(*operator));
+                    }
+                }
+            }
         }
         Node::Choose(condition, yes, no) => {
             emit(condition, rule, out);
@@ -258,22 +273,21 @@ fn emit(node: &Node, rule: &mut impl FnMut(&str) -> Option<RuleId>, out: &mut Ve
             out[jump] = Operation::Skip((out.len() - jump - 1) as u32);
         }
         Node::Chain(first, links) => {
-            // Each link is computed twice, which costs nothing: nothing here has an effect.
-            let mut left: &Node = first;
+            emit(first, rule, out);
             let mut jumps = Vec::new();
             for (index, (operator, right)) in links.iter().enumerate() {
                 if index > 0 {
                     jumps.push(out.len());
                     out.push(Operation::AndSkip(0));
                 }
-                emit(left, rule, out);
                 emit(right, rule, out);
+                out.push(Operation::Tuck);
                 out.push(operation(*operator));
-                left = right;
             }
             for jump in jumps {
                 out[jump] = Operation::AndSkip((out.len() - jump - 1) as u32);
             }
+            out.push(Operation::Nip);
         }
     }
 }
@@ -316,6 +330,10 @@ mod tests {
             ("(A ? B : C) + 1", vec![0.0, 7.0, 8.0], 9.0),
             ("A < B < C", vec![1.0, 2.0, 3.0], 1.0),
             ("A < B < C", vec![1.0, 3.0, 3.0], 0.0),
+            ("A < B < C < D", vec![1.0, 2.0, 3.0, 4.0], 1.0),
+            ("A < B < C < D", vec![1.0, 1.0, 3.0, 4.0], 0.0),
+            ("A + (B == C == D) + A", vec![1.0, 5.0, 5.0, 5.0], 3.0),
+            ("A + (A < (B > C > D) + 1 < C) + A", vec![1.0, 9.0, 5.0, 2.0], 3.0),
             ("- A + 3", vec![1.0], 2.0),
             ("local_tests_only && A", vec![1.0], 1.0),
             ("A && (B || (C && !D)) && (E + F >= 2)", vec![1.0, 0.0, 1.0, 0.0, 1.0, 1.0], 1.0),
@@ -325,6 +343,21 @@ mod tests {
         for (text, values, expected) in cases {
             assert_eq!(value(text, &values), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_sum_of_very_many_rules_needs_no_stack() {
+        let text = vec!["A"; 300_000].join(" + ");
+        assert_eq!(value(&text, &[1.0]), 300_000.0);
+        let node = expression::parse(&text, Calls::Forbidden).expect("valid");
+        assert!(check_constants(&node).is_ok());
+    }
+
+    #[test]
+    fn nested_comparisons_are_compiled_once_each() {
+        let text = format!("{}A < A < A{}", "A < (".repeat(100), ") < A".repeat(100));
+        let node = expression::parse(&text, Calls::Forbidden).expect("valid");
+        assert!(compile(&node, &mut |_| None).operations.len() < 2_000);
     }
 
     #[test]
