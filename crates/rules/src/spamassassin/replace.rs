@@ -44,6 +44,7 @@ impl ReplaceTags {
             let between = self.modifier(&mut current, b"inter ", &self.inter);
             let mut pieces = split_at_tags(&current);
             let mut again = false;
+            let mut length = 0;
             for (index, piece) in pieces.iter_mut().enumerate() {
                 if let Some(before) = &before
                     && let Some((start, _)) = self.tag(piece, 0)
@@ -71,11 +72,12 @@ impl ReplaceTags {
                         again |= holds_tag(replacement);
                     }
                 }
+                length += piece.len();
+                if length > LONGEST {
+                    return None;
+                }
             }
             current = pieces.concat();
-            if current.len() > LONGEST {
-                return None;
-            }
             if !again {
                 break;
             }
@@ -207,5 +209,9 @@ mod tests {
         let mut tags = tags();
         tags.tags.insert(b"G".to_vec(), b"<G>".repeat(60));
         assert_eq!(tags.expand(b"<G>"), None);
+        // Few replacements, each large: gigabytes if they were made before anyone counts.
+        tags.tags.insert(b"M".to_vec(), b"<N>".repeat(5_000));
+        tags.tags.insert(b"N".to_vec(), vec![b'x'; 50_000]);
+        assert_eq!(tags.expand(&b"<M>".repeat(200)), None);
     }
 }
