@@ -188,6 +188,16 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// What a rule file says goes to terminals and logs, where control characters would be obeyed.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\t' => ' ',
+        c if c.is_control() => '?',
+        c => c,
+    };
+    text.chars().map(shown).collect()
+}
+
 /// A window of a line around the place, printable: what cannot be shown becomes `?`, tabs become blanks, and very
 /// long lines are cut. Returns the text and the column of the place within it.
 pub(crate) fn excerpt(line: &[u8], start: usize, end: usize) -> (String, u32, u32) {
@@ -198,17 +208,7 @@ pub(crate) fn excerpt(line: &[u8], start: usize, end: usize) -> (String, u32, u3
     let to = line.len().min(from + WIDEST);
     let shown = |bytes: &[u8]| -> String {
         let text = crate::spamassassin::text(bytes);
-        text.chars()
-            .map(|c| {
-                if c == '\t' {
-                    ' '
-                } else if c.is_control() {
-                    '?'
-                } else {
-                    c
-                }
-            })
-            .collect()
+        printable(&text)
     };
     let before = shown(&line[from..start.max(from)]);
     let marked = shown(&line[start..end.min(to).max(start)]);

@@ -363,3 +363,15 @@ fn loading_never_panics() {
         load_as(&text, &LoadOptions { thorough: true, ..LoadOptions::default() }, SourceKind::User);
     }
 }
+
+/// Found by fuzzing: a name out of a file reached the terminal as it stood.
+#[test]
+fn diagnostics_hold_no_control_characters() {
+    let text =
+        "\u{1b}[31mred x\nscore A\u{1b} y\nmeta B \u{7}C (\nheader D eval:check\u{8}()\nifplugin \u{1b}]0;x\nendif\n";
+    let (_, diagnostics) = load(text);
+    assert!(diagnostics.len() >= 3, "{diagnostics:?}");
+    for found in diagnostics {
+        assert!(!found.to_string().chars().any(|c| c.is_control() && c != '\n'), "{found:?}");
+    }
+}

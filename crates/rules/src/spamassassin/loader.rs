@@ -13,7 +13,7 @@ use super::handlers;
 use super::lexer::{self, Line};
 use super::replace::ReplaceTags;
 use super::{first_word, plugins, text, trim, words};
-use crate::diagnostic::{self, Diagnostic, Fault, Severity, excerpt};
+use crate::diagnostic::{self, Diagnostic, Fault, Severity, excerpt, printable};
 use crate::ruleset::{Kind, Shortcircuit};
 use crate::settings::Settings;
 use crate::source::{Location, Reader, Source, SourceKind};
@@ -499,14 +499,14 @@ impl<'a> Loader<'a> {
             severity: fault.severity,
             code: fault.code.code.to_owned(),
             name: fault.code.name.to_owned(),
-            message: fault.message,
+            message: printable(&fault.message),
             file,
             line: location.line,
             column: column + 1,
             width,
             excerpt,
-            label: fault.label,
-            remedy: fault.remedy.unwrap_or_else(|| fault.code.remedy.to_owned()),
+            label: printable(&fault.label),
+            remedy: fault.remedy.map_or_else(|| fault.code.remedy.to_owned(), |remedy| printable(&remedy)),
             rule: fault.rule,
         });
     }
