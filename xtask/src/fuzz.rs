@@ -1,8 +1,16 @@
 //! Runs the fuzz targets of `fuzz/`: libFuzzer with the compiler's own coverage pass, no further tool needed than g++.
+//!
+//! Each target starts from seeds made of what the repository holds anyway: sample mails, the messages that test rules,
+//! the rules themselves, vectors of Received lines. They are written to `fuzz/corpus/`, where libFuzzer adds what it
+//! finds; nothing there is kept under version control. Words that a target knows stand in `fuzz/words/`.
 
 use anyhow::{Context, Result, bail};
+use mail::{Limits, Message};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// Seconds that one input may take; coverage makes everything slower.
+const SLOWEST: u32 = 5;
 
 /// `cargo xtask fuzz [TARGET...] --seconds 600`
 #[derive(Debug, clap::Args)]
@@ -48,18 +56,20 @@ pub fn run(args: &Args) -> Result<()> {
         let artifacts = PathBuf::from("fuzz/artifacts").join(target);
         std::fs::create_dir_all(&corpus)?;
         std::fs::create_dir_all(&artifacts)?;
+        for (number, seed) in seeds(target)?.into_iter().enumerate() {
+            std::fs::write(corpus.join(format!("seed-{number:04}")), seed)?;
+        }
         let mut command = Command::new(&program);
         command.arg(&corpus);
-        for seeds in [Path::new("fuzz/seeds").join(target), Path::new("fuzz/regressions").join(target)] {
-            if seeds.is_dir() {
-                command.arg(seeds);
-            }
+        let words = Path::new("fuzz/words").join(format!("{target}.txt"));
+        if words.is_file() {
+            command.arg(format!("-dict={}", words.display()));
         }
         command.args([
             format!("-max_total_time={}", args.seconds),
             format!("-max_len={}", args.max_len),
             format!("-artifact_prefix={}/", artifacts.display()),
-            "-timeout=10".into(),
+            format!("-timeout={SLOWEST}"),
             "-rss_limit_mb=3000".into(),
             "-print_final_stats=1".into(),
             "-verbosity=0".into(),
@@ -80,4 +90,106 @@ fn host() -> Result<String> {
     let text = String::from_utf8(output.stdout)?;
     let line = text.lines().find_map(|l| l.strip_prefix("host: ")).context("rustc -vV names no host")?;
     Ok(line.to_owned())
+}
+
+/// What a target starts from, in the form that it reads.
+fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
+    let seeds = match target {
+        "mime" => messages()?,
+        "header" => messages()?.iter().map(|raw| parsed(raw).pristine_header().to_vec()).collect(),
+        "html" => leaves()?.into_iter().filter(|(html, _)| *html).map(|(_, body)| body).collect(),
+        // The first byte chooses the label; the fuzzer will try the others.
+        "charset" => leaves()?.into_iter().map(|(_, body)| [&[1], &body[..]].concat()).collect(),
+        "received" => received()?,
+        "cf" => rule_files()?.iter().flat_map(|text| pieces(text)).map(|text| [b"1", text].concat()).collect(),
+        "regex" => {
+            let texts = rule_files()?;
+            let patterns = texts.iter().flat_map(|text| text.split(|b| *b == b'\n')).filter_map(pattern);
+            patterns.map(|pattern| [b"/", pattern, b"\n", pattern].concat()).collect()
+        }
+        _ => Vec::new(),
+    };
+    Ok(seeds)
+}
+
+fn parsed(raw: &[u8]) -> Message {
+    Message::parse(raw, &Limits::default())
+}
+
+/// The files of a folder with this ending, by name.
+fn files(folder: &str, ending: &str) -> Result<Vec<Vec<u8>>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {folder}"))?;
+    let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == ending));
+    paths.sort();
+    paths.iter().map(|path| Ok(std::fs::read(path)?)).collect()
+}
+
+/// The sample mails and the messages of `tests/rules/`.
+fn messages() -> Result<Vec<Vec<u8>>> {
+    let mut messages = files("samples", "eml")?;
+    for cases in files("tests/rules", "txt")? {
+        let mut message: Vec<u8> = Vec::new();
+        for line in cases.split_inclusive(|b| *b == b'\n') {
+            if line.starts_with(b"### ") || line.starts_with(b"# ") {
+                messages.extend(Some(std::mem::take(&mut message)).filter(|message| !message.is_empty()));
+            } else {
+                message.extend_from_slice(line);
+            }
+        }
+        messages.push(message);
+    }
+    Ok(messages)
+}
+
+/// Decoded text parts of the messages, and whether each is HTML.
+fn leaves() -> Result<Vec<(bool, Vec<u8>)>> {
+    let mut leaves = Vec::new();
+    for raw in messages()? {
+        let message = parsed(&raw);
+        let texts = message.leaves().filter(|(_, part)| part.effective_type().starts_with("text/"));
+        leaves.extend(texts.map(|(_, part)| (part.effective_type() == "text/html", part.decoded().to_vec())));
+    }
+    Ok(leaves)
+}
+
+/// Received fields, the first byte for the choice of networks, a NUL between two fields.
+fn received() -> Result<Vec<Vec<u8>>> {
+    let vectors = std::fs::read("crates/mail/tests/data/received.txt")?;
+    let lines = vectors.split(|b| *b == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b" "));
+    let mut seeds: Vec<Vec<u8>> = lines.map(|line| [b"0", line].concat()).collect();
+    for raw in messages()? {
+        let message = parsed(&raw);
+        let fields: Vec<&[u8]> = message.headers().all("Received").map(|field| field.raw.trim_ascii()).collect();
+        if !fields.is_empty() {
+            seeds.push([b"1", &fields.join(&0)[..]].concat());
+        }
+    }
+    Ok(seeds)
+}
+
+fn rule_files() -> Result<Vec<Vec<u8>>> {
+    Ok([files("rules", "cf")?, files("rules", "pre")?].concat())
+}
+
+/// A text in pieces of whole lines, each a few kilobytes.
+fn pieces(text: &[u8]) -> Vec<&[u8]> {
+    const PIECE: usize = 2_000;
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let tail = rest.get(PIECE..).unwrap_or_default();
+        let cut = tail.iter().position(|b| *b == b'\n').map_or(rest.len(), |line| PIECE + line + 1);
+        let (piece, after) = rest.split_at(cut);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces
+}
+
+/// The pattern of a line like `body NAME /pattern/i`.
+fn pattern(line: &[u8]) -> Option<&[u8]> {
+    let from = line.iter().position(|b| *b == b'/')? + 1;
+    let to = line.iter().rposition(|b| *b == b'/')?;
+    line.get(from..to).filter(|pattern| !pattern.is_empty() && !line.starts_with(b"#"))
 }
