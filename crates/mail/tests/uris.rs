@@ -2,8 +2,8 @@
 
 use mail::tld::Registry;
 use mail::views::NoRedirectors;
-use mail::views::uri::{Collector, UriList, canonical};
 use mail::views::html::TagTypes;
+use mail::views::uri::{Collector, UriList, canonical};
 use mail::views::{Redirectors, UriTypes};
 
 fn registry() -> Registry {
