@@ -95,6 +95,8 @@ pub fn parse_rule_literal(text: &[u8]) -> Result<(&[u8], Flags), PatternError> {
 const DEEPEST: u32 = 200;
 /// Perl's own limit for `{n,m}` (5.36).
 const MOST_REPEATS: u32 = 65_534;
+/// Groups that a reference by name may mean: each reference spells out all of them.
+const MOST_NAMESAKES: usize = 50;
 /// Perl's own limit for look-behind.
 const LONGEST_BEHIND: u32 = 255;
 
@@ -535,6 +537,9 @@ impl<'p> Parser<'p> {
             .collect();
         if groups.is_empty() {
             return self.fail(at, format!("there is no group named {name}"));
+        }
+        if groups.len() > MOST_NAMESAKES {
+            return self.fail(at, format!("more than {MOST_NAMESAKES} groups are named {name}"));
         }
         Ok(Node::BackReference(Box::new(BackReference { groups, ignore_case: self.flags.ignore_case })))
     }

@@ -181,3 +181,11 @@ fn ten_thousand_phrases_are_found_among_each_other() {
     hits.sort_unstable();
     assert_eq!(hits, [17, 9_999]);
 }
+
+/// A thousand references to a thousand groups of one name would make a pattern of many megabytes.
+#[test]
+fn references_to_very_many_groups_of_one_name_are_refused() {
+    let pattern = |groups: usize| format!("{}{}", "(?<a>x)".repeat(groups), r"\k<a>".repeat(1_000));
+    assert!(Regex::new(pattern(50).as_bytes(), Flags::default()).is_ok());
+    assert!(Regex::new(pattern(51).as_bytes(), Flags::default()).is_err());
+}
