@@ -36,6 +36,7 @@ const APPLICATION: i32 = 0x536b_6973;
 /// A database up to this size is checked page by page when it is opened (about 0.1 s).
 const CHECKED_AT_OPEN: u64 = 32 << 20;
 const IDLE_READERS: usize = 8;
+const TEMPORARY_TRIES: usize = 20;
 
 /// Each brings the database from the form before to the next. Never changed once released, only added to.
 const MIGRATIONS: &[&str] = &["
@@ -86,7 +87,6 @@ pub struct Sqlite {
     patience: Duration,
     writer: Mutex<Writer>,
     readers: Mutex<Vec<Connection>>,
-    temporary: AtomicU64,
 }
 
 struct Writer {
@@ -112,7 +112,6 @@ impl Sqlite {
         let store = Sqlite {
             writer: Mutex::new(Writer { connection: connect(&path, patience, true)?, synced: true }),
             readers: Mutex::new(Vec::new()),
-            temporary: AtomicU64::new(0),
             directory,
             patience,
         };
@@ -189,18 +188,27 @@ impl Sqlite {
             // Whoever wrote it may not have synced the directory yet.
             return sync_directory(folder);
         }
-        let serial = self.temporary.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}-{serial}", std::process::id());
+        for _ in 0..TEMPORARY_TRIES {
+            match self.write_temporary(path, bytes) {
+                // A name that another process uses, or a sweep between making the file and locking it.
+                Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {}
+                written => return written.and_then(|()| sync_directory(folder)),
+            }
+        }
+        self.write_temporary(path, bytes).and_then(|()| sync_directory(folder))
+    }
+
+    fn write_temporary(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        let name = format!("{}-{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed));
         let temporary = self.directory.join(CONTENT).join(TEMPORARY).join(name);
-        let written = (|| {
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-            // Held until the file has its name, so that a sweep can tell work from rubbish.
-            file.lock()?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&temporary, path)?;
-            sync_directory(folder)
-        })();
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        // Held until the file has its name, so that a sweep can tell work from rubbish.
+        let written = file
+            .lock()
+            .and_then(|()| file.write_all(bytes))
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&temporary, path));
         if written.is_err() {
             let _ = fs::remove_file(&temporary);
         }
