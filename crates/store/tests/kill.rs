@@ -101,7 +101,7 @@ fn killed(directory: &Path) {
         assert!(!status.success(), "it was killed");
         check(directory, &acknowledged);
     }
-    println!("{} acknowledged records survived {ROUNDS} kills", acknowledged.len());
+    eprintln!("{} acknowledged records survived {ROUNDS} kills", acknowledged.len());
 }
 
 fn check(directory: &Path, acknowledged: &BTreeMap<(String, Id), Hash>) {
