@@ -145,3 +145,22 @@ fn links_in_documents_lead_somewhere() {
         }
     }
 }
+
+/// The core is handed bytes, times and answers; only `app` and the store's backends open files and sockets.
+#[test]
+fn files_and_sockets_stand_in_app_and_backends() {
+    let mut judged = 0;
+    for path in sources() {
+        let inside = path.strip_prefix(root().join("crates")).ok().filter(|inside| {
+            let allowed = inside.starts_with("app") || inside.starts_with("store/src/backends");
+            !allowed && inside.components().nth(1).is_some_and(|folder| folder.as_os_str() == "src")
+        });
+        let Some(inside) = inside else { continue };
+        judged += 1;
+        let text = read(&path);
+        for word in ["std::fs", "File::open", "TcpStream", "TcpListener", "UdpSocket", "UnixStream", "UnixListener"] {
+            assert!(!text.contains(word), "{} uses {word}", inside.display());
+        }
+    }
+    assert!(judged > 30, "the sources were not found");
+}
