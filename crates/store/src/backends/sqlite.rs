@@ -30,6 +30,9 @@ use std::time::Duration;
 
 const DATABASE: &str = "store.sqlite3";
 const CONTENT: &str = "content";
+/// Room kept for a full disk, see [`Sqlite::spend_reserve`]; as much as SQLite's log usually takes, twice.
+const RESERVE: &str = "reserve";
+const RESERVED: usize = 8 << 20;
 const TEMPORARY: &str = "temporary";
 /// "Skis": tells `file(1)` and us whose database it is.
 const APPLICATION: i32 = 0x536b_6973;
@@ -122,6 +125,7 @@ impl Sqlite {
         }
         sync_directory(&store.directory).map_err(|e| store.file_error("syncing the directory", e))?;
         store.sweep_temporary();
+        store.make_reserve();
         Ok(store)
     }
 
@@ -170,6 +174,68 @@ impl Sqlite {
             Ok(value)
         })();
         result.map_err(|e| self.error(doing, e))
+    }
+
+    fn apply_all(&self, changes: &[Change], durability: Durability) -> Result<Applied> {
+        self.write("writing", durability, |transaction| {
+            let mut there = Vec::with_capacity(changes.len());
+            for change in changes {
+                let Ok(number) = expected(transaction, change)? else { return Ok((Applied::Conflict, Commit::No)) };
+                there.push(number);
+            }
+            for change in changes {
+                if let Change::Put { content: Some(hash), .. } = change {
+                    let known = transaction
+                        .prepare_cached("SELECT 1 FROM content WHERE hash = ?1")?
+                        .exists(params![hash.0.as_slice()])?;
+                    if !known || !self.content_path(hash).exists() {
+                        return Ok((Applied::NoContent, Commit::No));
+                    }
+                }
+            }
+            for (change, number) in changes.iter().zip(there) {
+                apply_one(transaction, change, number)?;
+            }
+            Ok((Applied::Done, Commit::Yes))
+        })
+    }
+
+    fn remove_one(&self, hash: &Hash) -> Result<bool> {
+        let path = self.content_path(hash);
+        let mut failed = None;
+        let removed = self.write("removing a content", Durability::Soon, |transaction| {
+            let hash = hash.0.as_slice();
+            if transaction.prepare_cached("SELECT 1 FROM record WHERE content = ?1")?.exists([hash])? {
+                return Ok((false, Commit::No));
+            }
+            transaction.prepare_cached("DELETE FROM content WHERE hash = ?1")?.execute([hash])?;
+            match fs::remove_file(&path) {
+                Ok(()) => Ok((true, Commit::Yes)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((false, Commit::Yes)),
+                Err(error) => {
+                    failed = Some(error);
+                    Ok((false, Commit::No))
+                }
+            }
+        })?;
+        match failed {
+            Some(error) => Err(file_error(&path.display().to_string(), "removing", error)),
+            None => Ok(removed),
+        }
+    }
+
+    /// SQLite needs room even for deleting. On a full disk the reserve gives it: for deletions, and for marking what was
+    /// released or sent. Whether there was one.
+    fn spend_reserve(&self) -> bool {
+        fs::remove_file(self.directory.join(RESERVE)).is_ok()
+    }
+
+    /// Not having one is no error: the disk may be full.
+    fn make_reserve(&self) {
+        let path = self.directory.join(RESERVE);
+        if !path.exists() && fs::write(&path, vec![0; RESERVED]).is_err() {
+            let _ = fs::remove_file(&path);
+        }
     }
 
     fn content_path(&self, hash: &Hash) -> PathBuf {
@@ -479,27 +545,14 @@ impl Backend for Sqlite {
     }
 
     fn apply(&self, changes: &[Change], durability: Durability) -> Result<Applied> {
-        self.write("writing", durability, |transaction| {
-            let mut there = Vec::with_capacity(changes.len());
-            for change in changes {
-                let Ok(number) = expected(transaction, change)? else { return Ok((Applied::Conflict, Commit::No)) };
-                there.push(number);
-            }
-            for change in changes {
-                if let Change::Put { content: Some(hash), .. } = change {
-                    let known = transaction
-                        .prepare_cached("SELECT 1 FROM content WHERE hash = ?1")?
-                        .exists(params![hash.0.as_slice()])?;
-                    if !known || !self.content_path(hash).exists() {
-                        return Ok((Applied::NoContent, Commit::No));
-                    }
-                }
-            }
-            for (change, number) in changes.iter().zip(there) {
-                apply_one(transaction, change, number)?;
-            }
-            Ok((Applied::Done, Commit::Yes))
-        })
+        let urgent = changes.iter().all(|change| match change {
+            Change::Delete { .. } => true,
+            Change::Put { expect, .. } => durability == Durability::Synced && matches!(expect, Expect::Version(_)),
+        });
+        match self.apply_all(changes, durability) {
+            Err(Error::Full { .. }) if urgent && self.spend_reserve() => self.apply_all(changes, durability),
+            applied => applied,
+        }
     }
 
     fn count(&self, count: &Count<'_>) -> Result<i64> {
@@ -562,26 +615,9 @@ impl Backend for Sqlite {
     }
 
     fn remove_content(&self, hash: &Hash) -> Result<bool> {
-        let path = self.content_path(hash);
-        let mut failed = None;
-        let removed = self.write("removing a content", Durability::Soon, |transaction| {
-            let hash = hash.0.as_slice();
-            if transaction.prepare_cached("SELECT 1 FROM record WHERE content = ?1")?.exists([hash])? {
-                return Ok((false, Commit::No));
-            }
-            transaction.prepare_cached("DELETE FROM content WHERE hash = ?1")?.execute([hash])?;
-            match fs::remove_file(&path) {
-                Ok(()) => Ok((true, Commit::Yes)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((false, Commit::Yes)),
-                Err(error) => {
-                    failed = Some(error);
-                    Ok((false, Commit::No))
-                }
-            }
-        })?;
-        match failed {
-            Some(error) => Err(file_error(&path.display().to_string(), "removing", error)),
-            None => Ok(removed),
+        match self.remove_one(hash) {
+            Err(Error::Full { .. }) if self.spend_reserve() => self.remove_one(hash),
+            removed => removed,
         }
     }
 
@@ -608,6 +644,7 @@ impl Backend for Sqlite {
         for hash in unnamed {
             removed += u64::from(self.remove_content(&hash)?);
         }
+        self.make_reserve();
         Ok(removed)
     }
 }
