@@ -33,18 +33,9 @@ pub struct BackendEntry {
     pub schemes: &'static [&'static str],
     pub example: &'static str,
     pub about: &'static str,
-    open: fn(&Location) -> Result<Arc<dyn Backend>>,
-}
-
-impl BackendEntry {
     /// Whether this program was built with it.
-    pub fn built_in(&self) -> bool {
-        match self.name {
-            "postgresql" => cfg!(feature = "postgresql"),
-            "redis" => cfg!(feature = "redis"),
-            _ => true,
-        }
-    }
+    pub built_in: bool,
+    open: fn(&Location) -> Result<Arc<dyn Backend>>,
 }
 
 #[cfg(not(all(feature = "postgresql", feature = "redis")))]
@@ -59,6 +50,7 @@ pub static BACKENDS: &[BackendEntry] = &[
         schemes: &["postgresql:", "postgres:"],
         example: "postgresql://sekisho@db.example/sekisho",
         about: "for several machines; needs PostgreSQL 12 or newer",
+        built_in: cfg!(feature = "postgresql"),
         #[cfg(feature = "postgresql")]
         open: |location| Ok(Arc::new(postgresql::PostgreSql::open(location)?)),
         #[cfg(not(feature = "postgresql"))]
@@ -69,6 +61,7 @@ pub static BACKENDS: &[BackendEntry] = &[
         schemes: &["redis:", "redis+unix:", "unix:", "valkey:"],
         example: "redis://db.example:6379/0",
         about: "for several machines; Redis 6.2 or newer, or Valkey, with `appendonly yes` and `appendfsync always`",
+        built_in: cfg!(feature = "redis"),
         #[cfg(feature = "redis")]
         open: |location| Ok(Arc::new(redis::Redis::open(location)?)),
         #[cfg(not(feature = "redis"))]
@@ -79,6 +72,7 @@ pub static BACKENDS: &[BackendEntry] = &[
         schemes: &["sqlite:", "/"],
         example: "/var/lib/sekisho/store",
         about: "one directory on one machine, no server",
+        built_in: true,
         open: |location| Ok(Arc::new(sqlite::Sqlite::open(location.directory(), location.patience)?)),
     },
 ];
