@@ -31,6 +31,8 @@
 //!   input is interpreted, except that the peer may take its question back ([`Event::Cancelled`]).
 //! * **Write** whatever is in [`Session::output`], and clear it.
 //! * **Answer** under the question's id, when the verdict is there. A late answer to a cancelled question does nothing.
+//! * **Hand on**: an SMTP or LMTP session is answered when the next hop was. [`smtp::Client`] is the machine for that, its
+//!   [`Outcome`](smtp::Outcome) the answer; [`edit::apply`] makes the message that it sends.
 //! * **Time** is the caller's: call [`Session::progress`] every few seconds while a question is open (milter's time-out
 //!   is then restarted), and close a connection that has been silent for too long.
 //!

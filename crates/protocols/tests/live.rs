@@ -1,4 +1,5 @@
-//! The original programs judge: spamc, swaks and miltertest talk to the sessions over a loopback socket.
+//! The original programs judge: spamc, swaks, miltertest and a private Postfix talk to the sessions over a loopback
+//! socket.
 //!
 //! The socket, the threads and the judge below are what `app` will have in earnest; here each connection has a thread and
 //! the judge looks for a word in the message.
@@ -6,6 +7,7 @@
 use protocols::*;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -32,6 +34,9 @@ fn judge(event: &Event, log: &Log) -> Option<(QuestionId, Answer)> {
                 scan.content.bytes.len(),
             ));
             let spam = text.contains("this is spam");
+            if let Some(received) = scan.received("DATE") {
+                log.lock().unwrap().push(lossy(&received).replace("\r\n", "\n"));
+            }
             let body = match scan.want {
                 Want::Symbols => Some(b"A_RULE,ANOTHER".to_vec()),
                 Want::Report | Want::ReportIfSpam => Some(b"Content analysis details:\n 1.0 A_RULE\n".to_vec()),
@@ -81,13 +86,51 @@ fn judge(event: &Event, log: &Log) -> Option<(QuestionId, Answer)> {
     }
 }
 
-fn drive(mut stream: TcpStream, mut session: Box<dyn Session>, log: &Log) -> std::io::Result<()> {
+/// Hands a message on, as a content filter does, and makes an answer of what the next hop said.
+fn relay(scan: &Scan, next_hop: u16, answer: &mut Answer) -> std::io::Result<()> {
+    let delivery = smtp::Delivery {
+        sender: scan.sender.clone().unwrap_or_default(),
+        recipients: scan.recipients.clone(),
+        content: Some(edit::apply(&scan.content.bytes, &answer.edits)),
+        forward: Some(smtp::codec::Forwarded::of(&scan.peer, scan.queue_id.as_deref())),
+    };
+    let mut client = smtp::Client::new(smtp::Dialect::Smtp, smtp::ClientSettings::default(), delivery);
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, next_hop))?;
+    let mut buffer = [0; 8192];
+    loop {
+        while let Some(event) = client.next_event() {
+            match event {
+                smtp::ClientEvent::Done(outcome) => {
+                    answer.recipients = outcome.recipients.iter().map(smtp::codec::Reply::decision).collect()
+                }
+                smtp::ClientEvent::Close => return Ok(()),
+                _ => {}
+            }
+        }
+        stream.write_all(client.output())?;
+        client.output().clear();
+        match stream.read(&mut buffer)? {
+            0 => client.end_of_input(),
+            n => client.receive(&buffer[..n]),
+        }
+    }
+}
+
+fn drive(
+    mut stream: TcpStream,
+    mut session: Box<dyn Session>,
+    log: &Log,
+    next_hop: Option<u16>,
+) -> std::io::Result<()> {
     let mut buffer = [0; 8192];
     loop {
         let mut close = false;
         while let Some(event) = session.next_event() {
             close |= event == Event::Close;
-            if let Some((id, answer)) = judge(&event, log) {
+            if let Some((id, mut answer)) = judge(&event, log) {
+                if let (Event::Scan(scan), Some(port), Decision::Accept) = (&event, next_hop, &answer.decision) {
+                    relay(scan, port, &mut answer)?;
+                }
                 session.progress();
                 for unsaid in session.answer(id, &answer) {
                     log.lock().unwrap().push(format!("unsaid {unsaid:?}"));
@@ -108,6 +151,10 @@ fn drive(mut stream: TcpStream, mut session: Box<dyn Session>, log: &Log) -> std
 
 /// Listens until the test's process ends. Returns the port.
 fn serve(name: &str, settings: Settings) -> (u16, Log) {
+    serve_before(name, settings, None)
+}
+
+fn serve_before(name: &str, settings: Settings, next_hop: Option<u16>) -> (u16, Log) {
     let protocol = protocol(name).unwrap();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -118,7 +165,7 @@ fn serve(name: &str, settings: Settings) -> (u16, Log) {
             let (settings, log) = (settings.clone(), log.clone());
             std::thread::spawn(move || {
                 let connection = Connection { address: Some(Ipv4Addr::LOCALHOST.into()), ..Connection::default() };
-                let _ = drive(stream, (protocol.open)(&settings, &connection), &log);
+                let _ = drive(stream, (protocol.open)(&settings, &connection), &log, next_hop);
             });
         }
     });
@@ -257,4 +304,207 @@ fn miltertest_scripts() {
         assert_eq!((output.as_str(), code), ("", 0), "{}", path.display());
     }
     assert!(scripts >= 3);
+}
+
+/// A Postfix of its own: own directories, own ports, stopped at the end. Needs root, as Postfix does.
+struct Postfix {
+    folder: PathBuf,
+    ports: [u16; 3],
+}
+
+impl Postfix {
+    /// Listens for mail that asks the milter and the policy server, for mail that goes through the content filter, and
+    /// for what comes back from it. `None`: there is no Postfix here, or nobody who may start one.
+    fn start(milter: u16, policy: u16, filter: impl FnOnce(u16) -> u16) -> Option<Self> {
+        use std::os::unix::fs::{MetadataExt, chown};
+        let root = std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0);
+        if !root || !std::path::Path::new("/usr/sbin/postfix").exists() {
+            eprintln!("skipped: there is no Postfix that this user may start");
+            return None;
+        }
+        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let ports = [free(), free(), free()];
+        let filter = filter(ports[2]);
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("postfix-{}", std::process::id()));
+        for name in ["etc", "queue", "data", "mail"] {
+            std::fs::create_dir_all(folder.join(name)).unwrap();
+        }
+        let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
+        let line = passwd.lines().find(|l| l.starts_with("postfix:")).expect("Postfix has a user");
+        let user: u32 = line.split(':').nth(2).unwrap().parse().unwrap();
+        chown(folder.join("data"), Some(user), None).unwrap();
+        chown(folder.join("mail"), Some(65_534), None).unwrap();
+        let here = folder.display();
+        let main = format!(
+            "compatibility_level = 3.6\nqueue_directory = {here}/queue\ndata_directory = {here}/data\n\
+             config_directory = {here}/etc\nmaillog_file = {here}/log\nmaillog_file_prefixes = {here}\n\
+             command_directory = /usr/sbin\ndaemon_directory = /usr/lib/postfix/sbin\n\
+             mail_owner = postfix\nsetgid_group = postdrop\nmyhostname = mx.example.jp\nmydestination =\n\
+             inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmynetworks = 127.0.0.0/8\nalias_maps =\n\
+             virtual_mailbox_domains = example.jp\nvirtual_mailbox_base = {here}/mail\nvirtual_mailbox_maps = static:all\n\
+             virtual_uid_maps = static:65534\nvirtual_gid_maps = static:65534\n\
+             milter_default_action = tempfail\nsmtp_send_xforward_command = yes\n\
+             smtpd_authorized_xclient_hosts = 127.0.0.0/8\nsmtpd_authorized_xforward_hosts = 127.0.0.0/8\n\
+             smtpd_recipient_restrictions = reject_unauth_destination\n"
+        );
+        let mut master = String::new();
+        for (port, options) in [
+            (
+                ports[0],
+                format!(
+                    "-o smtpd_milters=inet:127.0.0.1:{milter} -o smtpd_recipient_restrictions=reject_unauth_destination,check_policy_service,inet:127.0.0.1:{policy}"
+                ),
+            ),
+            (ports[1], format!("-o content_filter=smtp:[127.0.0.1]:{filter}")),
+            (ports[2], String::new()),
+        ] {
+            master.push_str(&format!("127.0.0.1:{port} inet n - n - - smtpd {options}\n"));
+        }
+        for (name, kind, private, process) in [
+            ("pickup", "unix", "n", "pickup"),
+            ("cleanup", "unix", "n", "cleanup"),
+            ("qmgr", "unix", "n", "qmgr"),
+            ("rewrite", "unix", "-", "trivial-rewrite"),
+            ("bounce", "unix", "-", "bounce"),
+            ("defer", "unix", "-", "bounce"),
+            ("trace", "unix", "-", "bounce"),
+            ("proxymap", "unix", "-", "proxymap"),
+            ("smtp", "unix", "-", "smtp"),
+            ("error", "unix", "-", "error"),
+            ("retry", "unix", "-", "error"),
+            ("virtual", "unix", "-", "virtual"),
+            ("anvil", "unix", "-", "anvil"),
+            ("tlsmgr", "unix", "-", "tlsmgr"),
+            ("showq", "unix", "n", "showq"),
+            ("flush", "unix", "n", "flush"),
+            ("postlog", "unix-dgram", "n", "postlogd"),
+        ] {
+            let n = if private == "n" { "n" } else { "y" };
+            let privileged = if process == "virtual" { "n" } else { "-" };
+            let limit = match process {
+                "qmgr" | "pickup" | "anvil" | "tlsmgr" | "postlogd" => "1",
+                "cleanup" | "bounce" | "flush" => "0",
+                _ => "-",
+            };
+            let wakeup = match process {
+                "qmgr" => "300",
+                "pickup" => "60",
+                _ => "-",
+            };
+            master.push_str(&format!("{name} {kind} {n} {privileged} n {wakeup} {limit} {process}\n"));
+        }
+        std::fs::write(folder.join("etc/main.cf"), main).unwrap();
+        std::fs::write(folder.join("etc/master.cf"), master).unwrap();
+        let postfix = Self { folder, ports };
+        assert!(postfix.control("start"), "{}", postfix.log());
+        Some(postfix)
+    }
+
+    fn control(&self, verb: &str) -> bool {
+        let etc = self.folder.join("etc");
+        let status = Command::new("/usr/sbin/postfix").arg("-c").arg(etc).arg(verb).stderr(Stdio::null()).status();
+        status.is_ok_and(|s| s.success())
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// Delivered messages, once there are as many.
+    fn delivered(&self, wanted: usize) -> Vec<String> {
+        for _ in 0..600 {
+            let bytes = std::fs::read(self.folder.join("mail/all")).unwrap_or_default();
+            let messages: Vec<String> = lossy(&bytes).split("\nX-Original-To:").skip(1).map(str::to_owned).collect();
+            if messages.len() >= wanted {
+                return messages;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("{wanted} messages were not delivered:\n{}", self.log());
+    }
+
+    fn configure(&self, setting: &str) {
+        let etc = self.folder.join("etc");
+        let status = Command::new("/usr/sbin/postconf").arg("-c").arg(etc).arg("-e").arg(setting).status();
+        assert!(status.is_ok_and(|s| s.success()) && self.control("reload"));
+    }
+
+    fn swaks(&self, port: usize, to: &str, more: &[&str], message: &str) -> Option<String> {
+        let server = format!("127.0.0.1:{}", self.ports[port]);
+        let mut arguments = vec!["--server", &server, "--from", "a@example.com", "--to", to, "--data", "-"];
+        arguments.extend_from_slice(more);
+        run("swaks", &arguments, message.as_bytes()).map(|(output, _)| output)
+    }
+}
+
+impl Drop for Postfix {
+    fn drop(&mut self) {
+        self.control("stop");
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.folder); // else it is left for a look
+        }
+    }
+}
+
+#[test]
+fn postfix_with_milter_policy_and_content_filter() {
+    let milter = milter::Settings { ask: Stages::RECIPIENT, ..milter::Settings::default() };
+    let (milter, seen) = serve("milter", Settings { milter, ..Settings::default() });
+    let (policy, asked) = serve("policy", Settings::default());
+    let mut filtered = Log::default();
+    let started = Postfix::start(milter, policy, |back| {
+        let (port, log) = serve_before("smtp", Settings::default(), Some(back));
+        filtered = log;
+        port
+    });
+    let Some(postfix) = started else { return };
+    let message =
+        "Subject:  two  blanks\nX-Foreign: 1\nX-Test:no blank\nx-foreign:  2\nFolded:\tx\n\ty  \n\n.dot\nbody\n";
+    let kept = "\nSubject:  two  blanks\nX-Test:no blank\nFolded:\tx\n\ty  \n";
+    let client = ["--xclient", "NAME=[UNAVAILABLE] ADDR=203.0.113.6 REVERSE_NAME=ptr.example.net"];
+    let mut delivered = 0;
+    for version in ["6", "2"] {
+        postfix.configure(&format!("milter_protocol = {version}"));
+        seen.lock().unwrap().clear();
+        let Some(output) = postfix.swaks(0, "u@example.jp", &client, message) else { return };
+        assert!(output.contains("queued as"), "{output}\n{}", postfix.log());
+        delivered += 1;
+        let last = postfix.delivered(delivered).pop().unwrap();
+        assert!(
+            last.contains("X-Sekisho: ham\n") && last.contains(kept) && last.contains("\n\n.dot\nbody\n"),
+            "{last}"
+        );
+        // The field that was built for judging is the one that Postfix wrote.
+        let built = seen.lock().unwrap().iter().find(|l| l.starts_with("Received:")).cloned().unwrap();
+        let built = built.trim_end().strip_suffix("DATE").unwrap().to_owned();
+        assert!(built.contains("(unknown [203.0.113.6])"), "{built}");
+        assert!(last.contains(&built), "{built}\n{last}");
+
+        for (to, text, expected) in [
+            ("grey@example.jp", "", "450 4.7.1 <grey@example.jp>: Recipient address rejected: greylisted"),
+            ("u@example.jp", "this is spam\n", "554 5.7.1 100% spam"),
+        ] {
+            let output = postfix.swaks(0, to, &[], &format!("Subject: x\n\n{text}")).unwrap();
+            assert!(output.contains(expected), "{output}\n{}", postfix.log());
+        }
+        let output = postfix.swaks(0, "u@example.jp", &[], "Subject: x\nX-Test: hold\n\n").unwrap();
+        let id =
+            output.split("queued as ").nth(1).unwrap_or_else(|| panic!("{output}")).lines().next().unwrap().to_owned();
+        assert!(postfix.folder.join("queue/hold").join(&id).exists(), "{id} is not held\n{}", postfix.log());
+    }
+    assert!(asked.lock().unwrap().contains(&"ask Recipient grey@example.jp".to_owned()));
+
+    let output = postfix.swaks(1, "u@example.jp,v@example.jp", &client, message).unwrap();
+    assert!(output.contains("queued as"), "{output}");
+    delivered += 2;
+    for last in &postfix.delivered(delivered)[delivered - 2..] {
+        assert!(
+            last.contains("X-Sekisho: ham\n") && last.contains(kept) && last.contains("\n\n.dot\nbody\n"),
+            "{last}"
+        );
+    }
+    assert!(postfix.log().contains("status=sent (250 2.0.0 judged)"), "{}", postfix.log());
+    // What XFORWARD told us was passed on.
+    assert!(postfix.log().contains("orig_client=unknown[203.0.113.6]"), "{}", postfix.log());
+    assert!(filtered.lock().unwrap().iter().any(|l| l.contains("to=u@example.jp,v@example.jp")));
 }

@@ -29,6 +29,8 @@ pub struct Settings {
     /// Bytes of one packet. Bodies come in pieces of 64 kB, headers as long as the mail server takes them.
     pub packet: usize,
     pub recipients: usize,
+    /// Bytes of one envelope address with its parameters.
+    pub address: usize,
     /// Bytes of all macros of one stage; what is beyond is forgotten.
     pub macros: usize,
 }
@@ -40,7 +42,8 @@ impl Default for Settings {
             actions: action::ALL,
             content: ContentLimits::default(),
             packet: 2 << 20,
-            recipients: 50_000,
+            recipients: 10_000,
+            address: 8192,
             macros: 256 << 10,
         }
     }
@@ -332,6 +335,11 @@ impl Server {
     }
 
     fn command(&mut self, command: Command) -> Option<Event> {
+        if let Command::Mail(arguments) | Command::Recipient(arguments) = &command
+            && arguments.iter().map(Vec::len).sum::<usize>() > self.settings.address
+        {
+            return Some(self.fail(Trouble::TooLong { what: "an envelope address", limit: self.settings.address }));
+        }
         if self.negotiated.is_none() && !matches!(command, Command::Negotiate { .. } | Command::Quit) {
             return Some(self.fail(Trouble::OutOfOrder("a command before the negotiation")));
         }

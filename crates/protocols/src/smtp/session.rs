@@ -45,7 +45,7 @@ impl Default for Settings {
             ask: Stages::NONE,
             message: 64 << 20,
             line: 12_288,
-            recipients: 10_000,
+            recipients: 1000,
             errors: 20,
             eight_bit: true,
             utf8: true,
