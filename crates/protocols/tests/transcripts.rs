@@ -527,7 +527,13 @@ fn noise_is_survived() {
                     }
                 }
             }
-            let mut session = (protocol.open)(&Arc::new(Settings::default()), &Connection::default());
+            let mut config = Settings::default();
+            if round % 2 == 1 {
+                settings(&mut config, "ask connect helo mail recipient data");
+                settings(&mut config, "starttls");
+                settings(&mut config, "content 60 20");
+            }
+            let mut session = (protocol.open)(&Arc::new(config), &Connection::default());
             let mut events = 0;
             for chunk in bytes.chunks(1 + random() as usize % 700) {
                 if session.wants_input() {
