@@ -37,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
     for (index, rule) in ruleset.rules.iter().enumerate() {
         assert_eq!(ruleset.find(&rule.name).map(|id| id.index()), Some(index), "{}", rule.name);
         if index < EXPLAINED {
-            let explained = rules::explain::explain(&ruleset, &rule.name, options.effective_score_set());
+            let explained = rules::explain::explain(&ruleset, &rule.name, options.effective_score_set(), rules::explain::Language::Japanese);
             assert!(explained.is_some(), "{}", rule.name);
         }
     }
