@@ -127,7 +127,7 @@ fn assemble(head: &[u8]) -> String {
 #[allow(clippy::option_option)]
 fn compare_ours(pattern: &[u8], flags: Flags, subject: &[u8]) -> Option<Option<(usize, usize)>> {
     let shown = || format!("/{}/ {flags:?} on \"{}\"", pattern.escape_ascii(), subject.escape_ascii());
-    let explained = patterns::describe(pattern, flags);
+    let explained = patterns::describe(pattern, flags, patterns::Language::Japanese);
     let mut builder = Builder::new();
     let once = builder.add(PatternSpec::regex(GroupId(0), pattern, flags)).ok()?;
     assert!(explained.is_ok(), "accepted and not explained: {}", shown());

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Seconds that one input may take; coverage makes everything slower.
-const SLOWEST: u32 = 5;
+const SLOWEST: u32 = 20;
 
 /// `cargo xtask fuzz [TARGET...] --seconds 600`
 #[derive(Debug, clap::Args)]
