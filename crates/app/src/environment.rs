@@ -69,6 +69,17 @@ fn random() -> u32 {
     std::collections::hash_map::RandomState::new().build_hasher().finish() as u32
 }
 
+/// For secrets and names that nobody may guess.
+pub fn secret_random() -> anyhow::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+    Ok(bytes)
+}
+
+pub fn milliseconds() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
 /// The time of day here, as in a `Date:` field.
 pub fn date() -> String {
     jiff::Zoned::now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string()
@@ -77,6 +88,12 @@ pub fn date() -> String {
 /// The same with the zone's name behind, as mail servers write it in a Received field.
 pub fn mail_date() -> String {
     jiff::Zoned::now().strftime("%a, %-d %b %Y %H:%M:%S %z (%Z)").to_string()
+}
+
+/// `2026-11-21 18:43`, here.
+pub fn local_time(seconds: i64) -> String {
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// For log lines that programs read.

@@ -48,6 +48,10 @@ enum Command {
     Lint(lint::Arguments),
     /// Stand at the mail server: milter, spamd.
     Serve(commands::serve::Arguments),
+    /// What the service judged, and why.
+    History(commands::history::Arguments),
+    /// What the service holds back: list, show, release, delete.
+    Quarantine(commands::quarantine::Arguments),
     /// Look at the configuration of the service.
     Config(commands::config::Arguments),
     /// Behave as the command `spamassassin`, with its options.
@@ -79,6 +83,8 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
+        Command::History(arguments) => commands::history::run(&arguments),
+        Command::Quarantine(arguments) => commands::quarantine::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Spamassassin { options } => spamassassin::run(options),
         Command::Completions { shell } => completions(shell),

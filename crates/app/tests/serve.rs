@@ -18,7 +18,8 @@ fn config(folder: &Folder, more: &str) -> String {
     format!(
         "[[listen]]\nprotocol = \"milter\"\nsocket = \"unix:{0}/milter.sock\"\nmode = \"0666\"\n\
          [[listen]]\nprotocol = \"spamd\"\nsocket = \"inet:127.0.0.1:0\"\n\
-         [rules]\nset = \"shipped\"\n{more}",
+         [rules]\nset = \"shipped\"\n[store]\nlocation = \"{0}/store\"\n\
+         release = [\"sendmail\", \"-C\", \"{0}/postfix/etc\", \"-i\", \"-G\"]\n{more}",
         folder.0.display()
     )
 }
@@ -117,6 +118,57 @@ fn mail_through_postfix() {
     let _sekisho = Sekisho::start(&folder, &config(&folder, ""));
     assert!(postfix.send(&mail(7, "while we are away", "hello")).starts_with("250"));
     postfix.delivery("<7@example.net>");
+}
+
+#[test]
+fn what_is_held_is_kept_whole_and_can_be_released() {
+    if !is_root() {
+        eprintln!("left out: Postfix can be started by root only");
+        return;
+    }
+    let folder = Folder::new("quarantine");
+    let sekisho = Sekisho::start(&folder, &config(&folder, "[actions]\nspam = \"quarantine\""));
+    let postfix = Postfix::start(&folder, &format!("unix:{}/milter.sock", folder.0.display()), "");
+    let settings = folder.0.join("sekisho.toml").display().to_string();
+    let command = |arguments: &[&str]| {
+        let (text, code) = filter(env!("CARGO_BIN_EXE_sekisho"), &[arguments, &["--config", &settings]].concat(), b"");
+        (String::from_utf8(text).unwrap(), code)
+    };
+
+    // "請求書のご確認" as nobody should write it: raw ISO-2022-JP in a header.
+    let mut spam = b"From: Joe <joe@example.net>\nTo: ann@example.test\nSubject: ".to_vec();
+    spam.extend(b"\x1b$B@A5a=q$N$43NG'\x1b(B\nDate: Mon, 5 Jan 2026 09:45:12 +0000\nMessage-ID: <8@example.net>\n\n");
+    spam.extend(format!("line one\n.dot\n\n{GTUBE}\nwithout an end").into_bytes());
+    spam.push(b'\n');
+    assert!(postfix.send(&spam).starts_with("250"), "taken, since it is on our disk");
+    sekisho.wait_for("action=quarantine");
+    assert!(postfix.delivered().is_empty());
+
+    let (list, code) = command(&["quarantine", "list", "請求"]);
+    assert_eq!(code, Some(0), "{list}");
+    assert!(list.contains("請求書のご確認") && list.contains("held") && list.contains("<ann@example.test>"), "{list}");
+    let id = list.split_whitespace().next().unwrap().to_owned();
+    let (raw, _) =
+        filter(env!("CARGO_BIN_EXE_sekisho"), &["quarantine", "show", &id, "--raw", "--config", &settings], b"");
+    let kept: Vec<u8> = raw.into_iter().filter(|byte| *byte != b'\r').collect();
+    assert!(kept.ends_with(&spam), "{}", String::from_utf8_lossy(&kept));
+    assert!(command(&["quarantine", "show", &id]).0.contains("score 1"));
+
+    // The history tells why, and finds it by the queue's name for it.
+    let log = sekisho.log();
+    let line = log.iter().find(|line| line.contains("action=quarantine")).unwrap();
+    let queue_id = line.split_whitespace().find_map(|word| word.strip_prefix("id=")).unwrap();
+    support::wait_until("the history has it", || command(&["history", "--queue-id", queue_id]).1 == Some(0));
+    let (told, _) = command(&["history", "--explain", "請求"]);
+    assert!(told.contains("GTUBE") && told.contains(&id) && told.contains("XJS*C4JDBQADN1"), "{told}");
+
+    // Released: delivered as it came, and gone from the list. A second time there is nothing to release.
+    let (said, code) = command(&["quarantine", "release", &id]);
+    assert_eq!(code, Some(0), "{said}");
+    let delivered = postfix.delivery("<8@example.net>");
+    assert!(delivered.ends_with(&spam), "{}", String::from_utf8_lossy(&delivered));
+    assert_eq!(command(&["quarantine", "release", &id]).1, Some(1));
+    assert!(!command(&["quarantine", "list"]).0.contains(&id));
 }
 
 #[test]

@@ -3,12 +3,37 @@
 pub mod check;
 pub mod config;
 pub mod explain;
+pub mod history;
 pub mod lint;
+pub mod quarantine;
 pub mod serve;
 pub mod spamassassin;
 
+use crate::config::Config;
 use crate::rule_files::{RuleSet, Selection};
+use anyhow::Context;
 use std::path::PathBuf;
+
+/// Where the store is.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StoreArguments {
+    /// Configuration of the service; default: /etc/sekisho/sekisho.toml
+    #[arg(long, short, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+}
+
+impl StoreArguments {
+    pub fn open(&self) -> anyhow::Result<(Config, store::Store)> {
+        let (config, _) = Config::load(self.config.as_deref())?;
+        let store = config.store.open()?.context("there is no store: store.location is empty")?;
+        Ok((config, store))
+    }
+}
+
+/// What strangers wrote, fit for a terminal and for one line.
+fn shown(bytes: &[u8]) -> String {
+    crate::output::readable(bytes, 300)
+}
 
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

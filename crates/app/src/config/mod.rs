@@ -27,6 +27,7 @@ pub struct Config {
     pub actions: Actions,
     outbound: Changes,
     pub limits: Limits,
+    pub store: Store,
     pub log: Log,
 }
 
@@ -67,6 +68,7 @@ pub struct Rules {
 pub enum SpamAction {
     Pass,
     Tag,
+    Quarantine,
     Hold,
     Reject,
     Discard,
@@ -76,6 +78,7 @@ pub enum SpamAction {
 #[serde(default, deny_unknown_fields)]
 pub struct Actions {
     pub spam: SpamAction,
+    pub quarantine_at: f64,
     pub hold_at: f64,
     pub reject_at: f64,
     pub discard_at: f64,
@@ -88,6 +91,7 @@ pub struct Actions {
 #[serde(default, deny_unknown_fields)]
 struct Changes {
     spam: Option<SpamAction>,
+    quarantine_at: Option<f64>,
     hold_at: Option<f64>,
     reject_at: Option<f64>,
     discard_at: Option<f64>,
@@ -111,6 +115,41 @@ pub struct Limits {
 pub enum Late {
     Defer,
     Pass,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    pub location: String,
+    pub history: Span,
+    pub quarantine: Span,
+    pub quarantine_size: Size,
+    pub release: Vec<String>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        let day = 24 * 3600;
+        Store {
+            location: "/var/lib/sekisho/store".into(),
+            history: Span::seconds(90 * day),
+            quarantine: Span::seconds(30 * day),
+            quarantine_size: Size(5 << 30),
+            release: ["/usr/sbin/sendmail", "-i", "-G"].map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+impl Store {
+    /// `None` where there is to be none.
+    pub fn open(&self) -> anyhow::Result<Option<store::Store>> {
+        if self.location.is_empty() {
+            return Ok(None);
+        }
+        let told = |error: store::Error| anyhow::anyhow!("store: {error}. {}", error.remedy());
+        let location: store::Location = self.location.parse().map_err(told)?;
+        store::Store::open(&location).map(Some).map_err(told)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -142,6 +181,7 @@ impl Default for Config {
             actions: Actions::default(),
             outbound: Changes::default(),
             limits: Limits::default(),
+            store: Store::default(),
             log: Log { format: LogFormat::Text },
         }
     }
@@ -157,12 +197,19 @@ impl Default for Actions {
     fn default() -> Self {
         Actions {
             spam: SpamAction::Tag,
+            quarantine_at: 0.0,
             hold_at: 0.0,
             reject_at: 0.0,
             discard_at: 0.0,
             reject_text: "Message refused: it looks like spam".into(),
             remove_foreign_headers: true,
         }
+    }
+}
+
+impl Actions {
+    fn uses_quarantine(&self) -> bool {
+        self.spam == SpamAction::Quarantine || self.quarantine_at > 0.0
     }
 }
 
@@ -197,7 +244,16 @@ impl Config {
         if config.limits.deadline.0.is_zero() || config.limits.idle.0.is_zero() {
             anyhow::bail!("limits: deadline and idle must be longer than nothing");
         }
-        for score in [config.actions.hold_at, config.actions.reject_at, config.actions.discard_at] {
+        let quarantines = config.actions(true).uses_quarantine() || config.actions(false).uses_quarantine();
+        if quarantines && config.store.location.is_empty() {
+            anyhow::bail!("actions: there is no quarantine without a store: set store.location");
+        }
+        if config.store.release.is_empty() {
+            anyhow::bail!("store: release names no program");
+        }
+        for score in
+            [config.actions.quarantine_at, config.actions.hold_at, config.actions.reject_at, config.actions.discard_at]
+        {
             if !score.is_finite() || score < 0.0 {
                 anyhow::bail!("actions: {score} is no score from which something can be done; 0 means never");
             }
@@ -220,6 +276,7 @@ impl Config {
         if outbound {
             let own = self.outbound.clone();
             actions.spam = own.spam.unwrap_or(actions.spam);
+            actions.quarantine_at = own.quarantine_at.unwrap_or(actions.quarantine_at);
             actions.hold_at = own.hold_at.unwrap_or(actions.hold_at);
             actions.reject_at = own.reject_at.unwrap_or(actions.reject_at);
             actions.discard_at = own.discard_at.unwrap_or(actions.discard_at);
@@ -269,6 +326,7 @@ mod tests {
             ("[[listen]]\nprotocol = \"milter\"\nsocket = \"inet:h\"", "line 3"),
             ("[[listen]]\nprotocol = \"milter\"\nsocket = \"unix:/x\"\nmode = \"9\"", "octal"),
             ("[actions]\nreject_at = -1.0", "no score"),
+            ("[actions]\nspam = \"quarantine\"\n[store]\nlocation = \"\"", "no quarantine without a store"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
             assert!(error.contains(said), "{text}: {error}");

@@ -1,16 +1,18 @@
 //! One connection: bytes to its session, the session's questions to the judges, the answers back.
 
 use super::Service;
-use super::decide::{decide, without_verdict};
+use super::decide::{Outcome, decide, without_verdict};
 use super::journal::Line;
 use super::judges::NoVerdict;
 use super::listen::Listener;
+use crate::environment;
 use protocols::{Answer, Connection, Event, QuestionId, Scan, Session, Told};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use store::{Store, Time, history};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -102,20 +104,37 @@ async fn judge(service: &Service, scan: Box<Scan>) -> (QuestionId, Answer) {
     let began = Instant::now();
     let (engine, config) = (service.engine.load_full(), service.config.clone());
     let scan = Arc::new(*scan);
+    let store = service.store.clone();
     let work = {
         let scan = scan.clone();
-        move |scratch: &mut engine::Scratch| decide(&config, &engine, &scan, scratch)
+        move |scratch: &mut engine::Scratch| decide(&config, &engine, store.as_ref(), &scan, scratch)
     };
-    let (answer, mut line) = match service.judges.run(service.config.limits.deadline.0, work).await {
-        Ok(decided) => decided,
+    let Outcome { answer, mut line, entry } = match service.judges.run(service.config.limits.deadline.0, work).await {
+        Ok(outcome) => outcome,
         Err(why) => {
             let late = why == NoVerdict::Late;
-            (without_verdict(&service.config, late), Line::unjudged(&scan, if late { "late" } else { "failed" }))
+            let line = Line::unjudged(&scan, if late { "late" } else { "failed" });
+            Outcome { answer: without_verdict(&service.config, late), line, entry: None }
         }
     };
     line.milliseconds = began.elapsed().as_secs_f64() * 1e3;
     service.journal.message(&line);
+    if let (Some(store), Some(entry)) = (service.store.clone(), entry) {
+        let (journal, took) = (service.journal, line.milliseconds as u64);
+        // The answer need not wait for this.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = record(&store, history::Entry { took_ms: took, ..entry }) {
+                journal.note(&format!("history: {error:#}"));
+            }
+        });
+    }
     (question, answer)
+}
+
+fn record(store: &Store, entry: history::Entry) -> anyhow::Result<()> {
+    let at = Time::from_millis(environment::milliseconds());
+    store.history().add(at, &environment::secret_random()?, entry)?;
+    Ok(())
 }
 
 /// Never ready where nothing is pending.

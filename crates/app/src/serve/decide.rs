@@ -3,13 +3,25 @@
 use super::journal::Line;
 use crate::config::{Actions, Config, Late, Mode, SpamAction};
 use crate::environment;
+use anyhow::Context;
 use engine::markup::{Tags, rewrite};
 use engine::{Engine, Scratch};
+use mail::views::Views;
 use mail::{Limits, Message, Transaction, Verdict};
 use protocols::{Answer, Decision, Edit, Judgement, Refusal, Scan, Want, edit};
+use store::{Bytes, Id, Store, Time, history, quarantine};
 
-/// Judges a message and says what is to be done about it.
-pub fn decide(config: &Config, engine: &Engine, scan: &Scan, scratch: &mut Scratch) -> (Answer, Line) {
+/// What came of a message.
+pub struct Outcome {
+    pub answer: Answer,
+    pub line: Line,
+    /// For the history.
+    pub entry: Option<history::Entry>,
+}
+
+/// Judges a message, does what is to be done here (quarantine), and says what is to be done elsewhere.
+pub fn decide(config: &Config, engine: &Engine, store: Option<&Store>, scan: &Scan, scratch: &mut Scratch) -> Outcome {
+    scratch.explain = store.is_some();
     let date = environment::mail_date();
     let bytes = scan.message_to_judge(&date);
     let transaction = Transaction {
@@ -36,17 +48,109 @@ pub fn decide(config: &Config, engine: &Engine, scan: &Scan, scratch: &mut Scrat
         line.action = "told";
         let judgement =
             Judgement { spam: verdict.spam, score: verdict.score, threshold: verdict.required, text: Some(text) };
-        return (Answer { judgement: Some(judgement), ..Answer::default() }, line);
+        return Outcome { answer: Answer { judgement: Some(judgement), ..Answer::default() }, line, entry: None };
     }
 
     let actions = config.actions(scan.peer.authenticated.is_some());
-    let (decision, edits, action) = act(&actions, &verdict, &tags, &scan.content.bytes);
+    let (mut decision, mut edits, action) = act(&actions, &verdict, &tags, &scan.content.bytes);
     line.action = action;
-    if config.mode == Mode::Observe {
-        line.observed = true;
-        return (Answer::accept(), line);
+    // As a reader sees them, whatever their labels say.
+    let (subject, from) = (views.text().subject.trim().to_owned(), views.text().from_name.trim().to_owned());
+    line.observed = config.mode == Mode::Observe;
+    let mut kept = None;
+    if action == "quarantine" && !line.observed {
+        match keep(store, scan, &verdict, &subject, &from) {
+            Ok(id) => {
+                decision = Decision::Discard; // it is on our disk now
+                kept = Some(id);
+            }
+            Err(error) => {
+                line.troubles.push(format!("quarantine: {error:#}; the message was deferred"));
+                line.action = "defer";
+                decision = Decision::Defer(Refusal::new(451, (3, 0), "Not kept yet; please try again"));
+                edits = Vec::new();
+            }
+        }
     }
-    (Answer { decision, edits, ..Answer::default() }, line)
+    let entry = store.map(|_| entry(scan, &verdict, &line, subject, from, kept, &transaction.message, &views));
+    if line.observed {
+        (decision, edits) = (Decision::Accept, Vec::new());
+    }
+    Outcome { answer: Answer { decision, edits, ..Answer::default() }, line, entry }
+}
+
+/// Puts the message where it can be released from; on stable storage when this returns.
+fn keep(store: Option<&Store>, scan: &Scan, verdict: &Verdict, subject: &str, from: &str) -> anyhow::Result<Id> {
+    let store = store.context("there is no store")?;
+    if scan.content.omitted.is_some() {
+        anyhow::bail!("larger than limits.message");
+    }
+    let new = quarantine::NewEntry {
+        queue_id: scan.queue_id.clone().unwrap_or_default(),
+        sender: sender(scan),
+        recipients: scan.recipients.iter().map(|path| path.address.clone().into()).collect(),
+        subject: subject.to_owned(),
+        from: from.to_owned(),
+        client_address: client(scan),
+        category: "spam".into(),
+        reason: format!("score {:.1} of {:.1}", verdict.score, verdict.required),
+        score: verdict.score,
+        details: Default::default(),
+    };
+    let at = Time::from_millis(environment::milliseconds());
+    Ok(store.quarantine().put(at, &environment::secret_random()?, new, &scan.content.bytes)?.id)
+}
+
+fn entry(
+    scan: &Scan,
+    verdict: &Verdict,
+    line: &Line,
+    subject: String,
+    from: String,
+    kept: Option<Id>,
+    message: &Message,
+    views: &Views<'_>,
+) -> history::Entry {
+    let recipients = scan.recipients.iter().map(|path| history::ForRecipient {
+        recipient: path.address.clone().into(),
+        score: verdict.score,
+        action: line.action.to_owned(),
+        reason: if line.observed { "observed only".into() } else { String::new() },
+        quarantined: kept,
+    });
+    let relays = views.relays();
+    history::Entry {
+        queue_id: scan.queue_id.clone().unwrap_or_default(),
+        message_id: message.headers().last("message-id").map(|field| field.decoded.clone()).unwrap_or_default().into(),
+        listener: scan.peer.server.listener.clone().unwrap_or_default(),
+        direction: if scan.peer.authenticated.is_some() { "outbound" } else { "inbound" }.into(),
+        client_address: client(scan),
+        client_name: scan.peer.name.clone().unwrap_or_default(),
+        helo: scan.peer.helo.clone().unwrap_or_default().into(),
+        login: line.login.clone().unwrap_or_default(),
+        sender: sender(scan),
+        recipients: recipients.collect(),
+        subject,
+        from,
+        size: scan.content.size(),
+        categories: if verdict.spam { vec!["spam".into()] } else { Vec::new() },
+        relays: [&relays.trusted_text, &relays.untrusted_text]
+            .into_iter()
+            .flat_map(|hops| String::from_utf8_lossy(hops).split_inclusive(" ]").map(str::to_owned).collect::<Vec<_>>())
+            .map(|hop| hop.trim().to_owned())
+            .filter(|hop| !hop.is_empty())
+            .collect(),
+        troubles: line.troubles.clone(),
+        ..history::Entry::of_verdict(verdict)
+    }
+}
+
+fn sender(scan: &Scan) -> Bytes {
+    scan.sender.as_ref().map(|path| path.address.clone()).unwrap_or_default().into()
+}
+
+fn client(scan: &Scan) -> String {
+    scan.peer.address.map(|address| address.to_string()).unwrap_or_default()
 }
 
 /// What is configured for such a verdict, and its name in the log.
@@ -55,6 +159,7 @@ fn act(actions: &Actions, verdict: &Verdict, tags: &Tags<'_>, content: &[u8]) ->
     match action(actions, verdict) {
         SpamAction::Reject => (Decision::Reject(refusal(&actions.reject_text)), Vec::new(), "reject"),
         SpamAction::Discard => (Decision::Discard, Vec::new(), "discard"),
+        SpamAction::Quarantine => (Decision::Discard, Vec::new(), "quarantine"),
         SpamAction::Hold => {
             let reason = format!("sekisho: score {:.1} of {:.1}", verdict.score, verdict.required);
             (Decision::Quarantine(reason), headers(actions, tags, content), "hold")
@@ -71,6 +176,7 @@ fn action(actions: &Actions, verdict: &Verdict) -> SpamAction {
         (actions.discard_at, SpamAction::Discard),
         (actions.reject_at, SpamAction::Reject),
         (actions.hold_at, SpamAction::Hold),
+        (actions.quarantine_at, SpamAction::Quarantine),
     ];
     steps.sort_by(|a, b| b.0.total_cmp(&a.0));
     let reached = steps.into_iter().find(|(at, _)| *at > 0.0 && verdict.score >= *at);

@@ -12,6 +12,7 @@ pub mod listen;
 
 use crate::config::Config;
 use crate::debug::Debug;
+use crate::environment;
 use crate::loading::{self, Loaded};
 use crate::rule_files::Selection;
 use anyhow::{Context, bail};
@@ -22,6 +23,7 @@ use judges::Judges;
 use listen::Listener;
 use std::sync::Arc;
 use std::time::Duration;
+use store::{Store, Time, quarantine};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
@@ -32,10 +34,14 @@ pub struct Service {
     engine: ArcSwap<Engine>,
     judges: Judges,
     journal: Journal,
+    store: Option<Store>,
     connections: Arc<Semaphore>,
     /// True: no new work.
     stopping: watch::Receiver<bool>,
 }
+
+/// Between two looks for what is too old.
+const TIDY: Duration = Duration::from_secs(3600);
 
 /// Messages in work are given this long when the service is stopped.
 const LAST_WORK: Duration = Duration::from_secs(30);
@@ -43,8 +49,12 @@ const LAST_WORK: Duration = Duration::from_secs(30);
 pub fn run(config: Config, selection: Selection) -> anyhow::Result<()> {
     let journal = Journal { format: config.log.format };
     let engine = first_rules(&selection, &journal)?;
+    let store = config.store.open()?;
+    if let Some(store) = &store {
+        journal.note(&format!("store: {}", store.place()));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(serve(config, selection, engine, journal))
+    runtime.block_on(serve(config, selection, engine, store, journal))
 }
 
 /// At the start there is nothing to fall back on: without rules there is no service.
@@ -69,7 +79,13 @@ fn active(engine: &Engine) -> usize {
     engine.ruleset.rules.iter().filter(|rule| rule.active).count()
 }
 
-async fn serve(config: Config, selection: Selection, engine: Engine, journal: Journal) -> anyhow::Result<()> {
+async fn serve(
+    config: Config,
+    selection: Selection,
+    engine: Engine,
+    store: Option<Store>,
+    journal: Journal,
+) -> anyhow::Result<()> {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     let concurrent = if config.limits.concurrent == 0 { 2 * processors } else { config.limits.concurrent };
     let (stop, stopping) = watch::channel(false);
@@ -78,6 +94,7 @@ async fn serve(config: Config, selection: Selection, engine: Engine, journal: Jo
         engine: ArcSwap::from_pointee(engine),
         judges: Judges::start(concurrent)?,
         journal,
+        store,
         connections: Arc::new(Semaphore::new(config.limits.connections.max(1))),
         stopping,
         config,
@@ -97,6 +114,8 @@ async fn serve(config: Config, selection: Selection, engine: Engine, journal: Jo
     journal.note("ready");
     notify("READY=1");
 
+    tokio::spawn(tidy(service.clone()));
+
     while signals.next().await == Signal::Reload {
         notify("RELOADING=1");
         reload(&service, selection.clone()).await;
@@ -115,6 +134,27 @@ async fn serve(config: Config, selection: Selection, engine: Engine, journal: Jo
         journal.note("stopped with messages in work; their senders will try again");
     }
     Ok(())
+}
+
+/// Now and then, what is too old leaves the store.
+async fn tidy(service: Arc<Service>) {
+    let Some(store) = service.store.clone() else { return };
+    let settings = service.config.store.clone();
+    let mut hours = tokio::time::interval(TIDY);
+    loop {
+        hours.tick().await;
+        let (store, settings, journal) = (store.clone(), settings.clone(), service.journal);
+        let done = tokio::task::spawn_blocking(move || {
+            let now = Time::from_millis(environment::milliseconds());
+            let retention = quarantine::Retention { age: settings.quarantine.0, bytes: settings.quarantine_size.0 };
+            let expired = store.quarantine().expire(now, retention).map(drop);
+            let history = store.history().expire(now, settings.history.0).map(drop);
+            for error in [expired, history].into_iter().filter_map(Result::err) {
+                journal.note(&format!("store: {error}. {}", error.remedy()));
+            }
+        });
+        let _ = done.await;
+    }
 }
 
 /// New rules, whole, or the old ones.

@@ -1,0 +1,213 @@
+//! `sekisho quarantine`: what is held, and letting it go.
+
+use super::StoreArguments;
+use super::shown;
+use crate::output::Output;
+use crate::{CLEAN, FOUND, environment};
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use store::quarantine::{Entry, Query, Release, State, Who};
+use store::{Bytes, Id, Time};
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    store: StoreArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// What is held, the newest first
+    List {
+        /// Words of subject, sender and so on; 請求 finds 請求書
+        words: Vec<String>,
+        /// Only mail for this recipient
+        #[arg(long, value_name = "ADDRESS")]
+        recipient: Option<String>,
+        /// Also what was released or deleted
+        #[arg(long)]
+        all: bool,
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// One message: why it is held, for whom
+    Show {
+        #[arg(value_parser = id)]
+        id: Id,
+        /// The message itself, as it came
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Deliver a message after all
+    Release {
+        #[arg(value_parser = id)]
+        id: Id,
+        /// Only to this recipient
+        #[arg(long, value_name = "ADDRESS")]
+        recipient: Option<String>,
+    },
+    /// Take a message away for good
+    Delete {
+        #[arg(value_parser = id)]
+        id: Id,
+        #[arg(long, value_name = "ADDRESS")]
+        recipient: Option<String>,
+    },
+}
+
+fn id(text: &str) -> Result<Id, String> {
+    text.parse().map_err(|_| "no name of a message; `sekisho quarantine list` shows them".to_owned())
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    let (config, store) = arguments.store.open()?;
+    let shelf = store.quarantine();
+    let now = Time::from_millis(environment::milliseconds());
+    let by = environment::variable("USER").unwrap_or_else(|| "command line".into());
+    let mut output = Output::new();
+    let mut code = CLEAN;
+    match &arguments.what {
+        What::List { words, recipient, all, limit } => {
+            let query = Query {
+                text: words.join(" "),
+                recipient: recipient.as_ref().map(|recipient| recipient.as_bytes().into()),
+                held_only: !all,
+                limit: *limit,
+                ..Query::default()
+            };
+            for entry in shelf.list(&query)?.entries {
+                output.line(&line(&entry))?;
+            }
+        }
+        What::Show { id, raw } => {
+            let entry = shelf.show(*id)?.with_context(|| format!("there is no message {id}"))?;
+            if *raw {
+                output.bytes(&shelf.content(&entry)?)?;
+            } else {
+                output.text(&details(&entry))?;
+            }
+        }
+        What::Release { id, recipient } => {
+            let who = recipient.as_ref().map_or(Who::All, |recipient| Who::Recipient(recipient.as_bytes()));
+            let program = &config.store.release;
+            match shelf.release(*id, who, &by, now, |entry, to, content| deliver(program, entry, to, content))? {
+                Release::Released(to) => {
+                    output
+                        .line(&format!("{id} released to {}", to.iter().map(address).collect::<Vec<_>>().join(", ")))?;
+                }
+                Release::NotDelivered(error) => return Err(error.context(format!("{id} is still held"))),
+                Release::NothingHeld => {
+                    eprintln!("sekisho: nothing of {id} is held");
+                    code = FOUND;
+                }
+            }
+        }
+        What::Delete { id, recipient } => {
+            let who = recipient.as_ref().map_or(Who::All, |recipient| Who::Recipient(recipient.as_bytes()));
+            let gone = shelf.delete(*id, who, &by, now)?;
+            if gone.is_empty() {
+                eprintln!("sekisho: nothing of {id} is held");
+                code = FOUND;
+            } else {
+                output
+                    .line(&format!("{id} deleted for {}", gone.iter().map(address).collect::<Vec<_>>().join(", ")))?;
+            }
+        }
+    }
+    output.flush()?;
+    Ok(code)
+}
+
+fn line(entry: &Entry) -> String {
+    let to: Vec<String> = entry.recipients.iter().map(|to| address(&to.recipient)).collect();
+    format!(
+        "{}  {}  {:>6.1}  {:<9}  {} -> {}  {}",
+        entry.id,
+        environment::local_time(entry.id.time().seconds()),
+        entry.score,
+        state(entry),
+        address(&entry.sender),
+        to.join(", "),
+        shown(entry.subject.as_bytes())
+    )
+}
+
+/// The state of all copies, or that they differ.
+fn state(entry: &Entry) -> &'static str {
+    let name = |state: &State| match state {
+        State::Held => "held",
+        State::Releasing { .. } => "releasing",
+        State::Released { .. } => "released",
+        State::Deleted { .. } => "deleted",
+    };
+    let mut names = entry.recipients.iter().map(|to| name(&to.state));
+    let first = names.next().unwrap_or("held");
+    if names.all(|name| name == first) { first } else { "partly" }
+}
+
+fn details(entry: &Entry) -> String {
+    let mut out = format!(
+        "{}\n  held since  {}\n  because     {}: {}\n  queue id    {}\n  client      {}\n  sender      {}\n  from        {}\n  \
+         subject     {}\n  size        {}\n",
+        entry.id,
+        environment::local_time(entry.id.time().seconds()),
+        entry.category,
+        entry.reason,
+        entry.queue_id,
+        entry.client_address,
+        address(&entry.sender),
+        shown(entry.from.as_bytes()),
+        shown(entry.subject.as_bytes()),
+        entry.size
+    );
+    for to in &entry.recipients {
+        let state = match &to.state {
+            State::Held => "held".to_owned(),
+            State::Releasing { by, .. } => format!("being released by {by}"),
+            State::Released { at, by } => format!("released {} by {by}", environment::local_time(at.seconds())),
+            State::Deleted { at, by } => format!("deleted {} by {by}", environment::local_time(at.seconds())),
+        };
+        out.push_str(&format!("  to          {} ({state})\n", address(&to.recipient)));
+    }
+    out
+}
+
+fn address(bytes: &Bytes) -> String {
+    format!("<{}>", shown(&bytes.0))
+}
+
+/// Hands the message to the program that injects mail. It gets the message as it came, but for the line ends: those
+/// of a program's input are LF.
+fn deliver(program: &[String], entry: &Entry, to: &[Bytes], content: &[u8]) -> anyhow::Result<()> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let (name, arguments) = program.split_first().context("store.release names no program")?;
+    let mut command = Command::new(name);
+    command.args(arguments).arg("-f").arg(OsStr::from_bytes(&entry.sender.0)).arg("--");
+    for recipient in to {
+        command.arg(OsStr::from_bytes(&recipient.0));
+    }
+    let mut child = command.stdin(Stdio::piped()).spawn().with_context(|| name.clone())?;
+    let mut input = child.stdin.take().context("no input")?;
+    let mut lines = Vec::with_capacity(content.len());
+    for line in content.split_inclusive(|byte| *byte == b'\n') {
+        match line.strip_suffix(b"\r\n") {
+            Some(line) => {
+                lines.extend_from_slice(line);
+                lines.push(b'\n');
+            }
+            None => lines.extend_from_slice(line),
+        }
+    }
+    let written = input.write_all(&lines);
+    drop(input);
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{name} ended with {status}");
+    }
+    Ok(written?)
+}
