@@ -45,15 +45,20 @@ pub async fn run(service: &Service, mut stream: Box<dyn Stream>, protocol: &str,
     let mut pending: Option<Pending<'_>> = None;
     let mut buffer = vec![0; READ];
     let mut stopping = service.stopping.clone();
+    let mut ended = false;
     loop {
         let open = drain(service, &mut *session, &mut pending, about);
-        if !write(&mut *stream, session.output()).await || !open {
+        if !write(&mut *stream, session.output()).await || !open || ended && pending.is_none() {
             return;
         }
         let idle = tokio::time::sleep(if pending.is_some() { PROGRESS } else { service.config.limits.idle.0 });
         tokio::select! {
-            read = stream.read(&mut buffer), if session.wants_input() => match read {
-                Ok(0) => session.end_of_input(),
+            read = stream.read(&mut buffer), if !ended && session.wants_input() => match read {
+                Ok(0) => {
+                    // Half closed: what was asked is still answered.
+                    ended = true;
+                    session.end_of_input();
+                }
                 Ok(length) => session.receive(&buffer[..length]),
                 Err(_) => return, // the peer is gone, and with it whatever it asked
             },
