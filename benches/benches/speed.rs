@@ -65,7 +65,7 @@ fn main() -> Result<()> {
     );
     scratch.clock = None;
 
-    if std::env::var_os("QUICK").is_none() && spamassassin::is_installed() {
+    if spamassassin::is_installed() {
         let mut theirs = vec![f64::INFINITY; files.len()];
         for _ in 0..THEIR_ROUNDS {
             for (best, answer) in theirs.iter_mut().zip(spamassassin::ask(&files, &setup)?) {

@@ -219,7 +219,7 @@ impl Scan {
     }
 
     /// The Received field that the mail server will put on top and does not show, with its line ends; `None` where the
-    /// content has it. `date` is [`received::date`]'s.
+    /// content has it. `date` is as [`received::received`] wants it.
     pub fn received(&self, date: &str) -> Option<Vec<u8>> {
         let only = match self.recipients.as_slice() {
             [only] => Some(only.address.as_slice()),

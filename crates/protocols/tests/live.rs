@@ -4,6 +4,8 @@
 //! The socket, the threads and the judge below are what `app` will have in earnest; here each connection has a thread and
 //! the judge looks for a word in the message.
 
+mod postfix;
+
 use protocols::*;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -306,127 +308,51 @@ fn miltertest_scripts() {
     assert!(scripts >= 3);
 }
 
-/// A Postfix of its own: own directories, own ports, stopped at the end. Needs root, as Postfix does.
+/// Postfix with the three ports that the test needs.
 struct Postfix {
-    folder: PathBuf,
+    postfix: postfix::Postfix,
     ports: [u16; 3],
 }
 
 impl Postfix {
     /// Listens for mail that asks the milter and the policy server, for mail that goes through the content filter, and
-    /// for what comes back from it. `None`: there is no Postfix here, or nobody who may start one.
+    /// for what comes back from it. `None`: there is no Postfix that could be started.
     fn start(milter: u16, policy: u16, filter: impl FnOnce(u16) -> u16) -> Option<Self> {
-        use std::os::unix::fs::{MetadataExt, chown};
-        let root = std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0);
-        if !root || !std::path::Path::new("/usr/sbin/postfix").exists() {
-            eprintln!("skipped: there is no Postfix that this user may start");
-            return None;
-        }
         let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let ports = [free(), free(), free()];
         let filter = filter(ports[2]);
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("postfix-{}", std::process::id()));
-        for name in ["etc", "queue", "data", "mail"] {
-            std::fs::create_dir_all(folder.join(name)).unwrap();
-        }
-        let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
-        let line = passwd.lines().find(|l| l.starts_with("postfix:")).expect("Postfix has a user");
-        let user: u32 = line.split(':').nth(2).unwrap().parse().unwrap();
-        chown(folder.join("data"), Some(user), None).unwrap();
-        chown(folder.join("mail"), Some(65_534), None).unwrap();
-        let here = folder.display();
-        let main = format!(
-            "compatibility_level = 3.6\nqueue_directory = {here}/queue\ndata_directory = {here}/data\n\
-             config_directory = {here}/etc\nmaillog_file = {here}/log\nmaillog_file_prefixes = {here}\n\
-             command_directory = /usr/sbin\ndaemon_directory = /usr/lib/postfix/sbin\n\
-             mail_owner = postfix\nsetgid_group = postdrop\nmyhostname = mx.example.jp\nmydestination =\n\
-             inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmynetworks = 127.0.0.0/8\nalias_maps =\n\
-             virtual_mailbox_domains = example.jp\nvirtual_mailbox_base = {here}/mail\nvirtual_mailbox_maps = static:all\n\
-             virtual_uid_maps = static:65534\nvirtual_gid_maps = static:65534\n\
-             milter_default_action = tempfail\nsmtp_send_xforward_command = yes\n\
-             smtpd_authorized_xclient_hosts = 127.0.0.0/8\nsmtpd_authorized_xforward_hosts = 127.0.0.0/8\n\
-             smtpd_recipient_restrictions = reject_unauth_destination\n"
+        let asking = format!(
+            "-o smtpd_milters=inet:127.0.0.1:{milter} \
+             -o smtpd_recipient_restrictions=reject_unauth_destination,check_policy_service,inet:127.0.0.1:{policy}"
         );
-        let mut master = String::new();
-        for (port, options) in [
-            (
-                ports[0],
-                format!(
-                    "-o smtpd_milters=inet:127.0.0.1:{milter} -o smtpd_recipient_restrictions=reject_unauth_destination,check_policy_service,inet:127.0.0.1:{policy}"
-                ),
-            ),
-            (ports[1], format!("-o content_filter=smtp:[127.0.0.1]:{filter}")),
-            (ports[2], String::new()),
-        ] {
-            master.push_str(&format!("127.0.0.1:{port} inet n - n - - smtpd {options}\n"));
-        }
-        for (name, kind, private, process) in [
-            ("pickup", "unix", "n", "pickup"),
-            ("cleanup", "unix", "n", "cleanup"),
-            ("qmgr", "unix", "n", "qmgr"),
-            ("rewrite", "unix", "-", "trivial-rewrite"),
-            ("bounce", "unix", "-", "bounce"),
-            ("defer", "unix", "-", "bounce"),
-            ("trace", "unix", "-", "bounce"),
-            ("proxymap", "unix", "-", "proxymap"),
-            ("smtp", "unix", "-", "smtp"),
-            ("error", "unix", "-", "error"),
-            ("retry", "unix", "-", "error"),
-            ("virtual", "unix", "-", "virtual"),
-            ("anvil", "unix", "-", "anvil"),
-            ("tlsmgr", "unix", "-", "tlsmgr"),
-            ("showq", "unix", "n", "showq"),
-            ("flush", "unix", "n", "flush"),
-            ("postlog", "unix-dgram", "n", "postlogd"),
-        ] {
-            let n = if private == "n" { "n" } else { "y" };
-            let privileged = if process == "virtual" { "n" } else { "-" };
-            let limit = match process {
-                "qmgr" | "pickup" | "anvil" | "tlsmgr" | "postlogd" => "1",
-                "cleanup" | "bounce" | "flush" => "0",
-                _ => "-",
-            };
-            let wakeup = match process {
-                "qmgr" => "300",
-                "pickup" => "60",
-                _ => "-",
-            };
-            master.push_str(&format!("{name} {kind} {n} {privileged} n {wakeup} {limit} {process}\n"));
-        }
-        std::fs::write(folder.join("etc/main.cf"), main).unwrap();
-        std::fs::write(folder.join("etc/master.cf"), master).unwrap();
-        let postfix = Self { folder, ports };
-        assert!(postfix.control("start"), "{}", postfix.log());
-        Some(postfix)
-    }
-
-    fn control(&self, verb: &str) -> bool {
-        let etc = self.folder.join("etc");
-        let status = Command::new("/usr/sbin/postfix").arg("-c").arg(etc).arg(verb).stderr(Stdio::null()).status();
-        status.is_ok_and(|s| s.success())
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        let filtered = format!("-o content_filter=smtp:[127.0.0.1]:{filter}");
+        let listen = [(ports[0], asking), (ports[1], filtered), (ports[2], String::new())];
+        let main = "myhostname = mx.example.jp\nvirtual_mailbox_domains = example.jp\n\
+                    virtual_mailbox_maps = static:all\nsmtp_send_xforward_command = yes\n\
+                    smtpd_authorized_xforward_hosts = 127.0.0.0/8\n\
+                    smtpd_recipient_restrictions = reject_unauth_destination\n";
+        let postfix = postfix::Postfix::start(&folder, &listen, main)?;
+        Some(Self { postfix, ports })
     }
 
     /// Delivered messages, once there are as many.
     fn delivered(&self, wanted: usize) -> Vec<String> {
         for _ in 0..600 {
-            let bytes = std::fs::read(self.folder.join("mail/all")).unwrap_or_default();
+            let bytes = std::fs::read(self.postfix.file("mail/all")).unwrap_or_default();
             let messages: Vec<String> = lossy(&bytes).split("\nX-Original-To:").skip(1).map(str::to_owned).collect();
             if messages.len() >= wanted {
                 return messages;
             }
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
-        panic!("{wanted} messages were not delivered:\n{}", self.log());
+        panic!("{wanted} messages were not delivered:\n{}", self.postfix.log());
     }
 
     fn configure(&self, setting: &str) {
-        let etc = self.folder.join("etc");
+        let etc = self.postfix.file("etc");
         let status = Command::new("/usr/sbin/postconf").arg("-c").arg(etc).arg("-e").arg(setting).status();
-        assert!(status.is_ok_and(|s| s.success()) && self.control("reload"));
+        assert!(status.is_ok_and(|s| s.success()) && self.postfix.control("reload"));
     }
 
     fn swaks(&self, port: usize, to: &str, more: &[&str], message: &str) -> Option<String> {
@@ -434,15 +360,6 @@ impl Postfix {
         let mut arguments = vec!["--server", &server, "--from", "a@example.com", "--to", to, "--data", "-"];
         arguments.extend_from_slice(more);
         run("swaks", &arguments, message.as_bytes()).map(|(output, _)| output)
-    }
-}
-
-impl Drop for Postfix {
-    fn drop(&mut self) {
-        self.control("stop");
-        if !std::thread::panicking() {
-            let _ = std::fs::remove_dir_all(&self.folder); // else it is left for a look
-        }
     }
 }
 
@@ -467,7 +384,7 @@ fn postfix_with_milter_policy_and_content_filter() {
         postfix.configure(&format!("milter_protocol = {version}"));
         seen.lock().unwrap().clear();
         let Some(output) = postfix.swaks(0, "u@example.jp", &client, message) else { return };
-        assert!(output.contains("queued as"), "{output}\n{}", postfix.log());
+        assert!(output.contains("queued as"), "{output}\n{}", postfix.postfix.log());
         delivered += 1;
         let last = postfix.delivered(delivered).pop().unwrap();
         assert!(
@@ -485,12 +402,12 @@ fn postfix_with_milter_policy_and_content_filter() {
             ("u@example.jp", "this is spam\n", "554 5.7.1 100% spam"),
         ] {
             let output = postfix.swaks(0, to, &[], &format!("Subject: x\n\n{text}")).unwrap();
-            assert!(output.contains(expected), "{output}\n{}", postfix.log());
+            assert!(output.contains(expected), "{output}\n{}", postfix.postfix.log());
         }
         let output = postfix.swaks(0, "u@example.jp", &[], "Subject: x\nX-Test: hold\n\n").unwrap();
         let id =
             output.split("queued as ").nth(1).unwrap_or_else(|| panic!("{output}")).lines().next().unwrap().to_owned();
-        assert!(postfix.folder.join("queue/hold").join(&id).exists(), "{id} is not held\n{}", postfix.log());
+        assert!(postfix.postfix.file("queue/hold").join(&id).exists(), "{id} is not held\n{}", postfix.postfix.log());
     }
     assert!(asked.lock().unwrap().contains(&"ask Recipient grey@example.jp".to_owned()));
 
@@ -503,8 +420,8 @@ fn postfix_with_milter_policy_and_content_filter() {
             "{last}"
         );
     }
-    assert!(postfix.log().contains("status=sent (250 2.0.0 judged)"), "{}", postfix.log());
+    assert!(postfix.postfix.log().contains("status=sent (250 2.0.0 judged)"), "{}", postfix.postfix.log());
     // What XFORWARD told us was passed on.
-    assert!(postfix.log().contains("orig_client=unknown[203.0.113.6]"), "{}", postfix.log());
+    assert!(postfix.postfix.log().contains("orig_client=unknown[203.0.113.6]"), "{}", postfix.postfix.log());
     assert!(filtered.lock().unwrap().iter().any(|l| l.contains("to=u@example.jp,v@example.jp")));
 }

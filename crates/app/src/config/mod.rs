@@ -10,7 +10,7 @@ use crate::serve::listen::Address;
 use anyhow::Context;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
-pub use units::{Size, Span};
+pub use units::{Size, SocketMode, Span};
 
 /// The sample file: all keys, commented out, with their defaults.
 pub const SAMPLE: &str = include_str!("sekisho.toml");
@@ -43,17 +43,13 @@ pub enum Mode {
 pub struct Listen {
     pub protocol: String,
     pub socket: Address,
-    /// Octal, of a Unix socket.
-    #[serde(default = "socket_mode")]
-    pub mode: String,
+    /// Of a Unix socket.
+    #[serde(default)]
+    pub mode: SocketMode,
     #[serde(default)]
     pub owner: String,
     #[serde(default)]
     pub group: String,
-}
-
-fn socket_mode() -> String {
-    "0660".into()
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -170,7 +166,7 @@ impl Default for Config {
         let listen = |protocol: &str, port| Listen {
             protocol: protocol.into(),
             socket: Address::Inet("127.0.0.1".into(), port),
-            mode: socket_mode(),
+            mode: SocketMode::default(),
             owner: String::new(),
             group: String::new(),
         };
@@ -239,24 +235,22 @@ impl Config {
             if protocols::protocol(&listen.protocol).is_none() || !SERVED.contains(&listen.protocol.as_str()) {
                 anyhow::bail!("listen: protocol {:?} is not served; there are: {}", listen.protocol, SERVED.join(", "));
             }
-            listen.socket_mode()?;
         }
         if config.limits.deadline.0.is_zero() || config.limits.idle.0.is_zero() {
             anyhow::bail!("limits: deadline and idle must be longer than nothing");
         }
-        let quarantines = config.actions(true).uses_quarantine() || config.actions(false).uses_quarantine();
-        if quarantines && config.store.location.is_empty() {
-            anyhow::bail!("actions: there is no quarantine without a store: set store.location");
+        for actions in [config.actions(false), config.actions(true)] {
+            if actions.uses_quarantine() && config.store.location.is_empty() {
+                anyhow::bail!("actions: there is no quarantine without a store: set store.location");
+            }
+            for score in [actions.quarantine_at, actions.hold_at, actions.reject_at, actions.discard_at] {
+                if !score.is_finite() || score < 0.0 {
+                    anyhow::bail!("actions: {score} is no score from which something can be done; 0 means never");
+                }
+            }
         }
         if config.store.release.is_empty() {
             anyhow::bail!("store: release names no program");
-        }
-        for score in
-            [config.actions.quarantine_at, config.actions.hold_at, config.actions.reject_at, config.actions.discard_at]
-        {
-            if !score.is_finite() || score < 0.0 {
-                anyhow::bail!("actions: {score} is no score from which something can be done; 0 means never");
-            }
         }
         Ok(config)
     }
@@ -290,15 +284,6 @@ impl Config {
 /// Protocols that `serve` has a use for.
 const SERVED: &[&str] = &["milter", "policy", "spamd"];
 
-impl Listen {
-    pub fn socket_mode(&self) -> anyhow::Result<u32> {
-        u32::from_str_radix(self.mode.trim_start_matches("0o"), 8)
-            .ok()
-            .filter(|mode| *mode <= 0o777)
-            .with_context(|| format!("listen: mode {:?} is no octal number such as 0660", self.mode))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,6 +311,7 @@ mod tests {
             ("[[listen]]\nprotocol = \"milter\"\nsocket = \"inet:h\"", "line 3"),
             ("[[listen]]\nprotocol = \"milter\"\nsocket = \"unix:/x\"\nmode = \"9\"", "octal"),
             ("[actions]\nreject_at = -1.0", "no score"),
+            ("[outbound]\nreject_at = -1.0", "no score"),
             ("[actions]\nspam = \"quarantine\"\n[store]\nlocation = \"\"", "no quarantine without a store"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());

@@ -7,7 +7,7 @@ use anyhow::Context;
 use engine::markup::{Tags, rewrite};
 use engine::{Engine, Scratch};
 use mail::views::Views;
-use mail::{Limits, Message, Transaction, Verdict};
+use mail::{Message, Transaction, Verdict};
 use protocols::{Answer, Decision, Edit, Judgement, Refusal, Scan, Want, edit};
 use store::{Bytes, Id, Store, Time, history, quarantine};
 
@@ -21,12 +21,13 @@ pub struct Outcome {
 
 /// Judges a message, does what is to be done here (quarantine), and says what is to be done elsewhere.
 pub fn decide(config: &Config, engine: &Engine, store: Option<&Store>, scan: &Scan, scratch: &mut Scratch) -> Outcome {
-    scratch.explain = store.is_some();
+    let remembers = store.is_some() && scan.want == Want::Decision;
+    scratch.explain = remembers;
     let date = environment::mail_date();
     let bytes = scan.message_to_judge(&date);
     let transaction = Transaction {
         envelope: scan.envelope(),
-        message: Message::parse(&bytes, &Limits::default()),
+        message: Message::parse(&bytes, &engine.views.limits),
         now: environment::unix_time(),
     };
     let (verdict, views) = engine::judge_with_views(engine, &transaction, scratch);
@@ -36,8 +37,7 @@ pub fn decide(config: &Config, engine: &Engine, store: Option<&Store>, scan: &Sc
 
     if scan.want != Want::Decision {
         let text = match scan.want {
-            Want::Message => rewrite(&transaction.message, &tags),
-            Want::Headers => header_of(&rewrite(&transaction.message, &tags)).to_vec(),
+            Want::Message | Want::Headers => rewrite(&transaction.message, &tags), // the session sends what was asked for
             Want::Symbols => {
                 verdict.hits.iter().map(|hit| hit.rule.as_str()).collect::<Vec<_>>().join(",").into_bytes()
             }
@@ -52,35 +52,30 @@ pub fn decide(config: &Config, engine: &Engine, store: Option<&Store>, scan: &Sc
     }
 
     let actions = config.actions(scan.peer.authenticated.is_some());
-    let (mut decision, mut edits, action) = act(&actions, &verdict, &tags, &scan.content.bytes);
-    line.action = action;
-    // As a reader sees them, whatever their labels say.
-    let (subject, from) = (views.text().subject.trim().to_owned(), views.text().from_name.trim().to_owned());
+    let action = action(&actions, &verdict);
+    line.action = name(action, verdict.spam);
     line.observed = config.mode == Mode::Observe;
+    let (mut decision, mut edits) = (Decision::Accept, Vec::new());
+    if !line.observed {
+        (decision, edits) = act(action, &actions, &tags, &scan.content.bytes);
+    }
     let mut kept = None;
-    if action == "quarantine" && !line.observed {
-        match keep(store, scan, &verdict, &subject, &from) {
-            Ok(id) => {
-                decision = Decision::Discard; // it is on our disk now
-                kept = Some(id);
-            }
+    if action == SpamAction::Quarantine && !line.observed {
+        match keep(store, scan, &verdict, &views) {
+            Ok(id) => kept = Some(id),
             Err(error) => {
                 line.troubles.push(format!("quarantine: {error:#}; the message was deferred"));
                 line.action = "defer";
                 decision = Decision::Defer(Refusal::new(451, (3, 0), "Not kept yet; please try again"));
-                edits = Vec::new();
             }
         }
     }
-    let entry = store.map(|_| entry(scan, &verdict, &line, subject, from, kept, &transaction.message, &views));
-    if line.observed {
-        (decision, edits) = (Decision::Accept, Vec::new());
-    }
+    let entry = remembers.then(|| entry(scan, &verdict, &line, kept, &transaction.message, &views));
     Outcome { answer: Answer { decision, edits, ..Answer::default() }, line, entry }
 }
 
 /// Puts the message where it can be released from; on stable storage when this returns.
-fn keep(store: Option<&Store>, scan: &Scan, verdict: &Verdict, subject: &str, from: &str) -> anyhow::Result<Id> {
+fn keep(store: Option<&Store>, scan: &Scan, verdict: &Verdict, views: &Views<'_>) -> anyhow::Result<Id> {
     let store = store.context("there is no store")?;
     if scan.content.omitted.is_some() {
         anyhow::bail!("larger than limits.message");
@@ -89,8 +84,8 @@ fn keep(store: Option<&Store>, scan: &Scan, verdict: &Verdict, subject: &str, fr
         queue_id: scan.queue_id.clone().unwrap_or_default(),
         sender: sender(scan),
         recipients: scan.recipients.iter().map(|path| path.address.clone().into()).collect(),
-        subject: subject.to_owned(),
-        from: from.to_owned(),
+        subject: subject(views),
+        from: from(views),
         client_address: client(scan),
         category: "spam".into(),
         reason: format!("score {:.1} of {:.1}", verdict.score, verdict.required),
@@ -105,8 +100,6 @@ fn entry(
     scan: &Scan,
     verdict: &Verdict,
     line: &Line,
-    subject: String,
-    from: String,
     kept: Option<Id>,
     message: &Message,
     views: &Views<'_>,
@@ -130,8 +123,8 @@ fn entry(
         login: line.login.clone().unwrap_or_default(),
         sender: sender(scan),
         recipients: recipients.collect(),
-        subject,
-        from,
+        subject: subject(views),
+        from: from(views),
         size: scan.content.size(),
         categories: if verdict.spam { vec!["spam".into()] } else { Vec::new() },
         relays: [&relays.trusted_text, &relays.untrusted_text]
@@ -145,6 +138,15 @@ fn entry(
     }
 }
 
+/// As a reader sees it, whatever its label says.
+fn subject(views: &Views<'_>) -> String {
+    views.text().subject.trim().to_owned()
+}
+
+fn from(views: &Views<'_>) -> String {
+    views.text().from_name.trim().to_owned()
+}
+
 fn sender(scan: &Scan) -> Bytes {
     scan.sender.as_ref().map(|path| path.address.clone()).unwrap_or_default().into()
 }
@@ -153,24 +155,33 @@ fn client(scan: &Scan) -> String {
     scan.peer.address.map(|address| address.to_string()).unwrap_or_default()
 }
 
-/// What is configured for such a verdict, and its name in the log.
-fn act(actions: &Actions, verdict: &Verdict, tags: &Tags<'_>, content: &[u8]) -> (Decision, Vec<Edit>, &'static str) {
-    let refusal = |text: &str| Refusal::new(554, (7, 1), text);
-    match action(actions, verdict) {
-        SpamAction::Reject => (Decision::Reject(refusal(&actions.reject_text)), Vec::new(), "reject"),
-        SpamAction::Discard => (Decision::Discard, Vec::new(), "discard"),
-        SpamAction::Quarantine => (Decision::Discard, Vec::new(), "quarantine"),
+/// What the mail server is told; a quarantined message it need not deliver, once it is kept here.
+fn act(action: SpamAction, actions: &Actions, tags: &Tags<'_>, content: &[u8]) -> (Decision, Vec<Edit>) {
+    match action {
+        SpamAction::Reject => (Decision::Reject(Refusal::new(554, (7, 1), &*actions.reject_text)), Vec::new()),
+        SpamAction::Discard | SpamAction::Quarantine => (Decision::Discard, Vec::new()),
         SpamAction::Hold => {
-            let reason = format!("sekisho: score {:.1} of {:.1}", verdict.score, verdict.required);
-            (Decision::Quarantine(reason), headers(actions, tags, content), "hold")
+            let reason = format!("sekisho: score {:.1} of {:.1}", tags.verdict.score, tags.verdict.required);
+            (Decision::Quarantine(reason), headers(actions, tags, content))
         }
-        SpamAction::Tag => {
-            (Decision::Accept, headers(actions, tags, content), if verdict.spam { "tag" } else { "pass" })
-        }
-        SpamAction::Pass => (Decision::Accept, Vec::new(), "pass"),
+        SpamAction::Tag => (Decision::Accept, headers(actions, tags, content)),
+        SpamAction::Pass => (Decision::Accept, Vec::new()),
     }
 }
 
+/// In the log and the history.
+fn name(action: SpamAction, spam: bool) -> &'static str {
+    match action {
+        SpamAction::Tag if spam => "tag",
+        SpamAction::Tag | SpamAction::Pass => "pass",
+        SpamAction::Quarantine => "quarantine",
+        SpamAction::Hold => "hold",
+        SpamAction::Reject => "reject",
+        SpamAction::Discard => "discard",
+    }
+}
+
+/// What is configured for such a verdict.
 fn action(actions: &Actions, verdict: &Verdict) -> SpamAction {
     let mut steps = [
         (actions.discard_at, SpamAction::Discard),
@@ -222,9 +233,4 @@ pub fn without_verdict(config: &Config, late: bool) -> Answer {
         Late::Pass => Answer::accept(),
         Late::Defer => Answer::decide(Decision::Defer(Refusal::new(451, (7, 1), text))),
     }
-}
-
-fn header_of(message: &[u8]) -> &[u8] {
-    let end = message.windows(2).position(|pair| pair == b"\n\n").map_or(message.len(), |at| at + 2);
-    &message[..end]
 }

@@ -115,7 +115,7 @@ fn make(listen: &Listen, path: &Path) -> anyhow::Result<UnixListener> {
     if owner.is_some() || group.is_some() {
         std::os::unix::fs::chown(path, owner, group).context("owner and group")?;
     }
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(listen.socket_mode()?))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(listen.mode.0))?;
     Ok(listener)
 }
 

@@ -1,11 +1,13 @@
 //! The real programs around a running `sekisho serve`: Postfix in folders and on ports of its own, and what sends mail.
-#![allow(dead_code)] // each test file uses its part
+
+#[path = "../../../protocols/tests/postfix/mod.rs"]
+mod postfix;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -19,10 +21,6 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "in vain: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-pub fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
 
 /// A folder that other users may enter, taken away in the end.
@@ -115,111 +113,36 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A Postfix of its own, that delivers everything for `example.test` into one Maildir a recipient.
+/// A Postfix that asks this milter and delivers everything for `example.test` into one Maildir.
 pub struct Postfix {
-    folder: PathBuf,
+    postfix: postfix::Postfix,
     pub port: u16,
 }
 
 impl Postfix {
-    pub fn start(folder: &Folder, milter: &str, more: &str) -> Postfix {
-        let root = folder.0.join("postfix");
-        for name in ["etc", "data", "queue", "mail"] {
-            fs::create_dir_all(root.join(name)).unwrap();
-        }
-        let (root_text, port) = (root.display(), free_port());
-        let nobody = id("nobody");
-        fs::write(
-            root.join("etc/main.cf"),
-            format!(
-                "compatibility_level = 3.6\nconfig_directory = {root_text}/etc\nqueue_directory = {root_text}/queue\n\
-                 data_directory = {root_text}/data\nmail_owner = postfix\nsetgid_group = postdrop\n\
-                 maillog_file = {root_text}/mail.log\nmaillog_file_prefixes = {root_text}\n\
-                 inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmyhostname = mx.example.test\n\
-                 mydestination =\nmynetworks = 127.0.0.0/8\nsmtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\n\
-                 virtual_mailbox_domains = example.test\nvirtual_mailbox_maps = static:all/\n\
-                 virtual_mailbox_base = {root_text}/mail\nvirtual_uid_maps = static:{nobody}\n\
-                 virtual_gid_maps = static:{nobody}\nvirtual_minimum_uid = 1\n\
-                 smtpd_milters = {milter}\nmilter_default_action = tempfail\nmilter_protocol = 6\n\
-                 milter_connect_timeout = 5s\nsmtpd_authorized_xclient_hosts = 127.0.0.1\n\
-                 smtpd_peername_lookup = no\nsmtpd_client_restrictions =\n{more}\n"
-            ),
-        )
-        .unwrap();
-        let service = |name: &str, kind: &str, command: &str| {
-            let public = kind == "inet" || ["pickup", "cleanup", "qmgr"].contains(&name);
-            let private = if public { "n" } else { "-" };
-            let unprivileged = if ["local", "virtual"].contains(&name) { "n" } else { "-" };
-            let processes = match name {
-                "cleanup" | "bounce" | "defer" | "trace" => "0",
-                "pickup" | "qmgr" | "tlsmgr" | "verify" | "anvil" | "scache" => "1",
-                _ => "-",
-            };
-            format!("{name} {kind} {private} {unprivileged} n - {processes} {command}\n")
-        };
-        let master = [
-            service(&format!("127.0.0.1:{port}"), "inet", "smtpd"),
-            service("pickup", "unix", "pickup"),
-            service("cleanup", "unix", "cleanup"),
-            service("qmgr", "unix", "qmgr"),
-            service("tlsmgr", "unix", "tlsmgr"),
-            service("rewrite", "unix", "trivial-rewrite"),
-            service("bounce", "unix", "bounce"),
-            service("defer", "unix", "bounce"),
-            service("trace", "unix", "bounce"),
-            service("verify", "unix", "verify"),
-            service("proxymap", "unix", "proxymap"),
-            service("smtp", "unix", "smtp"),
-            service("error", "unix", "error"),
-            service("retry", "unix", "error"),
-            service("discard", "unix", "discard"),
-            service("local", "unix", "local"),
-            service("virtual", "unix", "virtual"),
-            service("lmtp", "unix", "lmtp"),
-            service("anvil", "unix", "anvil"),
-            service("scache", "unix", "scache"),
-            "postlog unix-dgram n - n - 1 postlogd\n".to_owned(),
-        ];
-        fs::write(root.join("etc/master.cf"), master.concat()).unwrap();
-        let own = |path: &str, user: &str| {
-            assert!(Command::new("chown").args(["-R", user]).arg(root.join(path)).status().unwrap().success());
-        };
-        own("data", "postfix");
-        own("mail", "nobody");
-        let postfix = Postfix { folder: root, port };
-        postfix.command(&["set-permissions"]);
-        postfix.command(&["start"]);
+    /// `None`: there is no Postfix that could be started.
+    pub fn start(folder: &Folder, milter: &str) -> Option<Postfix> {
+        let port = free_port();
+        let main = format!(
+            "myhostname = mx.example.test\nvirtual_mailbox_domains = example.test\n\
+             virtual_mailbox_maps = static:all/\nsmtpd_milters = {milter}\nmilter_connect_timeout = 5s\n\
+             smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\nsmtpd_peername_lookup = no\n"
+        );
+        let postfix = postfix::Postfix::start(&folder.0.join("postfix"), &[(port, String::new())], &main)?;
         wait_until("Postfix answers", || {
             TcpStream::connect(("127.0.0.1", port))
-                .is_ok_and(|mut stream| stream.read(&mut [0; 4]).is_ok_and(|n| n > 0))
+                .is_ok_and(|mut stream| stream.read(&mut [0; 4]).is_ok_and(|read| read > 0))
         });
-        postfix
-    }
-
-    fn command(&self, arguments: &[&str]) {
-        let done = Command::new("postfix")
-            .arg("-c")
-            .arg(self.folder.join("etc"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .expect("the package postfix is installed");
-        // `set-permissions` looks at manuals too, which need not be installed.
-        assert!(
-            done.status.success() || arguments == ["set-permissions"],
-            "postfix {arguments:?}: {}{}",
-            String::from_utf8_lossy(&done.stderr),
-            self.log()
-        );
+        Some(Postfix { postfix, port })
     }
 
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("mail.log")).unwrap_or_default()
+        self.postfix.log()
     }
 
     /// What was delivered.
     pub fn delivered(&self) -> Vec<Vec<u8>> {
-        let Ok(files) = fs::read_dir(self.folder.join("mail/all/new")) else { return Vec::new() };
+        let Ok(files) = fs::read_dir(self.postfix.file("mail/all/new")) else { return Vec::new() };
         files.filter_map(|file| fs::read(file.ok()?.path()).ok()).collect()
     }
 
@@ -246,13 +169,6 @@ impl Postfix {
             }
         }
         smtp.data(message)
-    }
-}
-
-impl Drop for Postfix {
-    fn drop(&mut self) {
-        let _ =
-            Command::new("postfix").arg("-c").arg(self.folder.join("etc")).arg("abort").stderr(Stdio::null()).status();
     }
 }
 
@@ -304,11 +220,6 @@ pub fn contains(mail: &[u8], text: &str) -> bool {
     mail.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-pub fn id(user: &str) -> String {
-    let output = Command::new("id").args(["-u", user]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
 /// What a program prints, given this on its standard input; and its exit code.
 pub fn filter(program: &str, arguments: &[&str], input: &[u8]) -> (Vec<u8>, Option<i32>) {
     let mut child = Command::new(program)
@@ -320,8 +231,4 @@ pub fn filter(program: &str, arguments: &[&str], input: &[u8]) -> (Vec<u8>, Opti
     child.stdin.take().unwrap().write_all(input).unwrap();
     let output = child.wait_with_output().unwrap();
     (output.stdout, output.status.code())
-}
-
-pub fn exists(program: &str) -> bool {
-    ["/usr/sbin", "/usr/bin", "/usr/local/sbin"].iter().any(|folder| Path::new(folder).join(program).exists())
 }

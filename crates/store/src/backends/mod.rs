@@ -1,5 +1,6 @@
 //! The places a store may have, one file each, one line in [`BACKENDS`]. Only here are files and sockets opened.
 
+mod pool;
 #[cfg(feature = "postgresql")]
 pub mod postgresql;
 #[cfg(feature = "redis")]

@@ -9,6 +9,7 @@
 //! network or a tunnel; a location that demands TLS (`sslmode=require`) is refused rather than served without.
 
 use super::Location;
+use super::pool::Pool;
 use crate::backend::{Applied, Backend, Change, Count, Durability, Expect, Range, Record, Shelf};
 use crate::error::{Error, Result};
 use crate::format::Hash;
@@ -18,7 +19,6 @@ use postgres::error::SqlState;
 use postgres::types::ToSql;
 use postgres::{Client, Config, NoTls, Row, Statement};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 const IDLE: usize = 16;
 const DEADLOCK_TRIES: usize = 5;
@@ -63,7 +63,7 @@ const MIGRATIONS: &[&str] = &["
 pub struct PostgreSql {
     config: Config,
     location: Location,
-    idle: Mutex<Vec<Connection>>,
+    idle: Pool<Connection>,
 }
 
 struct Connection {
@@ -118,7 +118,7 @@ impl PostgreSql {
         if config.get_application_name().is_none() {
             config.application_name("sekisho");
         }
-        let store = PostgreSql { config, location: location.clone(), idle: Mutex::new(Vec::new()) };
+        let store = PostgreSql { config, location: location.clone(), idle: Pool::new(IDLE) };
         if !accepted {
             store.check_durability()?;
         }
@@ -196,29 +196,11 @@ impl PostgreSql {
         Ok(Connection { client, statements: HashMap::new() })
     }
 
-    /// An idle connection that still answers, or a new one.
-    fn connection(&self) -> Sql<Connection> {
-        loop {
-            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            match idle {
-                Some(mut connection) => {
-                    if connection.client.is_valid(self.location.patience).is_ok() {
-                        return Ok(connection);
-                    }
-                }
-                None => return self.connect(),
-            }
-        }
-    }
-
     fn with<T>(&self, doing: &'static str, work: impl FnOnce(&mut Connection) -> Sql<T>) -> Result<T> {
-        let result = self.connection().and_then(|mut connection| {
-            // After an error the connection's state is unknown: it is dropped.
+        let answers = |connection: &mut Connection| connection.client.is_valid(self.location.patience).is_ok();
+        let result = self.idle.take(answers, || self.connect()).and_then(|mut connection| {
             let value = work(&mut connection)?;
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < IDLE {
-                idle.push(connection);
-            }
+            self.idle.give_back(connection);
             Ok(value)
         });
         result.map_err(|e| self.error(doing, &e))

@@ -17,13 +17,14 @@
 //! operator gets when the store is opened.
 
 use super::Location;
+use super::pool::Pool;
 use crate::backend::{Applied, Backend, Change, Count, Durability, Expect, Range, Record, Shelf};
 use crate::error::{Error, Result};
 use crate::format::Hash;
 use crate::time::{Time, millis};
 use redis::{Client, ConnectionLike, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind};
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 
 const PREFIX: &str = "{sekisho}:";
 /// The form of what is kept.
@@ -244,7 +245,7 @@ static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
 pub struct Redis {
     client: Client,
     location: Location,
-    idle: Mutex<Vec<redis::Connection>>,
+    idle: Pool<redis::Connection>,
 }
 
 type Fields = Vec<Vec<u8>>;
@@ -266,7 +267,7 @@ impl Redis {
         let (address, accepted) = location.address();
         let client = Client::open(address)
             .map_err(|e| Error::Location { location: location.to_string(), why: e.to_string() })?;
-        let store = Redis { client, location: location.clone(), idle: Mutex::new(Vec::new()) };
+        let store = Redis { client, location: location.clone(), idle: Pool::new(IDLE) };
         if !accepted {
             store.check_durability()?;
         }
@@ -328,23 +329,11 @@ impl Redis {
         }
     }
 
-    fn connection(&self) -> redis::RedisResult<redis::Connection> {
-        loop {
-            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            match idle {
-                Some(mut connection) => {
-                    if connection.check_connection() {
-                        return Ok(connection);
-                    }
-                }
-                None => {
-                    let connection = self.client.get_connection_with_timeout(self.location.patience)?;
-                    connection.set_read_timeout(Some(self.location.patience))?;
-                    connection.set_write_timeout(Some(self.location.patience))?;
-                    return Ok(connection);
-                }
-            }
-        }
+    fn connect(&self) -> redis::RedisResult<redis::Connection> {
+        let connection = self.client.get_connection_with_timeout(self.location.patience)?;
+        connection.set_read_timeout(Some(self.location.patience))?;
+        connection.set_write_timeout(Some(self.location.patience))?;
+        Ok(connection)
     }
 
     fn with<T>(
@@ -352,14 +341,12 @@ impl Redis {
         doing: &'static str,
         work: impl FnOnce(&mut redis::Connection) -> redis::RedisResult<T>,
     ) -> Result<T> {
-        let result = self.connection().and_then(|mut connection| {
-            let value = work(&mut connection)?;
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < IDLE {
-                idle.push(connection);
-            }
-            Ok(value)
-        });
+        let result =
+            self.idle.take(|connection| connection.check_connection(), || self.connect()).and_then(|mut connection| {
+                let value = work(&mut connection)?;
+                self.idle.give_back(connection);
+                Ok(value)
+            });
         result.map_err(|e| self.error(doing, &e))
     }
 

@@ -13,6 +13,7 @@
 //! Order of removing: the row, then, still under the write lock, the file. A crash in between leaves a file or row too
 //! many, never one too few for a record; [`Backend::remove_unnamed_contents`] sweeps them.
 
+use super::pool::Pool;
 use crate::SetAside;
 use crate::backend::{Applied, Backend, Change, Count, Durability, Expect, Range, Record, Shelf};
 use crate::error::{Error, Result};
@@ -89,7 +90,7 @@ pub struct Sqlite {
     directory: PathBuf,
     patience: Duration,
     writer: Mutex<Writer>,
-    readers: Mutex<Vec<Connection>>,
+    readers: Pool<Connection>,
 }
 
 struct Writer {
@@ -114,7 +115,7 @@ impl Sqlite {
         let path = directory.join(DATABASE);
         let store = Sqlite {
             writer: Mutex::new(Writer { connection: connect(&path, patience, true)?, synced: true }),
-            readers: Mutex::new(Vec::new()),
+            readers: Pool::new(IDLE_READERS),
             directory,
             patience,
         };
@@ -138,16 +139,10 @@ impl Sqlite {
     }
 
     fn read<T>(&self, doing: &'static str, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let idle = locked(&self.readers).pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => connect(&self.directory.join(DATABASE), self.patience, false)?,
-        };
+        let connection =
+            self.readers.take(|_| true, || connect(&self.directory.join(DATABASE), self.patience, false))?;
         let result = work(&connection).map_err(|e| self.error(doing, e))?;
-        let mut readers = locked(&self.readers);
-        if readers.len() < IDLE_READERS {
-            readers.push(connection);
-        }
+        self.readers.give_back(connection);
         Ok(result)
     }
 

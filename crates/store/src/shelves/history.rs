@@ -235,12 +235,7 @@ pub struct Query {
     pub before: Option<Id>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page {
-    pub entries: Vec<Entry>,
-    /// Hand this to [`Query::before`] for more. A page may be short, or empty, and still have a next.
-    pub next: Option<Id>,
-}
+pub type Page = super::Page<Entry>;
 
 /// See [`crate::Store::history`].
 #[derive(Clone)]
@@ -287,15 +282,14 @@ impl History {
             before: query.before.unwrap_or(Id::END).min(until),
             limit: if query.limit == 0 { 50 } else { query.limit.min(1_000) },
         };
-        let (entries, next) = shelves::find(self.backend.as_ref(), &find, |entry: &Entry| {
+        shelves::find(self.backend.as_ref(), &find, |entry: &Entry| {
             query.queue_id.as_ref().is_none_or(|queue| *queue == entry.queue_id)
                 && query.message_id.as_ref().is_none_or(|message| cut(&message.0, MAX_TEXT) == entry.message_id.0)
                 && query
                     .recipient
                     .as_ref()
                     .is_none_or(|wanted| entry.recipients.iter().any(|r| r.recipient.0.eq_ignore_ascii_case(&wanted.0)))
-        })?;
-        Ok(Page { entries, next })
+        })
     }
 
     /// Forgets what is older than `age`; how many.

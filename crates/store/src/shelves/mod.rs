@@ -119,12 +119,15 @@ pub(crate) struct Find<'a> {
     pub limit: usize,
 }
 
-/// What was found, and where to go on if there may be more.
-pub(crate) fn find<T: Kept>(
-    backend: &dyn Backend,
-    find: &Find<'_>,
-    keep: impl Fn(&T) -> bool,
-) -> Result<(Vec<T>, Option<Id>)> {
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<E> {
+    pub entries: Vec<E>,
+    /// Hand this to the query's `before` for more. A page may be short, or empty, and still have a next.
+    pub next: Option<Id>,
+}
+
+pub(crate) fn find<T: Kept>(backend: &dyn Backend, find: &Find<'_>, keep: impl Fn(&T) -> bool) -> Result<Page<T>> {
     let query = Query::new(find.text);
     let words = query.words();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -151,10 +154,10 @@ pub(crate) fn find<T: Kept>(
         for record in page {
             let Some(id) = Id::from_key(&record.key) else { continue };
             if id < find.since {
-                return Ok((found, None));
+                return Ok(Page { entries: found, next: None });
             }
             if found.len() >= find.limit {
-                return Ok((found, Some(before)));
+                return Ok(Page { entries: found, next: Some(before) });
             }
             before = id;
             // One unreadable record must not hide the others; `show` tells what is wrong with it.
@@ -165,10 +168,10 @@ pub(crate) fn find<T: Kept>(
             }
         }
         if last {
-            return Ok((found, None));
+            return Ok(Page { entries: found, next: None });
         }
     }
-    Ok((found, Some(before)))
+    Ok(Page { entries: found, next: Some(before) })
 }
 
 /// Deletes records of a list from its start up to `to`; how many.

@@ -170,11 +170,7 @@ pub struct Query {
     pub before: Option<Id>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page {
-    pub entries: Vec<Entry>,
-    pub next: Option<Id>,
-}
+pub type Page = super::Page<Entry>;
 
 /// What may stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -301,14 +297,13 @@ impl Quarantine {
             before: query.before.unwrap_or(Id::END).min(query.until.map_or(Id::END, Id::first_at)),
             limit: if query.limit == 0 { 50 } else { query.limit.min(1_000) },
         };
-        let (entries, next) = shelves::find(self.backend.as_ref(), &find, |entry: &Entry| {
+        shelves::find(self.backend.as_ref(), &find, |entry: &Entry| {
             let mut of_interest = entry.recipients.iter().filter(|recipient| {
                 query.recipient.as_ref().is_none_or(|wanted| recipient.recipient.0.eq_ignore_ascii_case(&wanted.0))
             });
             of_interest
                 .any(|recipient| !query.held_only || matches!(recipient.state, State::Held | State::Releasing { .. }))
-        })?;
-        Ok(Page { entries, next })
+        })
     }
 
     /// Hands the entry, the recipients who are still to have it, and the verified bytes to `deliver`; marks them as
