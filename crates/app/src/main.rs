@@ -12,6 +12,7 @@ mod input;
 mod language;
 mod loading;
 mod output;
+mod policy;
 mod rule_files;
 mod serve;
 

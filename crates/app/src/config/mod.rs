@@ -3,14 +3,18 @@
 //! A key that is not known, a value that cannot be meant and a socket that cannot be read are errors with their place;
 //! the service keeps what it has rather than run with half of a configuration.
 
+mod actions;
+mod networks;
 mod units;
 
 use crate::rule_files::RuleSet;
 use crate::serve::listen::Address;
+pub use actions::{Action, Actions, Banned, Categories, Direction, Policy, When};
 use anyhow::Context;
+pub use networks::Networks;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
-pub use units::{Size, SocketMode, Span};
+pub use units::{Addresses, Glob, Size, SocketMode, Span};
 
 /// The sample file: all keys, commented out, with their defaults.
 pub const SAMPLE: &str = include_str!("sekisho.toml");
@@ -24,8 +28,11 @@ pub struct Config {
     pub mode: Mode,
     pub listen: Vec<Listen>,
     pub rules: Rules,
+    pub networks: Networks,
     pub actions: Actions,
-    outbound: Changes,
+    pub policy: Vec<Policy>,
+    pub categories: Categories,
+    pub banned: Banned,
     pub limits: Limits,
     pub store: Store,
     pub log: Log,
@@ -57,42 +64,6 @@ pub struct Listen {
 pub struct Rules {
     pub set: RuleSet,
     pub extra: Vec<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SpamAction {
-    Pass,
-    Tag,
-    Quarantine,
-    Hold,
-    Reject,
-    Discard,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Actions {
-    pub spam: SpamAction,
-    pub quarantine_at: f64,
-    pub hold_at: f64,
-    pub reject_at: f64,
-    pub discard_at: f64,
-    pub reject_text: String,
-    pub remove_foreign_headers: bool,
-}
-
-/// [`Actions`] as far as they differ.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Changes {
-    spam: Option<SpamAction>,
-    quarantine_at: Option<f64>,
-    hold_at: Option<f64>,
-    reject_at: Option<f64>,
-    discard_at: Option<f64>,
-    reject_text: Option<String>,
-    remove_foreign_headers: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -174,8 +145,11 @@ impl Default for Config {
             mode: Mode::Filter,
             listen: vec![listen("milter", 8899), listen("spamd", 783)],
             rules: Rules::default(),
+            networks: Networks::default(),
             actions: Actions::default(),
-            outbound: Changes::default(),
+            policy: Vec::new(),
+            categories: Categories::default(),
+            banned: Banned::default(),
             limits: Limits::default(),
             store: Store::default(),
             log: Log { format: LogFormat::Text },
@@ -186,26 +160,6 @@ impl Default for Config {
 impl Default for Rules {
     fn default() -> Self {
         Rules { set: RuleSet::Installed, extra: Vec::new() }
-    }
-}
-
-impl Default for Actions {
-    fn default() -> Self {
-        Actions {
-            spam: SpamAction::Tag,
-            quarantine_at: 0.0,
-            hold_at: 0.0,
-            reject_at: 0.0,
-            discard_at: 0.0,
-            reject_text: "Message refused: it looks like spam".into(),
-            remove_foreign_headers: true,
-        }
-    }
-}
-
-impl Actions {
-    fn uses_quarantine(&self) -> bool {
-        self.spam == SpamAction::Quarantine || self.quarantine_at > 0.0
     }
 }
 
@@ -239,16 +193,7 @@ impl Config {
         if config.limits.deadline.0.is_zero() || config.limits.idle.0.is_zero() {
             anyhow::bail!("limits: deadline and idle must be longer than nothing");
         }
-        for actions in [config.actions(false), config.actions(true)] {
-            if actions.uses_quarantine() && config.store.location.is_empty() {
-                anyhow::bail!("actions: there is no quarantine without a store: set store.location");
-            }
-            for score in [actions.quarantine_at, actions.hold_at, actions.reject_at, actions.discard_at] {
-                if !score.is_finite() || score < 0.0 {
-                    anyhow::bail!("actions: {score} is no score from which something can be done; 0 means never");
-                }
-            }
-        }
+        config.check_actions()?;
         if config.store.release.is_empty() {
             anyhow::bail!("store: release names no program");
         }
@@ -264,20 +209,21 @@ impl Config {
         Ok((config, Some(found)))
     }
 
-    /// What holds for mail of this direction.
-    pub fn actions(&self, outbound: bool) -> Actions {
-        let mut actions = self.actions.clone();
-        if outbound {
-            let own = self.outbound.clone();
-            actions.spam = own.spam.unwrap_or(actions.spam);
-            actions.quarantine_at = own.quarantine_at.unwrap_or(actions.quarantine_at);
-            actions.hold_at = own.hold_at.unwrap_or(actions.hold_at);
-            actions.reject_at = own.reject_at.unwrap_or(actions.reject_at);
-            actions.discard_at = own.discard_at.unwrap_or(actions.discard_at);
-            actions.reject_text = own.reject_text.unwrap_or(actions.reject_text);
-            actions.remove_foreign_headers = own.remove_foreign_headers.unwrap_or(actions.remove_foreign_headers);
+    /// [actions] and each [[policy]], as far as can be told before there is a message.
+    fn check_actions(&self) -> anyhow::Result<()> {
+        let with = |policy: &Policy| {
+            let mut actions = self.actions.clone();
+            policy.then.apply(&mut actions);
+            (format!("policy {:?}", policy.name), actions)
+        };
+        let all = std::iter::once(("actions".to_owned(), self.actions.clone())).chain(self.policy.iter().map(with));
+        for (place, actions) in all {
+            actions.check().map_err(|error| anyhow::anyhow!("{place}: {error}"))?;
+            if actions.uses_quarantine() && self.store.location.is_empty() {
+                anyhow::bail!("{place}: there is no quarantine without a store: set store.location");
+            }
         }
-        actions
+        Ok(())
     }
 }
 
@@ -311,19 +257,14 @@ mod tests {
             ("[[listen]]\nprotocol = \"milter\"\nsocket = \"inet:h\"", "line 3"),
             ("[[listen]]\nprotocol = \"milter\"\nsocket = \"unix:/x\"\nmode = \"9\"", "octal"),
             ("[actions]\nreject_at = -1.0", "no score"),
-            ("[outbound]\nreject_at = -1.0", "no score"),
+            ("[actions]\nspam = \"bounce\"", "no action"),
+            ("[[policy]]\nname = \"p\"\nthen = { reject_at = -1.0 }", "policy \"p\": -1 is no score"),
+            ("[[policy]]\nname = \"p\"\nwhen = { client = [\"x\"] }\nthen = {}", "no network"),
+            ("[[policy]]\nname = \"p\"\nwhen = { weather = \"fair\" }\nthen = {}", "unknown field `weather`"),
             ("[actions]\nspam = \"quarantine\"\n[store]\nlocation = \"\"", "no quarantine without a store"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
             assert!(error.contains(said), "{text}: {error}");
         }
-    }
-
-    #[test]
-    fn outbound_mail_has_its_own_actions_where_said() {
-        let config = Config::parse("[actions]\nreject_at = 10.0\n[outbound]\nspam = \"reject\"").unwrap();
-        assert_eq!(config.actions(false).spam, SpamAction::Tag);
-        let outbound = config.actions(true);
-        assert_eq!((outbound.spam, outbound.reject_at), (SpamAction::Reject, 10.0));
     }
 }

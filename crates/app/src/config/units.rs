@@ -1,6 +1,9 @@
 //! Numbers with their units, as people write them.
 
 use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// `"30s"`, `"5m"`, `"1h"`, `"2d"`.
@@ -80,5 +83,218 @@ impl<'de> Deserialize<'de> for Size {
         parse(Written::deserialize(deserializer)?, UNITS)
             .map(Size)
             .ok_or_else(|| serde::de::Error::custom("expected a size such as \"20MiB\""))
+    }
+}
+
+/// `"192.0.2.0/24"`, `"2001:db8::/32"`, or one address. IPv4 in IPv6 clothes is IPv4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    length: u8,
+}
+
+impl Network {
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let differ = match (self.address, address.to_canonical()) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => (ours.to_bits() ^ theirs.to_bits()).leading_zeros(),
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => (ours.to_bits() ^ theirs.to_bits()).leading_zeros(),
+            _ => return false,
+        };
+        differ >= u32::from(self.length)
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no network: expected \"192.0.2.0/24\", \"2001:db8::/32\" or an address");
+        let (address, length) = match text.trim().split_once('/') {
+            Some((address, length)) => (address, Some(length.parse().map_err(|_| wrong())?)),
+            None => (text.trim(), None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let address = address.to_canonical();
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let length = length.unwrap_or(longest);
+        if length > longest { Err(wrong()) } else { Ok(Network { address, length }) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.length)
+    }
+}
+
+/// `*` any characters, `?` one; letters without regard to case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glob(Vec<char>);
+
+impl Glob {
+    pub fn matches(&self, text: &str) -> bool {
+        let text: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+        let (pattern, mut p, mut t) = (&self.0, 0, 0);
+        // Where the last `*` stood, and how much of the text it has taken.
+        let mut star: Option<(usize, usize)> = None;
+        while t < text.len() {
+            match pattern.get(p) {
+                Some('*') => {
+                    star = Some((p, t));
+                    p += 1;
+                }
+                Some(c) if *c == '?' || *c == text[t] => {
+                    p += 1;
+                    t += 1;
+                }
+                _ => match &mut star {
+                    Some((at, taken)) => {
+                        *taken += 1;
+                        (p, t) = (*at + 1, *taken);
+                    }
+                    None => return false,
+                },
+            }
+        }
+        pattern[p..].iter().all(|c| *c == '*')
+    }
+}
+
+impl From<&str> for Glob {
+    fn from(text: &str) -> Glob {
+        Glob(text.chars().flat_map(char::to_lowercase).collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for Glob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Glob::from(String::deserialize(deserializer)?.as_str()))
+    }
+}
+
+/// Addresses of an envelope: `"ann@example.jp"`, `"example.jp"` (all of it), `".example.jp"` (and all below),
+/// `"ann@"` (anywhere), `"<>"` (the null sender).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Addresses {
+    Null,
+    Whole(String),
+    Domain(String),
+    Below(String),
+    Local(String),
+}
+
+impl Addresses {
+    pub fn has(&self, address: &str) -> bool {
+        let address = address.to_lowercase();
+        let (local, domain) = address.rsplit_once('@').unwrap_or((&address, ""));
+        match self {
+            Addresses::Null => address.is_empty(),
+            Addresses::Whole(whole) => *whole == address,
+            Addresses::Domain(wanted) => domain == wanted,
+            Addresses::Below(wanted) => {
+                domain == wanted || domain.strip_suffix(wanted.as_str()).is_some_and(|rest| rest.ends_with('.'))
+            }
+            Addresses::Local(wanted) => local == wanted && !address.is_empty(),
+        }
+    }
+}
+
+impl FromStr for Addresses {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim().to_lowercase();
+        Ok(match text.split_once('@') {
+            _ if text == "<>" => Addresses::Null,
+            Some(("", domain)) if !domain.is_empty() => Addresses::Domain(domain.to_owned()),
+            Some((local, "")) if !local.is_empty() => Addresses::Local(local.to_owned()),
+            Some((local, domain)) if !local.is_empty() && !domain.is_empty() => Addresses::Whole(text),
+            None if text.len() > 1 && text.starts_with('.') => Addresses::Below(text[1..].to_owned()),
+            None if !text.starts_with('.') && !text.is_empty() && !text.contains(['<', '>', ' ', '*']) => {
+                Addresses::Domain(text)
+            }
+            _ => {
+                return Err(format!(
+                    "{text:?} names no addresses: expected \"ann@example.jp\", \"example.jp\", \".example.jp\", \"ann@\" \
+                     or \"<>\""
+                ));
+            }
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Addresses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks() {
+        for (network, address, inside) in [
+            ("192.0.2.0/24", "192.0.2.77", true),
+            ("192.0.2.0/24", "192.0.3.0", false),
+            ("192.0.2.7", "192.0.2.7", true),
+            ("0.0.0.0/0", "192.0.2.7", true),
+            ("0.0.0.0/0", "::1", false),
+            ("192.0.2.0/24", "::ffff:192.0.2.1", true),
+            ("2001:db8::/32", "2001:db8:1::1", true),
+            ("2001:db8::/32", "2001:db9::1", false),
+        ] {
+            let network: Network = network.parse().unwrap();
+            assert_eq!(network.contains(address.parse().unwrap()), inside, "{network} {address}");
+        }
+        for wrong in ["", "192.0.2.0/33", "192.0.2/24", "x", "192.0.2.0/-1"] {
+            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn globs() {
+        for (pattern, text, matches) in [
+            ("*.exe", "a.EXE", true),
+            ("*.exe", "a.exe.txt", false),
+            ("a?c*", "abcdef", true),
+            ("*a*b*", "xxaxxbxx", true),
+            ("*a*b", "xxaxxbxx", false),
+            ("", "", true),
+            ("*", "", true),
+            ("請求*", "請求書.zip", true),
+        ] {
+            assert_eq!(Glob::from(pattern).matches(text), matches, "{pattern} {text}");
+        }
+        assert!(!Glob::from(&*"*a".repeat(50)).matches(&"a".repeat(49)), "in bearable time");
+    }
+
+    #[test]
+    fn addresses() {
+        for (pattern, address, has) in [
+            ("Ann@Example.JP", "ann@example.jp", true),
+            ("example.jp", "ann@EXAMPLE.jp", true),
+            ("@example.jp", "ann@example.jp", true),
+            ("example.jp", "ann@sub.example.jp", false),
+            (".example.jp", "ann@sub.example.jp", true),
+            (".example.jp", "ann@example.jp", true),
+            (".example.jp", "ann@badexample.jp", false),
+            ("ann@", "ann@anywhere", true),
+            ("ann@", "ann", true),
+            ("<>", "", true),
+            ("<>", "a@b", false),
+        ] {
+            assert_eq!(pattern.parse::<Addresses>().unwrap().has(address), has, "{pattern} {address}");
+        }
+        for wrong in ["", "@", "a b", "*.jp", "."] {
+            assert!(wrong.parse::<Addresses>().is_err(), "{wrong}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! One connection: bytes to its session, the session's questions to the judges, the answers back.
 
 use super::Service;
-use super::decide::{Outcome, decide, without_verdict};
+use super::decide::{Outcome, Peer, decide, without_verdict};
 use super::journal::Line;
 use super::judges::NoVerdict;
 use super::listen::Listener;
@@ -112,14 +112,17 @@ async fn judge(service: &Service, scan: Box<Scan>) -> (QuestionId, Answer) {
     let store = service.store.clone();
     let work = {
         let scan = scan.clone();
-        move |scratch: &mut engine::Scratch| decide(&config, &engine, store.as_ref(), &scan, scratch)
+        move |scratch: &mut engine::Scratch| {
+            decide(&config, &engine, store.as_ref(), &scan, Peer::KeepsMessage { copies: false }, scratch)
+        }
     };
-    let Outcome { answer, mut line, entry } = match service.judges.run(service.config.limits.deadline.0, work).await {
+    let Outcome { answer, mut line, entry, .. } = match service.judges.run(service.config.limits.deadline.0, work).await
+    {
         Ok(outcome) => outcome,
         Err(why) => {
             let late = why == NoVerdict::Late;
             let line = Line::unjudged(&scan, if late { "late" } else { "failed" });
-            Outcome { answer: without_verdict(&service.config, late), line, entry: None }
+            Outcome { answer: without_verdict(&service.config, late), copies: Vec::new(), line, entry: None }
         }
     };
     line.milliseconds = began.elapsed().as_secs_f64() * 1e3;

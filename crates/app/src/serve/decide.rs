@@ -1,26 +1,49 @@
-//! From a message to an answer: judged, and turned into what was configured for such a verdict.
+//! From a message to an answer: judged, and turned into what was configured for each recipient.
 
 use super::journal::Line;
-use crate::config::{Actions, Config, Late, Mode, SpamAction};
+use crate::config::{Action, Config, Late, Mode};
 use crate::environment;
+use crate::policy::category::{self, Category};
+use crate::policy::split::{self, Copy, Told};
+use crate::policy::{self, Fate, Findings, lists};
 use anyhow::Context;
-use engine::markup::{Tags, rewrite};
+use engine::markup::{Stamp, Tags, rewrite};
 use engine::{Engine, Scratch};
 use mail::views::Views;
-use mail::{Message, Transaction, Verdict};
+use mail::{Hit, Message, Transaction, Verdict};
 use protocols::{Answer, Decision, Edit, Judgement, Refusal, Scan, Want, edit};
 use store::{Bytes, Id, Store, Time, history, quarantine};
 
 /// What came of a message.
 pub struct Outcome {
     pub answer: Answer,
+    /// To be handed on before the answer is given.
+    #[expect(dead_code, reason = "for sessions that relay")]
+    pub copies: Vec<Copy>,
     pub line: Line,
     /// For the history.
     pub entry: Option<history::Entry>,
 }
 
+/// What a session can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// It keeps the message and takes one answer for all; others' copies can be sent by ourselves or not.
+    KeepsMessage { copies: bool },
+    /// We hand the message on.
+    #[expect(dead_code, reason = "for sessions that relay")]
+    Relays,
+}
+
 /// Judges a message, does what is to be done here (quarantine), and says what is to be done elsewhere.
-pub fn decide(config: &Config, engine: &Engine, store: Option<&Store>, scan: &Scan, scratch: &mut Scratch) -> Outcome {
+pub fn decide(
+    config: &Config,
+    engine: &Engine,
+    store: Option<&Store>,
+    scan: &Scan,
+    peer: Peer,
+    scratch: &mut Scratch,
+) -> Outcome {
     let remembers = store.is_some() && scan.want == Want::Decision;
     scratch.explain = remembers;
     let date = environment::mail_date();
@@ -30,52 +53,126 @@ pub fn decide(config: &Config, engine: &Engine, store: Option<&Store>, scan: &Sc
         message: Message::parse(&bytes, &engine.views.limits),
         now: environment::unix_time(),
     };
-    let (verdict, views) = engine::judge_with_views(engine, &transaction, scratch);
+    let (mut verdict, views) = engine::judge_with_views(engine, &transaction, scratch);
+    if scan.content.omitted.is_some() {
+        verdict.hits.push(own_hit("OVERSIZED", 0.0, "Longer than is judged: beginning and end were looked at"));
+    }
     let stamp = environment::stamp();
-    let tags = Tags { style: &engine.style, stamp: &stamp, verdict: &verdict, views: &views };
-    let mut line = Line::of(scan, &verdict);
-
     if scan.want != Want::Decision {
-        let text = match scan.want {
-            Want::Message | Want::Headers => rewrite(&transaction.message, &tags), // the session sends what was asked for
-            Want::Symbols => {
-                verdict.hits.iter().map(|hit| hit.rule.as_str()).collect::<Vec<_>>().join(",").into_bytes()
-            }
-            Want::Report => tags.report(),
-            Want::ReportIfSpam if verdict.spam => tags.report(),
-            _ => Vec::new(),
-        };
-        line.action = "told";
-        let judgement =
-            Judgement { spam: verdict.spam, score: verdict.score, threshold: verdict.required, text: Some(text) };
-        return Outcome { answer: Answer { judgement: Some(judgement), ..Answer::default() }, line, entry: None };
+        return judgement(engine, scan, &transaction, &verdict, &views, &stamp);
     }
 
-    let actions = config.actions(scan.peer.authenticated.is_some());
-    let action = action(&actions, &verdict);
-    line.action = name(action, verdict.spam);
-    line.observed = config.mode == Mode::Observe;
-    let (mut decision, mut edits) = (Decision::Accept, Vec::new());
-    if !line.observed {
-        (decision, edits) = act(action, &actions, &tags, &scan.content.bytes);
+    let mut troubles = Vec::new();
+    let now = Time::from_millis(environment::milliseconds());
+    let lists =
+        store.map(|store| lists::matching(store, scan, &transaction, &views, now)).unwrap_or(Ok(Default::default()));
+    let findings = Findings {
+        verdict: &verdict,
+        categories: category::of(scan, &transaction.message, &verdict, &config.banned, &config.categories),
+        lists: lists.unwrap_or_else(|error| {
+            troubles.push(format!("lists: {error}; judged without them"));
+            Default::default()
+        }),
+    };
+    let mut fates = policy::fates(config, scan, &findings);
+    if matches!(peer, Peer::KeepsMessage { .. }) {
+        split::reconcile(&mut fates, store.is_some());
     }
-    let mut kept = None;
-    if action == SpamAction::Quarantine && !line.observed {
-        match keep(store, scan, &verdict, &views) {
-            Ok(id) => kept = Some(id),
+    let kept = quarantined(store, scan, &mut fates, &views, &mut troubles);
+    let mut headers = Headers { engine, stamp: &stamp, views: &views, content: &scan.content.bytes, made: Vec::new() };
+    let told: Vec<Told> = fates.iter().map(|fate| told(fate, &verdict, &mut headers)).collect();
+    let plan = match peer {
+        Peer::Relays => split::for_relay(scan, &told),
+        Peer::KeepsMessage { copies } => split::for_mail_server(scan, &told, copies),
+    };
+    troubles.extend(plan.troubles);
+    let mut line = Line::of(scan, &verdict);
+    line.tell(&fates);
+    line.troubles.extend(troubles);
+    let entry = remembers.then(|| entry(scan, &verdict, &line, &fates, &kept, &transaction.message, &views));
+    Outcome { answer: plan.answer, copies: plan.copies, line, entry }
+}
+
+/// A hit that no rule makes.
+fn own_hit(rule: &str, score: f64, description: &str) -> Hit {
+    Hit {
+        rule: rule.to_owned(),
+        score,
+        description: description.to_owned(),
+        area: "",
+        count: 1,
+        evidence: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// For who asks for a judgement and acts on it himself.
+fn judgement(
+    engine: &Engine,
+    scan: &Scan,
+    transaction: &Transaction,
+    verdict: &Verdict,
+    views: &Views<'_>,
+    stamp: &Stamp,
+) -> Outcome {
+    let tags = Tags { style: &engine.style, stamp, verdict, views };
+    let text = match scan.want {
+        Want::Message | Want::Headers => rewrite(&transaction.message, &tags), // the session sends what was asked for
+        Want::Symbols => verdict.hits.iter().map(|hit| hit.rule.as_str()).collect::<Vec<_>>().join(",").into_bytes(),
+        Want::Report => tags.report(),
+        Want::ReportIfSpam if verdict.spam => tags.report(),
+        _ => Vec::new(),
+    };
+    let judgement =
+        Judgement { spam: verdict.spam, score: verdict.score, threshold: verdict.required, text: Some(text) };
+    let line = Line { action: "told", ..Line::of(scan, verdict) };
+    let answer = Answer { judgement: Some(judgement), ..Answer::default() };
+    Outcome { answer, copies: Vec::new(), line, entry: None }
+}
+
+/// Keeps the copies that are to be kept, one entry for each reason; where that fails they are deferred. An id for each
+/// recipient that has one.
+fn quarantined(
+    store: Option<&Store>,
+    scan: &Scan,
+    fates: &mut [Fate],
+    views: &Views<'_>,
+    troubles: &mut Vec<String>,
+) -> Vec<Option<Id>> {
+    let mut kept = vec![None; fates.len()];
+    for at in 0..fates.len() {
+        if *fates[at].effective() != Action::Quarantine || kept[at].is_some() {
+            continue;
+        }
+        let alike = |fate: &Fate| {
+            *fate.effective() == Action::Quarantine
+                && (fate.category, &fate.reason) == (fates[at].category, &fates[at].reason)
+        };
+        let of: Vec<usize> = (at..fates.len()).filter(|other| alike(&fates[*other])).collect();
+        let recipients = of.iter().map(|at| fates[*at].recipient.address.clone().into()).collect();
+        match keep(store, scan, &fates[at], recipients, views) {
+            Ok(id) => of.iter().for_each(|at| kept[*at] = Some(id)),
+            // Only its beginning and end are here; the whole of it is where it came from.
+            Err(_) if scan.content.omitted.is_some() => of.iter().for_each(|at| fates[*at].action = Action::Hold),
             Err(error) => {
-                line.troubles.push(format!("quarantine: {error:#}; the message was deferred"));
-                line.action = "defer";
-                decision = Decision::Defer(Refusal::new(451, (3, 0), "Not kept yet; please try again"));
+                troubles.push(format!("quarantine: {error:#}; the message was deferred"));
+                // What was kept for others stays kept: they get it twice rather than not at all.
+                fates.iter_mut().filter(|fate| !fate.actions.observe).for_each(|fate| fate.action = Action::Defer);
+                return kept;
             }
         }
     }
-    let entry = remembers.then(|| entry(scan, &verdict, &line, kept, &transaction.message, &views));
-    Outcome { answer: Answer { decision, edits, ..Answer::default() }, line, entry }
+    kept
 }
 
 /// Puts the message where it can be released from; on stable storage when this returns.
-fn keep(store: Option<&Store>, scan: &Scan, verdict: &Verdict, views: &Views<'_>) -> anyhow::Result<Id> {
+fn keep(
+    store: Option<&Store>,
+    scan: &Scan,
+    fate: &Fate,
+    recipients: Vec<Bytes>,
+    views: &Views<'_>,
+) -> anyhow::Result<Id> {
     let store = store.context("there is no store")?;
     if scan.content.omitted.is_some() {
         anyhow::bail!("larger than limits.message");
@@ -83,13 +180,13 @@ fn keep(store: Option<&Store>, scan: &Scan, verdict: &Verdict, views: &Views<'_>
     let new = quarantine::NewEntry {
         queue_id: scan.queue_id.clone().unwrap_or_default(),
         sender: sender(scan),
-        recipients: scan.recipients.iter().map(|path| path.address.clone().into()).collect(),
+        recipients,
         subject: subject(views),
         from: from(views),
         client_address: client(scan),
-        category: "spam".into(),
-        reason: format!("score {:.1} of {:.1}", verdict.score, verdict.required),
-        score: verdict.score,
+        category: fate.category.map_or("clean", Category::name).into(),
+        reason: fate.reason.clone(),
+        score: fate.score,
         details: Default::default(),
     };
     let at = Time::from_millis(environment::milliseconds());
@@ -100,23 +197,27 @@ fn entry(
     scan: &Scan,
     verdict: &Verdict,
     line: &Line,
-    kept: Option<Id>,
+    fates: &[Fate],
+    kept: &[Option<Id>],
     message: &Message,
     views: &Views<'_>,
 ) -> history::Entry {
-    let recipients = scan.recipients.iter().map(|path| history::ForRecipient {
-        recipient: path.address.clone().into(),
-        score: verdict.score,
-        action: line.action.to_owned(),
-        reason: if line.observed { "observed only".into() } else { String::new() },
-        quarantined: kept,
+    let recipients = fates.iter().zip(kept).map(|(fate, kept)| history::ForRecipient {
+        recipient: fate.recipient.address.clone().into(),
+        score: fate.score,
+        action: fate.word().to_owned(),
+        reason: if fate.actions.observe { format!("observed only; {}", fate.reason) } else { fate.reason.clone() },
+        quarantined: *kept,
     });
+    let mut categories: Vec<_> = fates.iter().filter_map(|fate| fate.category).collect();
+    categories.sort();
+    categories.dedup();
     let relays = views.relays();
     history::Entry {
         queue_id: scan.queue_id.clone().unwrap_or_default(),
         message_id: message.headers().last("message-id").map(|field| field.decoded.clone()).unwrap_or_default().into(),
         listener: scan.peer.server.listener.clone().unwrap_or_default(),
-        direction: if scan.peer.authenticated.is_some() { "outbound" } else { "inbound" }.into(),
+        direction: line.direction.into(),
         client_address: client(scan),
         client_name: scan.peer.name.clone().unwrap_or_default(),
         helo: scan.peer.helo.clone().unwrap_or_default().into(),
@@ -126,7 +227,7 @@ fn entry(
         subject: subject(views),
         from: from(views),
         size: scan.content.size(),
-        categories: if verdict.spam { vec!["spam".into()] } else { Vec::new() },
+        categories: categories.into_iter().map(|category| category.name().to_owned()).collect(),
         relays: [&relays.trusted_text, &relays.untrusted_text]
             .into_iter()
             .flat_map(|hops| String::from_utf8_lossy(hops).split_inclusive(" ]").map(str::to_owned).collect::<Vec<_>>())
@@ -155,74 +256,83 @@ fn client(scan: &Scan) -> String {
     scan.peer.address.map(|address| address.to_string()).unwrap_or_default()
 }
 
-/// What the mail server is told; a quarantined message it need not deliver, once it is kept here.
-fn act(action: SpamAction, actions: &Actions, tags: &Tags<'_>, content: &[u8]) -> (Decision, Vec<Edit>) {
-    match action {
-        SpamAction::Reject => (Decision::Reject(Refusal::new(554, (7, 1), &*actions.reject_text)), Vec::new()),
-        SpamAction::Discard | SpamAction::Quarantine => (Decision::Discard, Vec::new()),
-        SpamAction::Hold => {
-            let reason = format!("sekisho: score {:.1} of {:.1}", tags.verdict.score, tags.verdict.required);
-            (Decision::Quarantine(reason), headers(actions, tags, content))
+/// What is said of one recipient; a quarantined copy need not be delivered, once it is kept here.
+fn told(fate: &Fate, verdict: &Verdict, headers: &mut Headers<'_>) -> Told {
+    let said = |decision| Told { decision, edits: Vec::new(), redirect: None };
+    match fate.effective() {
+        Action::Reject => said(Decision::Reject(Refusal::new(554, (7, 1), &*fate.actions.reject_text))),
+        Action::Defer => said(Decision::Defer(Refusal::new(451, (7, 1), "Not taken now; please try again"))),
+        Action::Discard | Action::Quarantine => said(Decision::Discard),
+        Action::Hold => {
+            Told { edits: headers.of(fate, verdict), ..said(Decision::Quarantine(format!("sekisho: {}", fate.reason))) }
         }
-        SpamAction::Tag => (Decision::Accept, headers(actions, tags, content)),
-        SpamAction::Pass => (Decision::Accept, Vec::new()),
+        Action::Redirect(to) => {
+            Told { edits: headers.of(fate, verdict), redirect: Some(to.clone()), ..said(Decision::Accept) }
+        }
+        Action::Tag => Told { edits: headers.of(fate, verdict), ..said(Decision::Accept) },
+        Action::Pass => said(Decision::Accept),
     }
 }
 
-/// In the log and the history.
-fn name(action: SpamAction, spam: bool) -> &'static str {
-    match action {
-        SpamAction::Tag if spam => "tag",
-        SpamAction::Tag | SpamAction::Pass => "pass",
-        SpamAction::Quarantine => "quarantine",
-        SpamAction::Hold => "hold",
-        SpamAction::Reject => "reject",
-        SpamAction::Discard => "discard",
-    }
+/// Our headers on top, foreign ones away, and the subject as the rules want it; made once for recipients who get the same.
+struct Headers<'a> {
+    engine: &'a Engine,
+    stamp: &'a Stamp,
+    views: &'a Views<'a>,
+    content: &'a [u8],
+    made: Vec<(Fate, Vec<Edit>)>,
 }
 
-/// What is configured for such a verdict.
-fn action(actions: &Actions, verdict: &Verdict) -> SpamAction {
-    let mut steps = [
-        (actions.discard_at, SpamAction::Discard),
-        (actions.reject_at, SpamAction::Reject),
-        (actions.hold_at, SpamAction::Hold),
-        (actions.quarantine_at, SpamAction::Quarantine),
-    ];
-    steps.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let reached = steps.into_iter().find(|(at, _)| *at > 0.0 && verdict.score >= *at);
-    match reached {
-        Some((_, action)) => action,
-        None if verdict.spam => actions.spam,
-        // Ham has its headers too, where headers are wanted at all.
-        None if actions.spam == SpamAction::Pass => SpamAction::Pass,
-        None => SpamAction::Tag,
+impl Headers<'_> {
+    fn of(&mut self, fate: &Fate, verdict: &Verdict) -> Vec<Edit> {
+        let alike = |made: &Fate| {
+            (made.score, made.required, made.spam, made.category)
+                == (fate.score, fate.required, fate.spam, fate.category)
+                && made.actions == fate.actions
+        };
+        if let Some((_, edits)) = self.made.iter().find(|(made, _)| alike(made)) {
+            return edits.clone();
+        }
+        let edits = self.make(fate, verdict);
+        self.made.push((fate.clone(), edits.clone()));
+        edits
     }
-}
 
-/// Our headers on top, foreign ones away, and the subject as the rules want it.
-fn headers(actions: &Actions, tags: &Tags<'_>, content: &[u8]) -> Vec<Edit> {
-    let mut edits = Vec::new();
-    if actions.remove_foreign_headers {
-        edits = edit::remove_fields(content, |name, _| {
-            name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"X-Spam-"))
+    fn make(&self, fate: &Fate, verdict: &Verdict) -> Vec<Edit> {
+        let own = Verdict { score: fate.score, required: fate.required, spam: fate.spam, ..verdict.clone() };
+        let tags = Tags { style: &self.engine.style, stamp: self.stamp, verdict: &own, views: self.views };
+        let mut edits = Vec::new();
+        if fate.actions.remove_foreign_headers {
+            edits = edit::remove_fields(self.content, |name, _| OURS.iter().any(|ours| starts_with(name, ours)));
+        }
+        if let Some(category) =
+            fate.category.filter(|category| !matches!(category, Category::Spam | Category::BadHeader))
+        {
+            edits.push(Edit::top("X-Sekisho-Alert", category.name()));
+        }
+        let added = tags.added_headers();
+        edit::each_field(&added, |name, value, _| {
+            edits.push(Edit::InsertHeader { index: 0, name: name.to_vec(), value: value.trim_ascii_start().to_vec() });
         });
+        if let Some(template) = tags.style.rewrite_subject.as_ref().filter(|_| fate.spam) {
+            let mut subject = Vec::new();
+            edit::each_field(self.content, |name, value, index| {
+                if index == 1 && name.eq_ignore_ascii_case(b"Subject") {
+                    subject = value.to_vec();
+                }
+            });
+            let value = [&tags.expand(template)[..], b" ", subject.trim_ascii_start()].concat();
+            edits.push(Edit::ReplaceHeader { name: b"Subject".to_vec(), index: 1, value });
+        }
+        edits
     }
-    let added = tags.added_headers();
-    edit::each_field(&added, |name, value, _| {
-        edits.push(Edit::InsertHeader { index: 0, name: name.to_vec(), value: value.trim_ascii_start().to_vec() });
-    });
-    if let Some(template) = tags.style.rewrite_subject.as_ref().filter(|_| tags.verdict.spam) {
-        let mut subject = Vec::new();
-        edit::each_field(content, |name, value, index| {
-            if index == 1 && name.eq_ignore_ascii_case(b"Subject") {
-                subject = value.to_vec();
-            }
-        });
-        let value = [&tags.expand(template)[..], b" ", subject.trim_ascii_start()].concat();
-        edits.push(Edit::ReplaceHeader { name: b"Subject".to_vec(), index: 1, value });
-    }
-    edits
+}
+
+/// Fields that only we write.
+const OURS: &[&[u8]] = &[b"X-Spam-", b"X-Sekisho-"];
+
+fn starts_with(name: &[u8], start: &[u8]) -> bool {
+    name.get(..start.len()).is_some_and(|name| name.eq_ignore_ascii_case(start))
 }
 
 /// Where there is no verdict.

@@ -2,6 +2,8 @@
 
 use crate::config::LogFormat;
 use crate::environment;
+use crate::policy::Fate;
+use crate::policy::category::Category;
 use mail::Verdict;
 use protocols::Scan;
 use serde::Serialize;
@@ -12,7 +14,15 @@ use std::fmt::Write as _;
 pub struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue_id: Option<String>,
+    /// Of all recipients, or `mixed`.
     pub action: &'static str,
+    pub direction: &'static str,
+    /// What it is beside its score; empty: nothing.
+    pub category: &'static str,
+    pub reason: String,
+    /// Where recipients differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<(String, &'static str)>,
     /// The action was not taken: we only watch.
     pub observed: bool,
     pub score: f64,
@@ -51,6 +61,10 @@ impl Line {
         Line {
             queue_id: scan.queue_id.clone(),
             action,
+            direction: "",
+            category: "",
+            reason: String::new(),
+            actions: Vec::new(),
             observed: false,
             score: 0.0,
             required: 0.0,
@@ -66,6 +80,26 @@ impl Line {
         }
     }
 
+    /// What becomes of each copy.
+    pub fn tell(&mut self, fates: &[Fate]) {
+        let Some(first) = fates.first() else { return };
+        self.direction = first.direction.name();
+        self.observed = fates.iter().all(|fate| fate.actions.observe);
+        // The gravest speaks for the message.
+        let gravest = fates.iter().min_by_key(|fate| fate.category.map_or(u8::MAX, |category| category as u8));
+        if let Some(fate) = gravest {
+            self.category = fate.category.map_or("", Category::name);
+            self.reason.clone_from(&fate.reason);
+        }
+        if fates.iter().all(|fate| fate.word() == first.word()) {
+            self.action = first.word();
+        } else {
+            self.action = "mixed";
+            let to = |fate: &Fate| String::from_utf8_lossy(&fate.recipient.address).into_owned();
+            self.actions = fates.iter().map(|fate| (to(fate), fate.word())).collect();
+        }
+    }
+
     fn text(&self) -> String {
         let mut out = String::new();
         let mut word = |name: &str, value: &str| {
@@ -75,8 +109,23 @@ impl Line {
             word("id", id);
         }
         word("action", self.action);
+        if !self.actions.is_empty() {
+            word(
+                "actions",
+                &self.actions.iter().map(|(to, action)| format!("<{to}>={action}")).collect::<Vec<_>>().join(","),
+            );
+        }
         if self.observed {
             word("observed", "yes");
+        }
+        if !self.direction.is_empty() {
+            word("direction", self.direction);
+        }
+        if !self.category.is_empty() {
+            word("category", self.category);
+        }
+        if !self.reason.is_empty() {
+            word("reason", &format!("{:?}", self.reason));
         }
         word("score", &format!("{:.1}/{:.1}", self.score, self.required));
         if let Some(client) = &self.client {

@@ -314,6 +314,12 @@ impl Lists {
         self.backend.range(&range)?.iter().map(|record| format::read(Shelf::Lists, record)).collect()
     }
 
+    /// Whether there is any entry at all: where there is none, no message needs to be taken apart for them.
+    pub fn any(&self) -> Result<bool> {
+        let range = Range { shelf: Shelf::Lists, list: "all", from: &[], to: None, backwards: false, limit: 1 };
+        Ok(!self.backend.range(&range)?.is_empty())
+    }
+
     /// The entries of these scopes that name one of the subjects.
     pub fn matching(&self, scopes: &[Scope], subjects: &[Subject<'_>], now: Time) -> Result<Matches> {
         if subjects.len() > MAX_SUBJECTS {
