@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod debug;
 mod environment;
+mod handover;
 mod input;
 mod language;
 mod loading;

@@ -9,14 +9,15 @@ const GTUBE: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EM
 fn config(folder: &Folder, more: &str) -> String {
     format!(
         "[[listen]]\nprotocol = \"milter\"\nsocket = \"unix:{0}/milter.sock\"\nmode = \"0666\"\n\
-         [rules]\nset = \"shipped\"\n[store]\nlocation = \"{0}/store\"\n{more}",
+         [rules]\nset = \"shipped\"\n[store]\nlocation = \"{0}/store\"\n\
+         release = [\"sendmail\", \"-C\", \"{0}/postfix/etc\", \"-i\", \"-G\"]\n{more}",
         folder.0.display()
     )
 }
 
 fn mail(number: usize, body: &str) -> Vec<u8> {
     format!(
-        "From: Joe <joe@example.net>\nTo: somebody\nSubject: hello\n\
+        "From: Joe <joe@example.net>\nTo: ann@example.test\nSubject: hello\n\
          Date: Mon, 5 Jan 2026 09:45:12 +0000\nMessage-ID: <{number}@example.net>\n\n{body}\n"
     )
     .into_bytes()
@@ -24,7 +25,7 @@ fn mail(number: usize, body: &str) -> Vec<u8> {
 
 fn attached(number: usize, name: &str) -> Vec<u8> {
     format!(
-        "From: Joe <joe@example.net>\nTo: somebody\nSubject: hello\nMIME-Version: 1.0\n\
+        "From: Joe <joe@example.net>\nTo: ann@example.test\nSubject: hello\nMIME-Version: 1.0\n\
          Date: Mon, 5 Jan 2026 09:45:12 +0000\nMessage-ID: <{number}@example.net>\n\
          Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nSee there.\n--b\n\
          Content-Type: application/octet-stream\nContent-Disposition: attachment; filename=\"{name}\"\n\n1\n--b--\n"
@@ -115,3 +116,57 @@ fn each_recipient_gets_what_holds_for_him() {
     assert!(!contains(&arrived(&postfix, 5, "dan@example.test"), "X-Spam"));
     sekisho.wait_for("action=reject observed=yes");
 }
+
+#[test]
+fn people_are_told_and_what_is_released_passes_the_milter_again() {
+    let folder = Folder::new("notices");
+    let milter = format!("unix:{}/milter.sock", folder.0.display());
+    let sekisho = Sekisho::start(
+        &folder,
+        &config(
+            &folder,
+            "[networks]\ndomains = [\"example.test\"]\n[actions]\nspam = \"quarantine\"\nbanned = \"quarantine\"\n\
+             [notify]\npostmaster = \"postmaster@example.test\"\nfrom = \"filter@example.test\"\nlanguage = \"ja\"\n\
+             digest = \"1d\"\nsender = \"ours\"\nheaders = true\n",
+        ),
+    );
+    let milters = format!("{milter}\nnon_smtpd_milters = {milter}");
+    let Some(postfix) = Postfix::start(&folder, &milters) else { return };
+
+    assert!(send(&postfix, STRANGER, &["ann@example.test"], &attached(1, "a.scr")).starts_with("250"));
+    let notice = postfix.delivery("Delivered-To: postmaster@example.test");
+    // "[関所] banned: a.scr"
+    assert!(contains(&notice, "Auto-Submitted: auto-generated\n"), "{}", String::from_utf8_lossy(&notice));
+    let body = support::filter("python3", &["-c", DECODE], &notice).0;
+    let body = String::from_utf8_lossy(&body).into_owned();
+    assert!(body.contains("[関所] banned: a.scr") && body.contains("ann@example.test (quarantine)"), "{body}");
+    assert!(body.contains("Message-ID: <1@example.net>"), "the header was asked for: {body}");
+    assert!(!postfix.delivered().iter().any(|mail| contains(mail, "Delivered-To: joe@")), "strangers are told nothing");
+
+    let settings = folder.0.join("sekisho.toml").display().to_string();
+    let run = |arguments: &[&str]| {
+        support::filter(env!("CARGO_BIN_EXE_sekisho"), &[arguments, &["--config", &settings]].concat(), b"")
+    };
+    let list = String::from_utf8(run(&["quarantine", "list"]).0).unwrap();
+    let id = list.split_whitespace().next().unwrap();
+    assert_eq!(run(&["quarantine", "release", id]).1, Some(0));
+    let delivered = arrived(&postfix, 1, "ann@example.test");
+    assert!(delivered.ends_with(&attached(1, "a.scr")), "{}", String::from_utf8_lossy(&delivered));
+    sekisho.wait_for(&format!("released from quarantine: {id}"));
+
+    // What nobody released is stopped on that way, too.
+    let banned = attached(2, "b.scr");
+    let arguments =
+        ["-C", &format!("{}/postfix/etc", folder.0.display()), "-i", "-f", "joe@example.test", "ann@example.test"];
+    support::filter("sendmail", &arguments, &banned);
+    sekisho.wait_for("reason=\"b.scr\"");
+    assert_eq!(copy(&postfix, 2, "ann@example.test"), None);
+    support::wait_until("our own sender is told", || {
+        postfix.delivered().iter().any(|mail| contains(mail, "Delivered-To: joe@example.test"))
+    });
+}
+
+/// Prints subject and text of a message: somebody else's reading of it.
+const DECODE: &str = "import sys, email, email.policy\n\
+    m = email.message_from_binary_file(sys.stdin.buffer, policy=email.policy.default)\n\
+    sys.stdout.buffer.write((m['subject'] + '\\n' + m.get_content()).encode())";

@@ -2,12 +2,11 @@
 
 use super::StoreArguments;
 use super::shown;
+use crate::handover::hand_over;
 use crate::output::Output;
 use crate::{CLEAN, FOUND, environment};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Subcommand;
-use std::io::Write;
-use std::process::{Command, Stdio};
 use store::quarantine::{Entry, Query, Release, State, Who};
 use store::{Bytes, Id, Time};
 
@@ -94,7 +93,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         What::Release { id, recipient } => {
             let who = recipient.as_ref().map_or(Who::All, |recipient| Who::Recipient(recipient.as_bytes()));
             let program = &config.store.release;
-            match shelf.release(*id, who, &by, now, |entry, to, content| deliver(program, entry, to, content))? {
+            let deliver = |entry: &Entry, to: &[Bytes], content: &[u8]| {
+                let to: Vec<&[u8]> = to.iter().map(|to| &*to.0).collect();
+                hand_over(program, &entry.sender.0, &to, content)
+            };
+            match shelf.release(*id, who, &by, now, deliver)? {
                 Release::Released(to) => {
                     output
                         .line(&format!("{id} released to {}", to.iter().map(address).collect::<Vec<_>>().join(", ")))?;
@@ -178,36 +181,4 @@ fn details(entry: &Entry) -> String {
 
 fn address(bytes: &Bytes) -> String {
     format!("<{}>", shown(&bytes.0))
-}
-
-/// Hands the message to the program that injects mail. It gets the message as it came, but for the line ends: those
-/// of a program's input are LF.
-fn deliver(program: &[String], entry: &Entry, to: &[Bytes], content: &[u8]) -> anyhow::Result<()> {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-    let (name, arguments) = program.split_first().context("store.release names no program")?;
-    let mut command = Command::new(name);
-    command.args(arguments).arg("-f").arg(OsStr::from_bytes(&entry.sender.0)).arg("--");
-    for recipient in to {
-        command.arg(OsStr::from_bytes(&recipient.0));
-    }
-    let mut child = command.stdin(Stdio::piped()).spawn().with_context(|| name.clone())?;
-    let mut input = child.stdin.take().context("no input")?;
-    let mut lines = Vec::with_capacity(content.len());
-    for line in content.split_inclusive(|byte| *byte == b'\n') {
-        match line.strip_suffix(b"\r\n") {
-            Some(line) => {
-                lines.extend_from_slice(line);
-                lines.push(b'\n');
-            }
-            None => lines.extend_from_slice(line),
-        }
-    }
-    let written = input.write_all(&lines);
-    drop(input);
-    let status = child.wait()?;
-    if !status.success() {
-        bail!("{name} ended with {status}");
-    }
-    Ok(written?)
 }

@@ -5,6 +5,7 @@
 
 mod actions;
 mod networks;
+mod notify;
 mod units;
 
 use crate::rule_files::RuleSet;
@@ -12,6 +13,7 @@ use crate::serve::listen::Address;
 pub use actions::{Action, Actions, Banned, Categories, Direction, Policy, When};
 use anyhow::Context;
 pub use networks::Networks;
+pub use notify::Notify;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 pub use units::{Addresses, Glob, Size, SocketMode, Span};
@@ -33,6 +35,7 @@ pub struct Config {
     pub policy: Vec<Policy>,
     pub categories: Categories,
     pub banned: Banned,
+    pub notify: Notify,
     pub limits: Limits,
     pub store: Store,
     pub log: Log,
@@ -150,6 +153,7 @@ impl Default for Config {
             policy: Vec::new(),
             categories: Categories::default(),
             banned: Banned::default(),
+            notify: Notify::default(),
             limits: Limits::default(),
             store: Store::default(),
             log: Log { format: LogFormat::Text },
@@ -194,6 +198,10 @@ impl Config {
             anyhow::bail!("limits: deadline and idle must be longer than nothing");
         }
         config.check_actions()?;
+        config.notify.check().map_err(anyhow::Error::msg)?;
+        if config.notify.is_used() && config.store.location.is_empty() {
+            anyhow::bail!("notify: notices wait in the store until they are sent: set store.location");
+        }
         if config.store.release.is_empty() {
             anyhow::bail!("store: release names no program");
         }
@@ -258,6 +266,8 @@ mod tests {
             ("[[listen]]\nprotocol = \"milter\"\nsocket = \"unix:/x\"\nmode = \"9\"", "octal"),
             ("[actions]\nreject_at = -1.0", "no score"),
             ("[actions]\nspam = \"bounce\"", "no action"),
+            ("[notify]\non = [\"fog\"]", "the categories are: virus"),
+            ("[notify]\npostmaster = \"me\"", "no address"),
             ("[[policy]]\nname = \"p\"\nthen = { reject_at = -1.0 }", "policy \"p\": -1 is no score"),
             ("[[policy]]\nname = \"p\"\nwhen = { client = [\"x\"] }\nthen = {}", "no network"),
             ("[[policy]]\nname = \"p\"\nwhen = { weather = \"fair\" }\nthen = {}", "unknown field `weather`"),

@@ -20,6 +20,16 @@ pub enum Category {
 }
 
 impl Category {
+    pub const ALL: [Category; 7] = [
+        Category::Virus,
+        Category::Banned,
+        Category::Phishing,
+        Category::Spam,
+        Category::Unchecked,
+        Category::Oversized,
+        Category::BadHeader,
+    ];
+
     /// In the log, the history and the quarantine.
     pub fn name(self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@
 pub mod banned;
 pub mod category;
 pub mod lists;
+pub mod notices;
 pub mod split;
 
 use crate::config::{Action, Actions, Config, Direction, Mode, When};

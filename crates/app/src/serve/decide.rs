@@ -1,18 +1,21 @@
 //! From a message to an answer: judged, and turned into what was configured for each recipient.
 
 use super::journal::Line;
+use super::outbox;
 use crate::config::{Action, Config, Late, Mode};
 use crate::environment;
 use crate::policy::category::{self, Category};
 use crate::policy::split::{self, Copy, Told};
-use crate::policy::{self, Fate, Findings, lists};
+use crate::policy::{self, Fate, Findings, lists, notices};
 use anyhow::Context;
 use engine::markup::{Stamp, Tags, rewrite};
 use engine::{Engine, Scratch};
 use mail::views::Views;
 use mail::{Hit, Message, Transaction, Verdict};
 use protocols::{Answer, Decision, Edit, Judgement, Refusal, Scan, Want, edit};
-use store::{Bytes, Id, Store, Time, history, quarantine};
+use std::time::Duration;
+use store::quarantine::State;
+use store::{Bytes, Hash, Id, Store, Time, history, quarantine};
 
 /// What came of a message.
 pub struct Outcome {
@@ -75,10 +78,18 @@ pub fn decide(
         }),
     };
     let mut fates = policy::fates(config, scan, &findings);
+    if let Some(store) = store.filter(|_| scan.peer.local) {
+        pass_released(store, scan, &mut fates, now);
+    }
     if matches!(peer, Peer::KeepsMessage { .. }) {
         split::reconcile(&mut fates, store.is_some());
     }
     let kept = quarantined(store, scan, &mut fates, &views, &mut troubles);
+    if let Some(store) = store.filter(|_| config.notify.is_used())
+        && let Err(error) = notify(config, store, scan, &fates, &verdict, &transaction.message, &views)
+    {
+        troubles.push(format!("notices: {error:#}"));
+    }
     let mut headers = Headers { engine, stamp: &stamp, views: &views, content: &scan.content.bytes, made: Vec::new() };
     let told: Vec<Told> = fates.iter().map(|fate| told(fate, &verdict, &mut headers)).collect();
     let plan = match peer {
@@ -163,6 +174,57 @@ fn quarantined(
         }
     }
     kept
+}
+
+/// A message that somebody released comes by here once more where the mail server shows us its local mail: it is the one
+/// that is held, byte for byte, and its release has just begun.
+fn pass_released(store: &Store, scan: &Scan, fates: &mut [Fate], now: Time) {
+    let hash = Hash::of(&scan.content.bytes);
+    for fate in fates {
+        let query = quarantine::Query { recipient: Some(fate.recipient.address.clone().into()), ..Default::default() };
+        let held = store.quarantine().list(&query).map(|page| page.entries).unwrap_or_default();
+        let released = held.iter().find(|entry| {
+            entry.content == Some(hash)
+                && entry.recipients.iter().any(|to| {
+                    let state = match &to.state {
+                        State::Releasing { since, .. } => Some(*since),
+                        State::Released { at, .. } => Some(*at),
+                        State::Held | State::Deleted { .. } => None,
+                    };
+                    to.recipient.0.eq_ignore_ascii_case(&fate.recipient.address)
+                        && state.is_some_and(|at| now.since(at) < RELEASED)
+                })
+        });
+        if let Some(entry) = released {
+            fate.action = Action::Pass;
+            fate.reason = format!("released from quarantine: {}; {}", entry.id, fate.reason);
+        }
+    }
+}
+
+/// A released message is let pass for so long.
+const RELEASED: Duration = Duration::from_secs(3600);
+
+/// Whoever is to be told about this message has it coming when this returns.
+fn notify(
+    config: &Config,
+    store: &Store,
+    scan: &Scan,
+    fates: &[Fate],
+    verdict: &Verdict,
+    message: &Message,
+    views: &Views<'_>,
+) -> anyhow::Result<()> {
+    let about = notices::About {
+        sender: sender(scan).lossy(),
+        from: from(views),
+        subject: subject(views),
+        client: client(scan),
+        queue_id: scan.queue_id.clone().unwrap_or_default(),
+        rules: verdict.hits.iter().map(|hit| hit.rule.as_str()).collect::<Vec<_>>().join(", "),
+        header: message.pristine_header(),
+    };
+    outbox::enqueue(store, &notices::of(config, fates, &about)?)
 }
 
 /// Puts the message where it can be released from; on stable storage when this returns.

@@ -9,6 +9,7 @@ mod decide;
 mod journal;
 mod judges;
 pub mod listen;
+mod outbox;
 
 use crate::config::Config;
 use crate::debug::Debug;
@@ -115,6 +116,7 @@ async fn serve(
     notify("READY=1");
 
     tokio::spawn(tidy(service.clone()));
+    tokio::spawn(outbox::run(service.clone()));
 
     while signals.next().await == Signal::Reload {
         notify("RELOADING=1");
