@@ -5,6 +5,7 @@ use super::decide::{Outcome, Peer, decide, without_verdict};
 use super::journal::Line;
 use super::judges::NoVerdict;
 use super::listen::Listener;
+use crate::config::Config;
 use crate::environment;
 use protocols::{Answer, Connection, Event, QuestionId, Scan, Session, Told};
 use std::future::Future;
@@ -41,17 +42,18 @@ type Pending<'s> = Pin<Box<dyn Future<Output = (QuestionId, Answer)> + Send + 's
 
 pub async fn run(service: &Service, mut stream: Box<dyn Stream>, protocol: &str, about: &Connection) {
     let Some(protocol) = protocols::protocol(protocol) else { return };
-    let mut session = (protocol.open)(&service.settings, about);
+    let config = service.config.load_full();
+    let mut session = (protocol.open)(&service.settings.load_full(), about);
     let mut pending: Option<Pending<'_>> = None;
     let mut buffer = vec![0; READ];
     let mut stopping = service.stopping.clone();
     let mut ended = false;
     loop {
-        let open = drain(service, &mut *session, &mut pending, about);
+        let open = drain(service, &config, &mut *session, &mut pending, about);
         if !write(&mut *stream, session.output()).await || !open || ended && pending.is_none() {
             return;
         }
-        let idle = tokio::time::sleep(if pending.is_some() { PROGRESS } else { service.config.limits.idle.0 });
+        let idle = tokio::time::sleep(if pending.is_some() { PROGRESS } else { config.limits.idle.0 });
         tokio::select! {
             read = stream.read(&mut buffer), if !ended && session.wants_input() => match read {
                 Ok(0) => {
@@ -81,13 +83,14 @@ pub async fn run(service: &Service, mut stream: Box<dyn Stream>, protocol: &str,
 /// Takes the session's events; false: the connection ends.
 fn drain<'s>(
     service: &'s Service,
+    config: &Arc<Config>,
     session: &mut dyn Session,
     pending: &mut Option<Pending<'s>>,
     about: &Connection,
 ) -> bool {
     while let Some(event) = session.next_event() {
         match event {
-            Event::Scan(scan) => *pending = Some(Box::pin(judge(service, scan))),
+            Event::Scan(scan) => *pending = Some(Box::pin(judge(service, config.clone(), scan))),
             Event::Ask(ask) => {
                 session.answer(ask.id, &Answer::accept());
             }
@@ -104,25 +107,24 @@ fn drain<'s>(
     true
 }
 
-async fn judge(service: &Service, scan: Box<Scan>) -> (QuestionId, Answer) {
+async fn judge(service: &Service, config: Arc<Config>, scan: Box<Scan>) -> (QuestionId, Answer) {
     let question = scan.id;
     let began = Instant::now();
-    let (engine, config) = (service.engine.load_full(), service.config.clone());
+    let engine = service.engine.load_full();
     let scan = Arc::new(*scan);
     let store = service.store.clone();
     let work = {
-        let scan = scan.clone();
+        let (scan, config) = (scan.clone(), config.clone());
         move |scratch: &mut engine::Scratch| {
             decide(&config, &engine, store.as_ref(), &scan, Peer::KeepsMessage { copies: false }, scratch)
         }
     };
-    let Outcome { answer, mut line, entry, .. } = match service.judges.run(service.config.limits.deadline.0, work).await
-    {
+    let Outcome { answer, mut line, entry, .. } = match service.judges.run(config.limits.deadline.0, work).await {
         Ok(outcome) => outcome,
         Err(why) => {
             let late = why == NoVerdict::Late;
             let line = Line::unjudged(&scan, if late { "late" } else { "failed" });
-            Outcome { answer: without_verdict(&service.config, late), copies: Vec::new(), line, entry: None }
+            Outcome { answer: without_verdict(&config, late), copies: Vec::new(), line, entry: None }
         }
     };
     line.milliseconds = began.elapsed().as_secs_f64() * 1e3;

@@ -30,8 +30,9 @@ use tokio::sync::{Semaphore, watch};
 
 /// What all connections share.
 pub struct Service {
-    config: Config,
-    settings: Arc<protocols::Settings>,
+    /// A session keeps those with which it began.
+    config: ArcSwap<Config>,
+    settings: ArcSwap<protocols::Settings>,
     engine: ArcSwap<Engine>,
     judges: Judges,
     journal: Journal,
@@ -91,26 +92,27 @@ async fn serve(
     let concurrent = if config.limits.concurrent == 0 { 2 * processors } else { config.limits.concurrent };
     let (stop, stopping) = watch::channel(false);
     let service = Arc::new(Service {
-        settings: Arc::new(settings(&config)),
+        settings: ArcSwap::from_pointee(settings(&config)),
         engine: ArcSwap::from_pointee(engine),
         judges: Judges::start(concurrent)?,
         journal,
         store,
         connections: Arc::new(Semaphore::new(config.limits.connections.max(1))),
         stopping,
-        config,
+        config: ArcSwap::from_pointee(config),
     });
+    let config = service.config.load_full();
 
     let mut signals = Signals::new()?;
     let mut accepting = Vec::new();
-    for listen in service.config.listen.clone() {
-        let listener = listen::open(&listen).await?;
+    for listen in &config.listen {
+        let listener = listen::open(listen).await?;
         let address = match &listener {
             Listener::Tcp(listener) => format!("inet:{}", listener.local_addr()?),
             Listener::Unix(..) => listen.socket.to_string(),
         };
         journal.note(&format!("{} on {address}", listen.protocol));
-        accepting.push(tokio::spawn(accept(service.clone(), listener, listen.protocol, address)));
+        accepting.push(tokio::spawn(accept(service.clone(), listener, listen.protocol.clone(), address)));
     }
     journal.note("ready");
     notify("READY=1");
@@ -130,7 +132,7 @@ async fn serve(
     for task in accepting {
         let _ = task.await; // closes the socket
     }
-    let all = service.config.limits.connections.max(1) as u32;
+    let all = config.limits.connections.max(1) as u32;
     let idle = service.connections.acquire_many(all);
     if tokio::time::timeout(LAST_WORK, idle).await.is_err() {
         journal.note("stopped with messages in work; their senders will try again");
@@ -141,12 +143,12 @@ async fn serve(
 /// Now and then, what is too old leaves the store.
 async fn tidy(service: Arc<Service>) {
     let Some(store) = service.store.clone() else { return };
-    let settings = service.config.store.clone();
     let mut hours = tokio::time::interval(TIDY);
     loop {
         hours.tick().await;
-        let (store, settings, journal) = (store.clone(), settings.clone(), service.journal);
+        let (store, config, journal) = (store.clone(), service.config.load_full(), service.journal);
         let done = tokio::task::spawn_blocking(move || {
+            let settings = &config.store;
             let now = Time::from_millis(environment::milliseconds());
             let retention = quarantine::Retention { age: settings.quarantine.0, bytes: settings.quarantine_size.0 };
             let expired = store.quarantine().expire(now, retention).map(drop);
