@@ -20,7 +20,7 @@ const AT_ONCE: usize = 20;
 const HELD: usize = 10_000;
 
 pub async fn run(service: Arc<Service>) {
-    let Some(store) = service.store.clone().filter(|_| service.config.notify.is_used()) else { return };
+    let Some(store) = service.store.clone() else { return };
     let mut looks = tokio::time::interval(LOOK);
     let mut stopping = service.stopping.clone();
     loop {
@@ -28,7 +28,10 @@ pub async fn run(service: Arc<Service>) {
             _ = looks.tick() => {}
             _ = stopping.wait_for(|stop| *stop) => return,
         }
-        let (store, config, journal) = (store.clone(), service.config.clone(), service.journal);
+        let (store, config, journal) = (store.clone(), service.config.load_full(), service.journal);
+        if !config.notify.is_used() {
+            continue;
+        }
         let done = tokio::task::spawn_blocking(move || {
             for outcome in [digests(&store, &config), send(&store, &config)] {
                 if let Err(error) = outcome {
