@@ -12,6 +12,7 @@ mod handover;
 mod input;
 mod language;
 mod loading;
+mod lookup;
 mod output;
 mod policy;
 mod rule_files;
@@ -54,6 +55,8 @@ enum Command {
     History(commands::history::Arguments),
     /// What the service holds back: list, show, release, delete.
     Quarantine(commands::quarantine::Arguments),
+    /// What single recipients want: actions and scores of their own.
+    User(commands::user::Arguments),
     /// Look at the configuration of the service.
     Config(commands::config::Arguments),
     /// Behave as the command `spamassassin`, with its options.
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::History(arguments) => commands::history::run(&arguments),
         Command::Quarantine(arguments) => commands::quarantine::run(&arguments),
+        Command::User(arguments) => commands::user::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Spamassassin { options } => spamassassin::run(options),
         Command::Completions { shell } => completions(shell),

@@ -8,6 +8,7 @@ pub mod lint;
 pub mod quarantine;
 pub mod serve;
 pub mod spamassassin;
+pub mod user;
 
 use crate::config::Config;
 use crate::rule_files::{RuleSet, Selection};

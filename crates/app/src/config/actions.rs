@@ -81,6 +81,39 @@ impl<'de> Deserialize<'de> for Action {
     }
 }
 
+/// A value that comes as text.
+trait Written: Sized {
+    fn read(text: &str) -> Result<Self, String>;
+}
+
+impl Written for Action {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl Written for f64 {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("{text:?} is no number"))
+    }
+}
+
+impl Written for String {
+    fn read(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
+impl Written for bool {
+    fn read(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "y" | "t" | "1" => Ok(true),
+            "false" | "no" | "off" | "n" | "f" | "0" => Ok(false),
+            _ => Err(format!("{text:?} is neither true nor false")),
+        }
+    }
+}
+
 /// The keys of `[actions]`, twice: as they hold, and as somebody changes some of them.
 macro_rules! actions {
     ($($(#[$about:meta])* $key:ident: $kind:ty = $default:expr,)*) => {
@@ -104,6 +137,21 @@ macro_rules! actions {
         }
 
         impl Changes {
+            pub fn has(key: &str) -> bool {
+                [$(stringify!($key)),*].contains(&key)
+            }
+
+            /// Sets a key to a value as people and databases write it.
+            pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+                match key {
+                    $(stringify!($key) => self.$key = Some(<$kind as Written>::read(value.trim())?),)*
+                    _ => return Err(format!("no key of [actions]; they are: {}", [$(stringify!($key)),*].join(", "))),
+                }
+                let mut actions = Actions::default();
+                self.apply(&mut actions);
+                actions.check()
+            }
+
             pub fn apply(&self, actions: &mut Actions) {
                 $(if let Some(value) = &self.$key {
                     actions.$key = value.clone();
@@ -248,6 +296,31 @@ impl Default for Categories {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn changes_as_databases_write_them() {
+        let mut changes = Changes::default();
+        for (key, value, fine) in [
+            ("spam", "quarantine", true),
+            ("reject_at", " 12.5", true),
+            ("observe", "Y", true),
+            ("reject_text", "go away", true),
+            ("spam", "bounce", false),
+            ("reject_at", "-1", false),
+            ("reject_at", "NaN", false),
+            ("observe", "perhaps", false),
+            ("weather", "fair", false),
+        ] {
+            let before = changes.clone();
+            assert_eq!(changes.set(key, value).is_ok(), fine, "{key} {value}");
+            if !fine {
+                changes = before;
+            }
+        }
+        let mut actions = Actions::default();
+        changes.apply(&mut actions);
+        assert_eq!((actions.spam, actions.reject_at, actions.observe), (Action::Quarantine, 12.5, true));
+    }
 
     #[test]
     fn actions_as_written() {

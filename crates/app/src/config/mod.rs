@@ -4,14 +4,16 @@
 //! the service keeps what it has rather than run with half of a configuration.
 
 mod actions;
+mod lookup;
 mod networks;
 mod notify;
 mod units;
 
 use crate::rule_files::RuleSet;
 use crate::serve::listen::Address;
-pub use actions::{Action, Actions, Banned, Categories, Direction, Policy, When};
+pub use actions::{Action, Actions, Banned, Categories, Changes, Direction, Policy, When};
 use anyhow::Context;
+pub use lookup::{Lookup, OnError};
 pub use networks::Networks;
 pub use notify::Notify;
 use serde::Deserialize;
@@ -34,6 +36,7 @@ pub struct Config {
     pub actions: Actions,
     pub policy: Vec<Policy>,
     pub categories: Categories,
+    pub lookup: Lookup,
     pub banned: Banned,
     pub notify: Notify,
     pub limits: Limits,
@@ -152,6 +155,7 @@ impl Default for Config {
             actions: Actions::default(),
             policy: Vec::new(),
             categories: Categories::default(),
+            lookup: Lookup::default(),
             banned: Banned::default(),
             notify: Notify::default(),
             limits: Limits::default(),
@@ -198,6 +202,7 @@ impl Config {
             anyhow::bail!("limits: deadline and idle must be longer than nothing");
         }
         config.check_actions()?;
+        config.lookup.check().map_err(anyhow::Error::msg)?;
         config.notify.check().map_err(anyhow::Error::msg)?;
         if config.notify.is_used() && config.store.location.is_empty() {
             anyhow::bail!("notify: notices wait in the store until they are sent: set store.location");
@@ -267,6 +272,9 @@ mod tests {
             ("[actions]\nreject_at = -1.0", "no score"),
             ("[actions]\nspam = \"bounce\"", "no action"),
             ("[notify]\non = [\"fog\"]", "the categories are: virus"),
+            ("[lookup]\nsql = \"oracle://x\"", "sql is neither"),
+            ("[lookup]\nldap = \"ldap://x\"", "ldap needs attributes"),
+            ("[lookup]\nattributes = { a = \"b\" }", "no key of [actions]"),
             ("[notify]\npostmaster = \"me\"", "no address"),
             ("[[policy]]\nname = \"p\"\nthen = { reject_at = -1.0 }", "policy \"p\": -1 is no score"),
             ("[[policy]]\nname = \"p\"\nwhen = { client = [\"x\"] }\nthen = {}", "no network"),

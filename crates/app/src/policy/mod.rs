@@ -10,6 +10,7 @@ pub mod notices;
 pub mod split;
 
 use crate::config::{Action, Actions, Config, Direction, Mode, When};
+use crate::lookup::Wishes;
 use category::Category;
 use mail::Verdict;
 use protocols::{Path, Scan};
@@ -22,6 +23,8 @@ pub struct Findings<'a> {
     pub categories: Vec<(Category, String)>,
     /// List entries of everybody and of the recipients that name something in it.
     pub lists: Matches,
+    /// Of each recipient, in their order.
+    pub wishes: Vec<Wishes>,
 }
 
 /// What one recipient gets, and why.
@@ -59,10 +62,12 @@ impl Fate {
 pub fn fates(config: &Config, scan: &Scan, findings: &Findings<'_>) -> Vec<Fate> {
     let nobody = [Path::default()];
     let recipients = if scan.recipients.is_empty() { &nobody[..] } else { &scan.recipients };
-    recipients.iter().map(|recipient| fate(config, scan, findings, recipient)).collect()
+    let none = Wishes::default();
+    let wishes = findings.wishes.iter().chain(std::iter::repeat(&none));
+    recipients.iter().zip(wishes).map(|(recipient, wishes)| fate(config, scan, findings, recipient, wishes)).collect()
 }
 
-fn fate(config: &Config, scan: &Scan, findings: &Findings<'_>, recipient: &Path) -> Fate {
+fn fate(config: &Config, scan: &Scan, findings: &Findings<'_>, recipient: &Path, wishes: &Wishes) -> Fate {
     let address = String::from_utf8_lossy(&recipient.address);
     let direction = direction(config, scan, &address);
     let mut actions = config.actions.clone();
@@ -71,6 +76,7 @@ fn fate(config: &Config, scan: &Scan, findings: &Findings<'_>, recipient: &Path)
             policy.then.apply(&mut actions);
         }
     }
+    wishes.changes.apply(&mut actions);
     actions.observe |= config.mode == Mode::Observe;
 
     let lists = lists::of(&findings.lists, &address);
@@ -129,6 +135,10 @@ fn fate(config: &Config, scan: &Scan, findings: &Findings<'_>, recipient: &Path)
             None => (Action::Pass, None, reason),
         }
     });
+    let (action, reason) = match wishes.defer {
+        true => (Action::Defer, format!("the recipient's wishes cannot be learnt now; {reason}")),
+        false => (action, reason),
+    };
     Fate { recipient: recipient.clone(), direction, actions, action, category, reason, score, required, spam }
 }
 

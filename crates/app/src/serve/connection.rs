@@ -114,9 +114,9 @@ async fn judge(service: &Service, config: Arc<Config>, scan: Box<Scan>) -> (Ques
     let scan = Arc::new(*scan);
     let store = service.store.clone();
     let work = {
-        let (scan, config) = (scan.clone(), config.clone());
+        let (scan, config, lookup) = (scan.clone(), config.clone(), service.lookup.clone());
         move |scratch: &mut engine::Scratch| {
-            decide(&config, &engine, store.as_ref(), &scan, Peer::KeepsMessage { copies: false }, scratch)
+            decide(&config, &engine, store.as_ref(), &lookup, &scan, Peer::KeepsMessage { copies: false }, scratch)
         }
     };
     let Outcome { answer, mut line, entry, .. } = match service.judges.run(config.limits.deadline.0, work).await {

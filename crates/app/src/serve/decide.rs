@@ -4,6 +4,7 @@ use super::journal::Line;
 use super::outbox;
 use crate::config::{Action, Config, Late, Mode};
 use crate::environment;
+use crate::lookup::Lookup;
 use crate::policy::category::{self, Category};
 use crate::policy::split::{self, Copy, Told};
 use crate::policy::{self, Fate, Findings, lists, notices};
@@ -43,6 +44,7 @@ pub fn decide(
     config: &Config,
     engine: &Engine,
     store: Option<&Store>,
+    lookup: &Lookup,
     scan: &Scan,
     peer: Peer,
     scratch: &mut Scratch,
@@ -76,7 +78,15 @@ pub fn decide(
             troubles.push(format!("lists: {error}; judged without them"));
             Default::default()
         }),
+        wishes: scan
+            .recipients
+            .iter()
+            .map(|path| lookup.wishes(store, &String::from_utf8_lossy(&path.address)))
+            .collect(),
     };
+    for wishes in &findings.wishes {
+        troubles.extend(wishes.troubles.iter().cloned());
+    }
     let mut fates = policy::fates(config, scan, &findings);
     if let Some(store) = store.filter(|_| scan.peer.local) {
         pass_released(store, scan, &mut fates, now);

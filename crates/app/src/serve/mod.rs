@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::debug::Debug;
 use crate::environment;
 use crate::loading::{self, Loaded};
+use crate::lookup::Lookup;
 use crate::rule_files::Selection;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
@@ -37,6 +38,7 @@ pub struct Service {
     judges: Judges,
     journal: Journal,
     store: Option<Store>,
+    lookup: Arc<Lookup>,
     connections: Arc<Semaphore>,
     /// True: no new work.
     stopping: watch::Receiver<bool>,
@@ -97,6 +99,7 @@ async fn serve(
         judges: Judges::start(concurrent)?,
         journal,
         store,
+        lookup: Arc::new(Lookup::new(&config.lookup)?),
         connections: Arc::new(Semaphore::new(config.limits.connections.max(1))),
         stopping,
         config: ArcSwap::from_pointee(config),

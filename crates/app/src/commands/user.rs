@@ -1,0 +1,82 @@
+//! `sekisho user`: what single recipients want, kept in the store and in effect with the next message.
+
+use super::StoreArguments;
+use crate::config::Changes;
+use crate::output::Output;
+use crate::{CLEAN, FOUND};
+use anyhow::bail;
+use clap::Subcommand;
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    store: StoreArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Give a recipient an action or score of his own: a key of [actions] in sekisho.toml
+    Set {
+        #[arg(value_name = "ADDRESS")]
+        user: String,
+        key: String,
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Take it back
+    Unset {
+        #[arg(value_name = "ADDRESS")]
+        user: String,
+        key: String,
+    },
+    /// What a recipient has set. Exit 1: nothing
+    Show {
+        #[arg(value_name = "ADDRESS")]
+        user: String,
+    },
+    /// Everybody who has set something. Exit 1: nobody
+    List {
+        #[arg(long, default_value_t = 1000)]
+        limit: usize,
+    },
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    let (_, store) = arguments.store.open()?;
+    let users = store.users();
+    let mut output = Output::new();
+    match &arguments.what {
+        What::Set { user, key, value } => {
+            if !user.contains('@') {
+                bail!("{user:?} is no address");
+            }
+            if let Err(error) = Changes::default().set(key, value) {
+                bail!("{key}: {error}");
+            }
+            users.set(user, key, value)?;
+        }
+        What::Unset { user, key } => {
+            if !users.unset(user, key)? {
+                return Ok(FOUND);
+            }
+        }
+        What::Show { user } => {
+            let preferences = users.preferences(user)?;
+            for (key, value) in &preferences {
+                output.line(&format!("{key} = {value}"))?;
+            }
+            return Ok(if preferences.is_empty() { FOUND } else { CLEAN });
+        }
+        What::List { limit } => {
+            let all = users.list("", *limit)?;
+            for user in &all {
+                let set: Vec<_> = user.preferences.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                output.line(&format!("{} {}", user.user, set.join(" ")))?;
+            }
+            return Ok(if all.is_empty() { FOUND } else { CLEAN });
+        }
+    }
+    Ok(CLEAN)
+}
