@@ -3,5 +3,6 @@
 #![allow(clippy::print_stdout)] // a chore prints its result
 
 pub mod fuzz;
+pub mod losses;
 pub mod parity;
 pub mod picture;

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use xtask::{fuzz, parity, picture};
+use xtask::{fuzz, losses, parity, picture};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Chores of the sekisho repository")]
@@ -11,6 +11,8 @@ enum Chore {
     Parity(parity::Args),
     /// Run the fuzz targets
     Fuzz(fuzz::Args),
+    /// Send a thousand messages through each failure and count them
+    Losses(losses::Args),
     /// Draw what sekisho prints as an SVG
     Picture(picture::Args),
 }
@@ -19,6 +21,7 @@ fn main() -> anyhow::Result<()> {
     match Chore::parse() {
         Chore::Parity(args) => parity::run(&args),
         Chore::Fuzz(args) => fuzz::run(&args),
+        Chore::Losses(args) => losses::run(&args),
         Chore::Picture(args) => picture::run(&args),
     }
 }

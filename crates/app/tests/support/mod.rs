@@ -123,13 +123,19 @@ pub struct Postfix {
 impl Postfix {
     /// `None`: there is no Postfix that could be started.
     pub fn start(folder: &Folder, milter: &str) -> Option<Postfix> {
-        let port = free_port();
+        Postfix::start_with(folder, &[(free_port(), String::new())], &format!("smtpd_milters = {milter}\n"))
+    }
+
+    /// With these ports, each with its options, and more lines of `main.cf`. The first port is where mail comes in.
+    pub fn start_with(folder: &Folder, listen: &[(u16, String)], more: &str) -> Option<Postfix> {
+        let port = listen[0].0;
         let main = format!(
             "myhostname = mx.example.test\nvirtual_mailbox_domains = example.test\n\
-             virtual_mailbox_maps = static:all/\nsmtpd_milters = {milter}\nmilter_connect_timeout = 5s\n\
-             smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\nsmtpd_peername_lookup = no\n"
+             virtual_mailbox_maps = static:all/\nmilter_connect_timeout = 5s\n\
+             smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\nsmtpd_peername_lookup = no\n\
+             {more}"
         );
-        let postfix = postfix::Postfix::start(&folder.0.join("postfix"), &[(port, String::new())], &main)?;
+        let postfix = postfix::Postfix::start(&folder.0.join("postfix"), listen, &main)?;
         wait_until("Postfix answers", || {
             TcpStream::connect(("127.0.0.1", port))
                 .is_ok_and(|mut stream| stream.read(&mut [0; 4]).is_ok_and(|read| read > 0))
@@ -139,6 +145,26 @@ impl Postfix {
 
     pub fn log(&self) -> String {
         self.postfix.log()
+    }
+
+    pub fn control(&self, verb: &str) -> bool {
+        self.postfix.control(verb)
+    }
+
+    /// Messages that it still has.
+    pub fn queued(&self) -> usize {
+        fn files(folder: PathBuf) -> usize {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.map(|entry| if entry.path().is_dir() { files(entry.path()) } else { 1 }).sum()
+        }
+        ["maildrop", "incoming", "active", "deferred"].map(|name| files(self.postfix.file("queue").join(name))).iter().sum()
+    }
+
+    /// A setting changed, and taken.
+    pub fn configure(&self, setting: &str) {
+        let etc = self.postfix.file("etc");
+        let status = Command::new("/usr/sbin/postconf").arg("-c").arg(etc).arg("-e").arg(setting).status();
+        assert!(status.is_ok_and(|status| status.success()) && self.control("reload"));
     }
 
     /// What was delivered.
