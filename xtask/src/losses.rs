@@ -43,7 +43,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let held = test.status().context("cargo")?.success();
     if held && args.only.is_none() {
-        let table = std::fs::read_to_string(&made).context("the test wrote no table: is Postfix there, are you root?")?;
+        let table =
+            std::fs::read_to_string(&made).context("the test wrote no table: is Postfix there, are you root?")?;
         std::fs::write(root.join("docs/losses.md"), format!("{HEAD}{table}"))?;
     }
     if !held {

@@ -503,9 +503,10 @@ impl Drop for Disk {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut text = "| way | failure | times | sent | delivered | quarantined | told to come back | twice | damaged | lost |\n\
+    let mut text =
+        "| way | failure | times | sent | delivered | quarantined | told to come back | twice | damaged | lost |\n\
                     |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
-        .to_owned();
+            .to_owned();
     for row in rows {
         writeln!(
             text,

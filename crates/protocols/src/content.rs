@@ -81,6 +81,10 @@ impl Collector {
         self.tail.extend(bytes);
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
     /// No more needs to come: the beginning is full and nothing of the end is wanted.
     pub(crate) fn is_full(&self) -> bool {
         self.tail_limit == 0 && self.head.len() >= self.head_limit

@@ -70,6 +70,14 @@ pub struct Path {
 }
 
 impl Path {
+    /// Bytes that it takes, about.
+    pub(crate) fn kept(&self) -> usize {
+        let parameters = self.parameters.iter();
+        let each =
+            |(keyword, value): &(String, Option<Vec<u8>>)| keyword.len() + value.as_ref().map_or(0, Vec::len) + 64;
+        size_of::<Self>() + self.address.len() + parameters.map(each).sum::<usize>()
+    }
+
     pub fn new(address: impl Into<Vec<u8>>) -> Self {
         Self { address: address.into(), parameters: Vec::new() }
     }

@@ -79,6 +79,9 @@ pub trait Session: Send {
     /// Whether reading on makes sense now: false while a question is open and enough has been read ahead.
     fn wants_input(&self) -> bool;
 
+    /// Bytes of what the peer sent that are kept: input that is not understood yet, and the message so far.
+    fn kept(&self) -> usize;
+
     /// A question is still being worked on: tells the peer to be patient, where the protocol has a word for it.
     fn progress(&mut self) {}
 

@@ -81,6 +81,7 @@ pub struct Limits {
     pub late: Late,
     pub idle: Span,
     pub message: Size,
+    pub memory: Size,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -180,6 +181,7 @@ impl Default for Limits {
             late: Late::Defer,
             idle: Span::seconds(3600),
             message: Size(32 << 20),
+            memory: Size(512 << 20),
         }
     }
 }

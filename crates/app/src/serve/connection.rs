@@ -5,6 +5,7 @@ use super::decide::{Outcome, Peer, decide, without_verdict};
 use super::journal::Line;
 use super::judges::NoVerdict;
 use super::listen::Listener;
+use super::memory::Share;
 use crate::config::Config;
 use crate::environment;
 use protocols::{Answer, Connection, Event, QuestionId, Scan, Session, Told};
@@ -48,14 +49,20 @@ pub async fn run(service: &Service, mut stream: Box<dyn Stream>, protocol: &str,
     let mut buffer = vec![0; READ];
     let mut stopping = service.stopping.clone();
     let mut ended = false;
+    let mut share = Share::of(&service.memory);
     loop {
-        let open = drain(service, &config, &mut *session, &mut pending, about);
+        let open = drain(service, &config, &mut *session, &mut pending, &mut share, about);
+        share.set(session.kept());
         if !write(&mut *stream, session.output()).await || !open || ended && pending.is_none() {
             return;
         }
-        let idle = tokio::time::sleep(if pending.is_some() { PROGRESS } else { config.limits.idle.0 });
+        let idle = tokio::time::sleep(match pending {
+            Some(_) => PROGRESS,
+            None if share.is_pressing() => config.limits.deadline.0,
+            None => config.limits.idle.0,
+        });
         tokio::select! {
-            read = stream.read(&mut buffer), if !ended && session.wants_input() => match read {
+            read = read_with_room(&mut *stream, &mut buffer, &mut share), if !ended && session.wants_input() => match read {
                 Ok(0) => {
                     // Half closed: what was asked is still answered.
                     ended = true;
@@ -72,7 +79,14 @@ pub async fn run(service: &Service, mut stream: Box<dyn Stream>, protocol: &str,
             }
             () = idle => match pending {
                 Some(_) => session.progress(),
-                None => return,
+                None => {
+                    if share.is_pressing() {
+                        let size = session.kept();
+                        let note = format!("{}: no more of a message of {size} bytes or more was received: limits.memory is used up; the sender tries again", name(about));
+                        service.journal.note(&note);
+                    }
+                    return;
+                }
             },
             // Between messages there is nothing to lose.
             _ = stopping.wait_for(|stop| *stop), if pending.is_none() => return,
@@ -86,11 +100,15 @@ fn drain<'s>(
     config: &Arc<Config>,
     session: &mut dyn Session,
     pending: &mut Option<Pending<'s>>,
+    share: &mut Share,
     about: &Connection,
 ) -> bool {
     while let Some(event) = session.next_event() {
         match event {
-            Event::Scan(scan) => *pending = Some(Box::pin(judge(service, config.clone(), scan))),
+            Event::Scan(scan) => {
+                let share = share.hand_over(scan.content.bytes.len());
+                *pending = Some(Box::pin(judge(service, config.clone(), scan, share)));
+            }
             Event::Ask(ask) => {
                 session.answer(ask.id, &Answer::accept());
             }
@@ -107,15 +125,18 @@ fn drain<'s>(
     true
 }
 
-async fn judge(service: &Service, config: Arc<Config>, scan: Box<Scan>) -> (QuestionId, Answer) {
+/// `share` is the message's, and given back when nobody has the message any more.
+async fn judge(service: &Service, config: Arc<Config>, scan: Box<Scan>, share: Share) -> (QuestionId, Answer) {
     let question = scan.id;
     let began = Instant::now();
     let engine = service.engine.load_full();
     let scan = Arc::new(*scan);
+    let share = Arc::new(share);
     let store = service.store.clone();
     let work = {
-        let (scan, config, lookup) = (scan.clone(), config.clone(), service.lookup.clone());
+        let (scan, share, config, lookup) = (scan.clone(), share.clone(), config.clone(), service.lookup.clone());
         move |scratch: &mut engine::Scratch| {
+            let _share = share;
             decide(&config, &engine, store.as_ref(), &lookup, &scan, Peer::KeepsMessage { copies: false }, scratch)
         }
     };
@@ -145,6 +166,12 @@ fn record(store: &Store, entry: history::Entry) -> anyhow::Result<()> {
     let at = Time::from_millis(environment::milliseconds());
     store.history().add(at, &environment::secret_random()?, entry)?;
     Ok(())
+}
+
+/// Reads when there is room for more. Nothing is lost when this is given up half-way.
+async fn read_with_room(stream: &mut dyn Stream, buffer: &mut [u8], share: &mut Share) -> io::Result<usize> {
+    share.room().await;
+    stream.read(buffer).await
 }
 
 /// Never ready where nothing is pending.

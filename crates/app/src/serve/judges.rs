@@ -5,6 +5,7 @@
 
 use engine::Scratch;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,31 @@ type Work = Box<dyn FnOnce(&mut Scratch) + Send>;
 
 pub struct Judges {
     queue: mpsc::Sender<Work>,
+    in_work: Arc<InWork>,
+}
+
+/// Messages in work now, and the most there ever were.
+#[derive(Default)]
+struct InWork {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// While one is in work.
+struct One<'w>(&'w InWork);
+
+impl InWork {
+    fn one(&self) -> One<'_> {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        One(self)
+    }
+}
+
+impl Drop for One<'_> {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Why there is no verdict.
@@ -29,6 +55,7 @@ impl Judges {
     pub fn start(threads: usize) -> std::io::Result<Judges> {
         let (queue, work) = mpsc::channel::<Work>();
         let work = Arc::new(Mutex::new(work));
+        let in_work = Arc::new(InWork::default());
         for number in 0..threads.max(1) {
             let work = work.clone();
             std::thread::Builder::new().name(format!("judge-{number}")).spawn(move || {
@@ -42,7 +69,12 @@ impl Judges {
                 }
             })?;
         }
-        Ok(Judges { queue })
+        Ok(Judges { queue, in_work })
+    }
+
+    /// How many messages were in work at the same time at most.
+    pub fn most(&self) -> usize {
+        self.in_work.most.load(Ordering::SeqCst)
     }
 
     /// Runs `work` on one of the threads.
@@ -52,8 +84,10 @@ impl Judges {
         work: impl FnOnce(&mut Scratch) -> T + Send + 'static,
     ) -> Result<T, NoVerdict> {
         let (answer, verdict) = oneshot::channel();
+        let in_work = self.in_work.clone();
         let work: Work = Box::new(move |scratch| {
             if !answer.is_closed() {
+                let _one = in_work.one();
                 let _ = answer.send(work(scratch));
             }
         });

@@ -9,6 +9,7 @@ mod decide;
 mod journal;
 mod judges;
 pub mod listen;
+mod memory;
 mod outbox;
 
 use crate::config::Config;
@@ -23,6 +24,7 @@ use engine::Engine;
 use journal::Journal;
 use judges::Judges;
 use listen::Listener;
+use memory::Memory;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Store, Time, quarantine};
@@ -36,6 +38,7 @@ pub struct Service {
     settings: ArcSwap<protocols::Settings>,
     engine: ArcSwap<Engine>,
     judges: Judges,
+    memory: Arc<Memory>,
     journal: Journal,
     store: Option<Store>,
     lookup: Arc<Lookup>,
@@ -97,6 +100,7 @@ async fn serve(
         settings: ArcSwap::from_pointee(settings(&config)),
         engine: ArcSwap::from_pointee(engine),
         judges: Judges::start(concurrent)?,
+        memory: Arc::new(Memory::new(config.limits.memory.0)),
         journal,
         store,
         lookup: Arc::new(Lookup::new(&config.lookup)?),
@@ -140,6 +144,8 @@ async fn serve(
     if tokio::time::timeout(LAST_WORK, idle).await.is_err() {
         journal.note("stopped with messages in work; their senders will try again");
     }
+    let (messages, bytes) = (service.judges.most(), service.memory.most());
+    journal.note(&format!("at most {messages} messages were in work at once, and {bytes} bytes of mail in memory"));
     Ok(())
 }
 

@@ -157,7 +157,10 @@ impl Postfix {
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();
             entries.map(|entry| if entry.path().is_dir() { files(entry.path()) } else { 1 }).sum()
         }
-        ["maildrop", "incoming", "active", "deferred"].map(|name| files(self.postfix.file("queue").join(name))).iter().sum()
+        ["maildrop", "incoming", "active", "deferred"]
+            .map(|name| files(self.postfix.file("queue").join(name)))
+            .iter()
+            .sum()
     }
 
     /// A setting changed, and taken.

@@ -727,6 +727,11 @@ impl Session for Server {
         self.over == Over::No && !self.input.ended && (self.open.is_none() || self.input.len() < CHUNK)
     }
 
+    fn kept(&self) -> usize {
+        let recipients = self.message.recipients.iter().map(Path::kept).sum::<usize>();
+        self.input.len() + self.message.content.len() + recipients
+    }
+
     fn progress(&mut self) {
         if matches!(self.open, Some(Open { early: None, .. })) {
             self.reply(Response::Progress);

@@ -131,6 +131,10 @@ impl Session for Server {
         &mut self.output
     }
 
+    fn kept(&self) -> usize {
+        self.input.len() // of a request, less than a settings' limit
+    }
+
     fn wants_input(&self) -> bool {
         self.state == State::Open && !self.input.ended && (self.open.is_none() || self.input.len() < 64 << 10)
     }

@@ -683,6 +683,14 @@ impl Session for Server {
         &mut self.output
     }
 
+    fn kept(&self) -> usize {
+        let content = match &self.state {
+            State::Data(receiving) => receiving.content.len(),
+            _ => 0,
+        };
+        self.input.len() + content + self.recipients.iter().map(Path::kept).sum::<usize>()
+    }
+
     fn wants_input(&self) -> bool {
         match self.state {
             State::Closing | State::Closed | State::Tls => false,

@@ -385,6 +385,15 @@ impl Session for Server {
         &mut self.output
     }
 
+    fn kept(&self) -> usize {
+        let content = match &self.state {
+            State::Body { body, .. } => body.collector.len(),
+            State::Asked { content, .. } => content.bytes.len(),
+            _ => 0,
+        };
+        self.input.len() + content
+    }
+
     fn wants_input(&self) -> bool {
         // While a verdict is pending the end of the stream is not news: clients half-close.
         matches!(self.state, State::Command | State::Headers { .. } | State::Body { .. }) && !self.input.ended
