@@ -57,6 +57,10 @@ enum Command {
     Quarantine(commands::quarantine::Arguments),
     /// What single recipients want: actions and scores of their own.
     User(commands::user::Arguments),
+    /// Allow and block lists: add, remove, show, test.
+    List(commands::list::Arguments),
+    /// Who must come again before mail is taken: show, forget, allow.
+    Greylist(commands::greylist::Arguments),
     /// Look at the configuration of the service.
     Config(commands::config::Arguments),
     /// Behave as the command `spamassassin`, with its options.
@@ -91,6 +95,8 @@ fn main() -> ExitCode {
         Command::History(arguments) => commands::history::run(&arguments),
         Command::Quarantine(arguments) => commands::quarantine::run(&arguments),
         Command::User(arguments) => commands::user::run(&arguments),
+        Command::List(arguments) => commands::list::run(&arguments),
+        Command::Greylist(arguments) => commands::greylist::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Spamassassin { options } => spamassassin::run(options),
         Command::Completions { shell } => completions(shell),

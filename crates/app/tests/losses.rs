@@ -4,7 +4,6 @@
 //! A plain run sends few messages a failure. `cargo xtask losses` sends a thousand and writes the table to
 //! `docs/losses.md`. A message counts as sent when Postfix said 250; until then its sender tries again, as any would.
 
-#[allow(dead_code)]
 #[path = "../../store/tests/server/mod.rs"]
 mod server;
 mod support;
@@ -368,7 +367,7 @@ fn send(counts: &Counts, port: u16, messages: usize) {
             std::thread::sleep(Duration::from_millis(100));
         }
         counts.sent.fetch_add(1, Ordering::SeqCst);
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             connection = None; // connections are used again, but not for ever
         }
     }
@@ -406,7 +405,7 @@ fn attempt(connection: &mut Option<BufReader<TcpStream>>, port: u16, wire: &[u8]
 /// Message `number`: bytes of all kinds, always the same.
 fn message(number: usize) -> Vec<u8> {
     let mut random = Random(number as u64 + 1);
-    let held = if number % HELD == 0 { "X-Held: yes\n" } else { "" };
+    let held = if number.is_multiple_of(HELD) { "X-Held: yes\n" } else { "" };
     let mut mail = format!(
         "From: Joe <joe@example.net>\nTo: ann@example.test\nSubject: number {number}\n{held}\
          Date: Mon, 5 Jan 2026 09:45:12 +0000\nMessage-ID: <{number}@example.net>\n\n"

@@ -12,6 +12,7 @@ pub mod markup;
 mod meta;
 mod plan;
 mod redirectors;
+pub mod s25r;
 pub mod scan;
 mod score;
 pub mod scratch;

@@ -3,8 +3,10 @@
 pub mod check;
 pub mod config;
 pub mod explain;
+pub mod greylist;
 pub mod history;
 pub mod lint;
+pub mod list;
 pub mod quarantine;
 pub mod serve;
 pub mod spamassassin;

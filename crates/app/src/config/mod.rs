@@ -4,21 +4,27 @@
 //! the service keeps what it has rather than run with half of a configuration.
 
 mod actions;
+mod exempt;
+mod gate;
 mod lookup;
 mod networks;
 mod notify;
+mod rates;
 mod units;
 
 use crate::rule_files::RuleSet;
 use crate::serve::listen::Address;
 pub use actions::{Action, Actions, Banned, Categories, Changes, Direction, Policy, When};
 use anyhow::Context;
+pub use exempt::Client;
+pub use gate::{Gate, Greylist, S25r, S25rAction, Trouble};
 pub use lookup::{Lookup, OnError};
 pub use networks::Networks;
 pub use notify::Notify;
+pub use rates::{RateAction, Rates};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
-pub use units::{Addresses, Glob, Size, SocketMode, Span};
+pub use units::{Addresses, Glob, Network, Size, SocketMode, Span};
 
 /// The sample file: all keys, commented out, with their defaults.
 pub const SAMPLE: &str = include_str!("sekisho.toml");
@@ -39,6 +45,10 @@ pub struct Config {
     pub lookup: Lookup,
     pub banned: Banned,
     pub notify: Notify,
+    pub gate: Gate,
+    pub s25r: S25r,
+    pub greylist: Greylist,
+    pub rates: Rates,
     pub limits: Limits,
     pub store: Store,
     pub log: Log,
@@ -159,6 +169,10 @@ impl Default for Config {
             lookup: Lookup::default(),
             banned: Banned::default(),
             notify: Notify::default(),
+            gate: Gate::default(),
+            s25r: S25r::default(),
+            greylist: Greylist::default(),
+            rates: Rates::default(),
             limits: Limits::default(),
             store: Store::default(),
             log: Log { format: LogFormat::Text },
@@ -209,6 +223,9 @@ impl Config {
         if config.notify.is_used() && config.store.location.is_empty() {
             anyhow::bail!("notify: notices wait in the store until they are sent: set store.location");
         }
+        let store = !config.store.location.is_empty();
+        config.s25r.check(&config.greylist, store)?;
+        config.rates.check(store)?;
         if config.store.release.is_empty() {
             anyhow::bail!("store: release names no program");
         }
@@ -282,6 +299,18 @@ mod tests {
             ("[[policy]]\nname = \"p\"\nwhen = { client = [\"x\"] }\nthen = {}", "no network"),
             ("[[policy]]\nname = \"p\"\nwhen = { weather = \"fair\" }\nthen = {}", "unknown field `weather`"),
             ("[actions]\nspam = \"quarantine\"\n[store]\nlocation = \"\"", "no quarantine without a store"),
+            ("[gate]\ntrouble = \"panic\"", "unknown variant `panic`"),
+            ("[gate]\nallow_clients = [\"exa mple\"]", "neither a host name nor a network"),
+            ("[gate]\nallow_senders = [\"@\"]", "names no addresses"),
+            ("[s25r]\naction = \"reject\"", "unknown variant `reject`"),
+            ("[s25r]\ntarpit = \"65s\"", "at most 25s"),
+            ("[s25r]\naction = \"tarpit\"\ntarpit = \"0s\"", "above nothing"),
+            ("[s25r]\npoints = nan", "must be numbers"),
+            ("[s25r]\naction = \"greylist\"\n[store]\nlocation = \"\"", "kept in the store"),
+            ("[greylist]\neverybody = true\n[store]\nlocation = \"\"", "kept in the store"),
+            ("[greylist]\ndelay = \"3d\"", "nobody ever passes"),
+            ("[rates]\nwindow = \"0s\"", "longer than nothing"),
+            ("[rates]\nlogin_messages = 5\n[store]\nlocation = \"\"", "counted in the store"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
             assert!(error.contains(said), "{text}: {error}");

@@ -1,7 +1,8 @@
 //! One connection: bytes to its session, the session's questions to the judges, the answers back.
 
 use super::Service;
-use super::decide::{Outcome, Peer, decide, without_verdict};
+use super::decide::{Bench, Outcome, Peer, decide, without_verdict};
+use super::gate::{self, Visit};
 use super::journal::Line;
 use super::judges::NoVerdict;
 use super::listen::Listener;
@@ -44,6 +45,7 @@ type Pending<'s> = Pin<Box<dyn Future<Output = (QuestionId, Answer)> + Send + 's
 pub async fn run(service: &Service, mut stream: Box<dyn Stream>, protocol: &str, about: &Connection) {
     let Some(protocol) = protocols::protocol(protocol) else { return };
     let config = service.config.load_full();
+    let visit = Visit::new(service.journal, protocol.name);
     let mut session = (protocol.open)(&service.settings.load_full(), about);
     let mut pending: Option<Pending<'_>> = None;
     let mut buffer = vec![0; READ];
@@ -51,7 +53,7 @@ pub async fn run(service: &Service, mut stream: Box<dyn Stream>, protocol: &str,
     let mut ended = false;
     let mut share = Share::of(&service.memory);
     loop {
-        let open = drain(service, &config, &mut *session, &mut pending, &mut share, about);
+        let open = drain(service, &config, &visit, &mut *session, &mut pending, &mut share, about);
         share.set(session.kept());
         if !write(&mut *stream, session.output()).await || !open || ended && pending.is_none() {
             return;
@@ -98,6 +100,7 @@ pub async fn run(service: &Service, mut stream: Box<dyn Stream>, protocol: &str,
 fn drain<'s>(
     service: &'s Service,
     config: &Arc<Config>,
+    visit: &'s Visit,
     session: &mut dyn Session,
     pending: &mut Option<Pending<'s>>,
     share: &mut Share,
@@ -106,11 +109,13 @@ fn drain<'s>(
     while let Some(event) = session.next_event() {
         match event {
             Event::Scan(scan) => {
+                visit.came();
                 let share = share.hand_over(scan.content.bytes.len());
                 *pending = Some(Box::pin(judge(service, config.clone(), scan, share)));
             }
             Event::Ask(ask) => {
-                session.answer(ask.id, &Answer::accept());
+                let question = ask.id;
+                *pending = Some(Box::pin(async move { (question, gate::answer(service, visit, ask).await) }));
             }
             Event::Tell(tell) => {
                 let told = Told { refused: true, ..Told::default() };
@@ -129,15 +134,20 @@ fn drain<'s>(
 async fn judge(service: &Service, config: Arc<Config>, scan: Box<Scan>, share: Share) -> (QuestionId, Answer) {
     let question = scan.id;
     let began = Instant::now();
-    let engine = service.engine.load_full();
+    let bench = Bench {
+        config: config.clone(),
+        engine: service.engine.load_full(),
+        gate: service.gate.load_full(),
+        lookup: service.lookup.clone(),
+        store: service.store.clone(),
+    };
     let scan = Arc::new(*scan);
     let share = Arc::new(share);
-    let store = service.store.clone();
     let work = {
-        let (scan, share, config, lookup) = (scan.clone(), share.clone(), config.clone(), service.lookup.clone());
+        let (scan, share) = (scan.clone(), share.clone());
         move |scratch: &mut engine::Scratch| {
             let _share = share;
-            decide(&config, &engine, store.as_ref(), &lookup, &scan, Peer::KeepsMessage { copies: false }, scratch)
+            decide(&bench, &scan, Peer::KeepsMessage { copies: false }, scratch)
         }
     };
     let Outcome { answer, mut line, entry, .. } = match service.judges.run(config.limits.deadline.0, work).await {

@@ -1,5 +1,6 @@
 //! From a message to an answer: judged, and turned into what was configured for each recipient.
 
+use super::gate::Gate;
 use super::journal::Line;
 use super::outbox;
 use crate::config::{Action, Config, Late, Mode};
@@ -14,6 +15,7 @@ use engine::{Engine, Scratch};
 use mail::views::Views;
 use mail::{Hit, Message, Transaction, Verdict};
 use protocols::{Answer, Decision, Edit, Judgement, Refusal, Scan, Want, edit};
+use std::sync::Arc;
 use std::time::Duration;
 use store::quarantine::State;
 use store::{Bytes, Hash, Id, Store, Time, history, quarantine};
@@ -39,16 +41,19 @@ pub enum Peer {
     Relays,
 }
 
+/// What a message is judged by: all as it was when the message came.
+pub struct Bench {
+    pub config: Arc<Config>,
+    pub engine: Arc<Engine>,
+    pub gate: Arc<Gate>,
+    pub lookup: Arc<Lookup>,
+    pub store: Option<Store>,
+}
+
 /// Judges a message, does what is to be done here (quarantine), and says what is to be done elsewhere.
-pub fn decide(
-    config: &Config,
-    engine: &Engine,
-    store: Option<&Store>,
-    lookup: &Lookup,
-    scan: &Scan,
-    peer: Peer,
-    scratch: &mut Scratch,
-) -> Outcome {
+pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> Outcome {
+    let Bench { config, engine, gate, lookup, store } = bench;
+    let store = store.as_ref();
     let remembers = store.is_some() && scan.want == Want::Decision;
     scratch.explain = remembers;
     let date = environment::mail_date();
@@ -60,7 +65,10 @@ pub fn decide(
     };
     let (mut verdict, views) = engine::judge_with_views(engine, &transaction, scratch);
     if scan.content.omitted.is_some() {
-        verdict.hits.push(own_hit("OVERSIZED", 0.0, "Longer than is judged: beginning and end were looked at"));
+        add_hit(&mut verdict, own_hit("OVERSIZED", 0.0, "Longer than is judged: beginning and end were looked at"));
+    }
+    for (rule, score, description) in gate.facts(scan) {
+        add_hit(&mut verdict, own_hit(&rule, score, &description));
     }
     let stamp = environment::stamp();
     if scan.want != Want::Decision {
@@ -112,6 +120,15 @@ pub fn decide(
     line.troubles.extend(troubles);
     let entry = remembers.then(|| entry(scan, &verdict, &line, &fates, &kept, &transaction.message, &views));
     Outcome { answer: plan.answer, copies: plan.copies, line, entry }
+}
+
+/// What was found outside the rules counts like a rule; where a rule ended the judgement early, its word stands.
+fn add_hit(verdict: &mut Verdict, hit: Hit) {
+    if verdict.shortcircuit.is_none() && hit.score != 0.0 {
+        verdict.score = ((verdict.score + hit.score) * 1000.0).round() / 1000.0;
+        verdict.spam = verdict.score >= verdict.required;
+    }
+    verdict.hits.push(hit);
 }
 
 /// A hit that no rule makes.

@@ -147,7 +147,7 @@ impl Line {
 }
 
 /// Strangers choose addresses: nothing of them may begin a line of its own or fake a field.
-fn visible(value: &str) -> String {
+pub fn visible(value: &str) -> String {
     value.chars().map(|c| if c.is_control() || c.is_whitespace() && c != ' ' { '?' } else { c }).take(2000).collect()
 }
 
@@ -159,6 +159,11 @@ pub struct Journal {
 impl Journal {
     pub fn message(&self, line: &Line) {
         self.write("message", &line.text(), serde_json::to_value(line).ok());
+    }
+
+    /// Something else with fields of its own.
+    pub fn record(&self, kind: &str, text: &str, fields: &impl Serialize) {
+        self.write(kind, text, serde_json::to_value(fields).ok());
     }
 
     pub fn note(&self, text: &str) {

@@ -6,6 +6,7 @@
 
 mod connection;
 mod decide;
+pub mod gate;
 mod journal;
 mod judges;
 pub mod listen;
@@ -21,6 +22,7 @@ use crate::rule_files::Selection;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use engine::Engine;
+use gate::Gate;
 use journal::Journal;
 use judges::Judges;
 use listen::Listener;
@@ -37,6 +39,7 @@ pub struct Service {
     config: ArcSwap<Config>,
     settings: ArcSwap<protocols::Settings>,
     engine: ArcSwap<Engine>,
+    gate: ArcSwap<Gate>,
     judges: Judges,
     memory: Arc<Memory>,
     journal: Journal,
@@ -56,12 +59,13 @@ const LAST_WORK: Duration = Duration::from_secs(30);
 pub fn run(config: Config, selection: Selection) -> anyhow::Result<()> {
     let journal = Journal { format: config.log.format };
     let engine = first_rules(&selection, &journal)?;
+    let gate = Gate::new(&config)?;
     let store = config.store.open()?;
     if let Some(store) = &store {
         journal.note(&format!("store: {}", store.place()));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(serve(config, selection, engine, store, journal))
+    runtime.block_on(serve(config, selection, engine, gate, store, journal))
 }
 
 /// At the start there is nothing to fall back on: without rules there is no service.
@@ -90,6 +94,7 @@ async fn serve(
     config: Config,
     selection: Selection,
     engine: Engine,
+    gate: Gate,
     store: Option<Store>,
     journal: Journal,
 ) -> anyhow::Result<()> {
@@ -99,6 +104,7 @@ async fn serve(
     let service = Arc::new(Service {
         settings: ArcSwap::from_pointee(settings(&config)),
         engine: ArcSwap::from_pointee(engine),
+        gate: ArcSwap::from_pointee(gate),
         judges: Judges::start(concurrent)?,
         memory: Arc::new(Memory::new(config.limits.memory.0)),
         journal,
@@ -162,7 +168,10 @@ async fn tidy(service: Arc<Service>) {
             let retention = quarantine::Retention { age: settings.quarantine.0, bytes: settings.quarantine_size.0 };
             let expired = store.quarantine().expire(now, retention).map(drop);
             let history = store.history().expire(now, settings.history.0).map(drop);
-            for error in [expired, history].into_iter().filter_map(Result::err) {
+            let seen = store.seen().expire(now).map(drop);
+            let rates = store.rates().expire(now).map(drop);
+            let lists = store.lists().expire(now).map(drop);
+            for error in [expired, history, seen, rates, lists].into_iter().filter_map(Result::err) {
                 journal.note(&format!("store: {error}. {}", error.remedy()));
             }
         });
@@ -173,6 +182,10 @@ async fn tidy(service: Arc<Service>) {
 /// New rules, whole, or the old ones.
 async fn reload(service: &Arc<Service>, selection: Selection) {
     let journal = service.journal;
+    match Gate::new(&service.config.load()) {
+        Ok(gate) => service.gate.store(Arc::new(gate)),
+        Err(error) => journal.note(&format!("exempt clients not reloaded: {error:#}; the old ones stay")),
+    }
     let Ok(loaded) = tokio::task::spawn_blocking(move || load(&selection)).await else {
         journal.note("rules not reloaded: the program failed on them; the old ones stay");
         return;
@@ -197,6 +210,7 @@ fn settings(config: &Config) -> protocols::Settings {
     let mut settings = protocols::Settings::default();
     let content = protocols::ContentLimits { bytes: config.limits.message.0 as usize, ..Default::default() };
     settings.milter.content = content;
+    settings.milter.ask = gate::stages(config);
     settings.spamd.content = content;
     settings
 }

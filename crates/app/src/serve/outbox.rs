@@ -29,9 +29,6 @@ pub async fn run(service: Arc<Service>) {
             _ = stopping.wait_for(|stop| *stop) => return,
         }
         let (store, config, journal) = (store.clone(), service.config.load_full(), service.journal);
-        if !config.notify.is_used() {
-            continue;
-        }
         let done = tokio::task::spawn_blocking(move || {
             for outcome in [digests(&store, &config), send(&store, &config)] {
                 if let Err(error) = outcome {

@@ -36,7 +36,7 @@ impl Milter {
         }
         milter.protocol = u32::from_be_bytes([agreed[8], agreed[9], agreed[10], agreed[11]]);
         milter.macros(b'C', &[("j", "mx.example.test"), ("{daemon_name}", "mx"), ("v", "Postfix 3.7")])?;
-        milter.command(b'C', b"mail.example.net\04\x00\x19192.0.2.25\0", 0x1, 0x1000)?;
+        milter.command(b'C', b"mail.example.net\x004\x00\x19192.0.2.25\0", 0x1, 0x1000)?;
         milter.command(b'H', b"mail.example.net\0", 0x2, 0x2000)?;
         Ok(milter)
     }

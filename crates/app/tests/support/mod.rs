@@ -72,7 +72,9 @@ impl Sekisho {
         let keep = said.clone();
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep.lock().unwrap().push(line)));
         let sekisho = Sekisho { child, said };
-        wait_until("sekisho is ready", || sekisho.log().iter().any(|line| line.ends_with(": ready")));
+        wait_until("sekisho is ready", || {
+            sekisho.log().iter().any(|line| line.ends_with(": ready") || line.contains("\"text\":\"ready\""))
+        });
         sekisho
     }
 
@@ -218,6 +220,11 @@ impl Smtp {
         self.reply()
     }
 
+    /// Does not wait for a reply.
+    pub fn send(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).unwrap();
+    }
+
     /// A message with LF line ends.
     pub fn data(&mut self, message: &[u8]) -> String {
         let mut wire = Vec::new();
@@ -233,7 +240,7 @@ impl Smtp {
         self.reply()
     }
 
-    fn reply(&mut self) -> String {
+    pub fn reply(&mut self) -> String {
         loop {
             let mut line = String::new();
             if self.0.read_line(&mut line).unwrap_or(0) == 0 {

@@ -251,6 +251,29 @@ impl Seen {
         )
     }
 
+    /// A client is known from now on, as if it had proved often enough that it retries.
+    pub fn know_client(&self, client: &str, policy: &Policy, now: Time) -> Result<()> {
+        let fresh = Sighting::new("client", &[client.as_bytes()], now);
+        let what = || format!("client {client}");
+        shelves::retry(self.backend.as_ref(), Durability::Synced, what, || {
+            let (before, mut sighting) = self.read(&fresh, now)?;
+            sighting.count = sighting.count.max(policy.clients_after).max(1);
+            sighting.last = now;
+            sighting.expires = sighting.expires.max(now.after(policy.keep_clients));
+            Ok((vec![shelves::put(&sighting, before)], ()))
+        })
+    }
+
+    /// Forgets one sighting; whether it was there.
+    pub fn forget(&self, sighting: &Sighting) -> Result<bool> {
+        let what = || format!("{} {}", sighting.kind, sighting.what.lossy());
+        shelves::retry(self.backend.as_ref(), Durability::Soon, what, || {
+            let found: Option<(Record, Sighting)> = shelves::get(self.backend.as_ref(), &sighting.key())?;
+            Ok(found
+                .map_or_else(|| (Vec::new(), false), |(record, _)| (vec![shelves::delete::<Sighting>(&record)], true)))
+        })
+    }
+
     /// Forgets what is over its time; how many.
     pub fn expire(&self, now: Time) -> Result<u64> {
         shelves::delete_up_to::<Sighting>(self.backend.as_ref(), "expires", &now.position())

@@ -1,5 +1,6 @@
 //! PostgreSQL and Redis of a test's own: in directories of their own, as an unprivileged user, stopped in the end. The
 //! tests of `app` use them too.
+#![allow(dead_code, reason = "each test uses its part of it")]
 
 use std::fs;
 use std::net::TcpListener;

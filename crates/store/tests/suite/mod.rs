@@ -135,6 +135,11 @@ fn greylist_knows_clients(open: Open<'_>) {
     assert!(seen.forget_client("198.51.100.0/24").expect("forgets"));
     assert!(!seen.forget_client("198.51.100.0/24").expect("forgets"));
     assert_eq!(ask("a6@x.example", 68 * 86_400), Reason::New);
+    let attempt = seen.list("triplet", 100).expect("lists").into_iter().find(|s| s.what.lossy().contains("a6@x"));
+    let attempt = attempt.expect("it was remembered");
+    assert!(seen.forget(&attempt).expect("forgets") && !seen.forget(&attempt).expect("forgets"));
+    seen.know_client("198.51.100.0/24", &policy, at(68 * 86_400)).expect("knows");
+    assert_eq!(ask("a6@x.example", 68 * 86_400), Reason::ClientKnown);
     seen.expire(at(400 * 86_400)).expect("expires");
 }
 

@@ -1,0 +1,134 @@
+//! `sekisho greylist`: who waits, who is known, and changing that.
+
+use super::{Format, StoreArguments, shown};
+use crate::output::Output;
+use crate::serve::gate;
+use crate::{CLEAN, FOUND, environment};
+use anyhow::bail;
+use clap::{Subcommand, ValueEnum};
+use std::net::IpAddr;
+use store::Time;
+use store::seen::Sighting;
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    store: StoreArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Who was asked to come again, who came, and which clients are known. Exit 1: nobody
+    Show {
+        /// Only what names this client, sender or recipient
+        text: Option<String>,
+        #[arg(long)]
+        kind: Option<Shown>,
+        #[arg(long, default_value_t = 1000)]
+        limit: usize,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// A client is unknown again, with all that it sent. Exit 1: it was unknown
+    Forget {
+        /// Its address
+        client: IpAddr,
+    },
+    /// A client is known from now on, and no longer asked to come again
+    Allow {
+        /// Its address; its whole network is meant (/24, or /64)
+        client: IpAddr,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Shown {
+    /// Sender and recipient of a client that must come again
+    Waiting,
+    /// Those that came
+    Passed,
+    /// Clients that came so often that they are no longer asked
+    Known,
+}
+
+/// More than a greylist holds in practice.
+const ALL: usize = 1_000_000;
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    let (config, store) = arguments.store.open()?;
+    let seen = store.seen();
+    let policy = config.greylist.policy();
+    let now = Time::from_millis(environment::milliseconds());
+    let mut output = Output::new();
+    let mut code = CLEAN;
+    match &arguments.what {
+        What::Show { text, kind, limit, format } => {
+            let mut found = seen.list("client", ALL)?;
+            found.retain(|client| policy.clients_after > 0 && client.count >= policy.clients_after);
+            found.extend(seen.list("triplet", ALL)?);
+            found.retain(|sighting| {
+                let fits = text.as_ref().is_none_or(|text| sighting.what.lossy().contains(&text.to_ascii_lowercase()));
+                sighting.expires > now && fits && kind.is_none_or(|kind| kind == state(sighting))
+            });
+            found.sort_by_key(|sighting| std::cmp::Reverse(sighting.last));
+            found.truncate(*limit);
+            for sighting in &found {
+                match format {
+                    Format::Json => output.line(&serde_json::to_string(sighting)?)?,
+                    Format::Text => output.line(&line(sighting))?,
+                }
+            }
+            code = if found.is_empty() { FOUND } else { CLEAN };
+        }
+        What::Forget { client } => {
+            let client = gate::network(*client, 64);
+            let mut forgotten = u32::from(seen.forget_client(&client)?);
+            let start = format!("{client} ");
+            for triplet in seen.list("triplet", ALL)? {
+                if triplet.what.0.starts_with(start.as_bytes()) {
+                    forgotten += u32::from(seen.forget(&triplet)?);
+                }
+            }
+            if forgotten == 0 {
+                eprintln!("sekisho: {client} is unknown");
+                code = FOUND;
+            } else {
+                output.line(&format!("{client} is unknown again"))?;
+            }
+        }
+        What::Allow { client } => {
+            if policy.clients_after == 0 {
+                bail!("greylist.known_after is 0: no client is ever known; use: sekisho list add network ... --allow");
+            }
+            let client = gate::network(*client, 64);
+            seen.know_client(&client, &policy, now)?;
+            output.line(&format!("{client} is known"))?;
+        }
+    }
+    output.flush()?;
+    Ok(code)
+}
+
+fn state(sighting: &Sighting) -> Shown {
+    match (sighting.kind.as_str(), sighting.passed) {
+        ("client", _) => Shown::Known,
+        (_, Some(_)) => Shown::Passed,
+        (_, None) => Shown::Waiting,
+    }
+}
+
+fn line(sighting: &Sighting) -> String {
+    let state = match state(sighting) {
+        Shown::Known => "known",
+        Shown::Passed => "passed",
+        Shown::Waiting => "waiting",
+    };
+    format!(
+        "{state:<7}  {}  {:>4}  {}",
+        environment::local_time(sighting.last.seconds()),
+        sighting.count,
+        shown(&sighting.what.0)
+    )
+}
