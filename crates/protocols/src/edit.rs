@@ -84,6 +84,11 @@ pub(crate) fn clean_value(value: &[u8]) -> Vec<u8> {
     clean
 }
 
+/// What follows the header, the blank line included.
+pub fn body(message: &[u8]) -> &[u8] {
+    &message[fields(message).2..]
+}
+
 /// Calls `visit` with name, value and index (from 1, counted for each name without regard to case) of each field.
 pub fn each_field<'m>(message: &'m [u8], mut visit: impl FnMut(&'m [u8], &'m [u8], u32)) {
     let mut seen: HashMap<Vec<u8>, u32> = HashMap::new();

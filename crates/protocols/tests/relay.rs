@@ -336,3 +336,30 @@ fn through_server_and_client() {
         }
     }
 }
+
+#[test]
+fn a_probe_asks_what_is_offered_and_leaves() {
+    for (hop, offers) in [
+        (&[("EHLO", FULL)] as &Hop, Some(6)),
+        (&[("EHLO", "250 hop")], Some(0)),
+        (&[("EHLO", "502 what")], Some(0)),
+        (&[("greeting", "421 busy")], None),
+    ] {
+        let mut client = Client::probe(Dialect::Smtp, ClientSettings::default());
+        let mut said = String::new();
+        let mut to_client = format!("{}\r\n", hop.iter().find(|e| e.0 == "greeting").map_or("220 hop", |e| e.1));
+        while !to_client.is_empty() {
+            client.receive(to_client.as_bytes());
+            to_client.clear();
+            while client.next_event().is_some() {}
+            let output: Vec<u8> = client.output().drain(..).collect();
+            for line in String::from_utf8(output).unwrap().lines() {
+                said.push_str(&line[..4]);
+                let reply = hop.iter().find(|entry| line.starts_with(entry.0)).map_or("250 ok", |entry| entry.1);
+                to_client.push_str(&format!("{reply}\r\n"));
+            }
+        }
+        assert_eq!(client.extensions().map(<[_]>::len), offers, "{hop:?}");
+        assert!(!said.contains("MAIL") && (offers.is_none() || said.ends_with("QUIT")), "{said}");
+    }
+}

@@ -79,12 +79,16 @@ pub struct Client {
     /// Commands that were sent, their replies outstanding.
     expected: VecDeque<Expect>,
     extensions: Vec<(String, String)>,
+    /// The hellos are over.
+    ready: bool,
     phase: Phase,
     tls: bool,
     /// What became of MAIL.
     mail: Option<Reply>,
     recipients: Vec<Recipient>,
     finish: bool,
+    /// Only what the next hop offers is asked for.
+    probe: bool,
     events: VecDeque<ClientEvent>,
 }
 
@@ -141,12 +145,30 @@ impl Client {
             waiting: VecDeque::new(),
             expected: VecDeque::from([Expect::Greeting]),
             extensions: Vec::new(),
+            ready: false,
             phase: Phase::Opening,
             tls: false,
             mail: None,
             recipients,
+            probe: false,
             events: VecDeque::new(),
         }
+    }
+
+    /// Says hello, over TLS where the settings want it, and takes its leave: [`Client::extensions`] has what was offered.
+    pub fn probe(dialect: Dialect, settings: ClientSettings) -> Self {
+        Self { probe: true, ..Self::new(dialect, settings, Delivery::default()) }
+    }
+
+    /// What the next hop offers, once it has said so (over TLS, where there is to be TLS): keywords in upper case, each
+    /// with its parameters.
+    pub fn extensions(&self) -> Option<&[(String, String)]> {
+        self.ready.then_some(&self.extensions)
+    }
+
+    /// The content is out, or on its way; the next hop's word on it is not in.
+    pub fn awaits_message(&self) -> bool {
+        self.expected.iter().any(|expect| matches!(expect, Expect::Message | Expect::MessageFor(_)))
     }
 
     /// One more recipient; the next hop's opinion comes as [`ClientEvent::Recipient`]. Only before [`Client::send`].
@@ -171,10 +193,12 @@ impl Client {
         self.pump();
     }
 
-    /// Nothing will be sent after all.
-    pub fn give_up(&mut self) {
-        if self.phase != Phase::Done && self.phase != Phase::Closed {
-            self.lose("4.4.2 delivery was given up");
+    /// Nothing will be sent after all, for this reason (`4.4.2 ...`). Politely, where it is our turn to speak.
+    pub fn give_up(&mut self, why: &str) {
+        match self.phase {
+            Phase::Done | Phase::Closed => {}
+            Phase::Envelope if self.expected.is_empty() => self.conclude(local(451, why)),
+            _ => self.lose(why),
         }
     }
 
@@ -251,7 +275,7 @@ impl Client {
 
     /// The connection is of no more use: whoever has no last word is deferred.
     fn lose(&mut self, text: &str) {
-        let uncertain = self.expected.iter().any(|e| matches!(e, Expect::Message | Expect::MessageFor(_)));
+        let uncertain = self.awaits_message();
         self.give(local(451, text));
         self.done(uncertain);
         self.expected.clear();
@@ -395,6 +419,10 @@ impl Client {
     /// The next hop is ready: XFORWARD, MAIL and the recipients known so far.
     fn envelope(&mut self) {
         self.phase = Phase::Envelope;
+        self.ready = true;
+        if self.probe {
+            return self.conclude(Reply::default());
+        }
         if let (Some(forward), Some(known)) = (&self.delivery.forward, self.offers("XFORWARD")) {
             for line in forward.commands(known) {
                 self.waiting.push_back((line, Expect::Forward));

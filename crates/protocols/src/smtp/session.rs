@@ -33,7 +33,8 @@ pub struct Settings {
     pub bare_newline: BareNewline,
     /// Received or Delivered-To fields, with which a message is taken to run in circles.
     pub hops: usize,
-    /// The field that we put into what we hand on: seen once it is worth a warning, seen `loops` times it is refused.
+    /// The field that we put into what we hand on, [`Settings::name`] in front of its value: seen once it is worth a
+    /// warning, seen `loops` times the message is refused. Another host's are none of our business.
     pub mark: Option<String>,
     pub loops: usize,
 }
@@ -508,10 +509,14 @@ impl Server {
         }
         let (mut hops, mut delivered, mut marks) = (0, 0, 0);
         let mark = self.settings.mark.as_deref();
-        each_field(&received.content, |name, _, _| {
+        let own = |value: &[u8]| {
+            let host = value.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+            host.eq_ignore_ascii_case(self.settings.name.as_bytes())
+        };
+        each_field(&received.content, |name, value, _| {
             hops += usize::from(name.eq_ignore_ascii_case(b"Received"));
             delivered += usize::from(name.eq_ignore_ascii_case(b"Delivered-To"));
-            marks += usize::from(mark.is_some_and(|m| name.eq_ignore_ascii_case(m.as_bytes())));
+            marks += usize::from(mark.is_some_and(|m| name.eq_ignore_ascii_case(m.as_bytes())) && own(value));
         });
         if hops > self.settings.hops || delivered > self.settings.hops {
             self.events.push(Event::Trouble(Trouble::Loop("too many hops")));

@@ -54,6 +54,7 @@ impl Postfix {
             ("trace", "unix", "-", "bounce"),
             ("proxymap", "unix", "-", "proxymap"),
             ("smtp", "unix", "-", "smtp"),
+            ("lmtp", "unix", "-", "lmtp"),
             ("error", "unix", "-", "error"),
             ("retry", "unix", "-", "error"),
             ("virtual", "unix", "-", "virtual"),
