@@ -15,9 +15,6 @@ pub struct Answer {
     /// Where decisions differ: one for each recipient, in the order of [`Scan::recipients`](crate::Scan::recipients).
     /// Empty where [`Answer::decision`] holds for all.
     pub recipients: Vec<Decision>,
-    /// Where edits differ: one list for each recipient, in the same order, instead of [`Answer::edits`]. For whoever hands
-    /// the message on; a milter's one message cannot have them.
-    pub recipient_edits: Vec<Vec<Edit>>,
     /// Words of a positive reply, where the protocol has them: SMTP's 250, such as what the next hop said.
     pub words: Option<String>,
     /// For who asks for a judgement rather than a decision (spamd).
@@ -33,11 +30,6 @@ impl Answer {
 
     pub fn decide(decision: Decision) -> Self {
         Self { decision, ..Self::default() }
-    }
-
-    /// The edits of the message that this recipient gets.
-    pub fn edits_for(&self, recipient: usize) -> &[Edit] {
-        self.recipient_edits.get(recipient).unwrap_or(&self.edits)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::config::{Config, SAMPLE};
 use crate::output::Output;
+use crate::serve::tls::Certificates;
 use crate::{CLEAN, FOUND};
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -31,7 +32,9 @@ enum What {
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let mut output = Output::new();
     let code = match &arguments.what {
-        What::Check { file } => match Config::load(file.as_deref()) {
+        What::Check { file } => match Config::load(file.as_deref())
+            .and_then(|(config, place)| Certificates::load(&config.relay).map(|_| ((), place)))
+        {
             Ok((_, place)) => {
                 let place = place.map_or("no file; the defaults hold".to_owned(), |place| place.display().to_string());
                 output.line(&format!("{place}: no mistakes found"))?;

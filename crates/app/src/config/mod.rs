@@ -10,6 +10,7 @@ mod lookup;
 mod networks;
 mod notify;
 mod rates;
+pub mod relay;
 mod units;
 
 use crate::rule_files::RuleSet;
@@ -50,6 +51,7 @@ pub struct Config {
     pub greylist: Greylist,
     pub rates: Rates,
     pub limits: Limits,
+    pub relay: relay::Relay,
     pub store: Store,
     pub log: Log,
 }
@@ -66,6 +68,12 @@ pub enum Mode {
 pub struct Listen {
     pub protocol: String,
     pub socket: Address,
+    /// Who gets what a relaying protocol took.
+    #[serde(default, deserialize_with = "relay::next_hop")]
+    pub next_hop: Option<relay::NextHop>,
+    /// Whether a relaying protocol adds a Received field.
+    #[serde(default = "yes")]
+    pub received: bool,
     /// Of a Unix socket.
     #[serde(default)]
     pub mode: SocketMode,
@@ -154,6 +162,8 @@ impl Default for Config {
         let listen = |protocol: &str, port| Listen {
             protocol: protocol.into(),
             socket: Address::Inet("127.0.0.1".into(), port),
+            next_hop: None,
+            received: true,
             mode: SocketMode::default(),
             owner: String::new(),
             group: String::new(),
@@ -174,6 +184,7 @@ impl Default for Config {
             greylist: Greylist::default(),
             rates: Rates::default(),
             limits: Limits::default(),
+            relay: relay::Relay::default(),
             store: Store::default(),
             log: Log { format: LogFormat::Text },
         }
@@ -214,6 +225,7 @@ impl Config {
                 anyhow::bail!("listen: protocol {:?} is not served; there are: {}", listen.protocol, SERVED.join(", "));
             }
         }
+        config.relay.validate(&config.listen)?;
         if config.limits.deadline.0.is_zero() || config.limits.idle.0.is_zero() {
             anyhow::bail!("limits: deadline and idle must be longer than nothing");
         }
@@ -260,7 +272,11 @@ impl Config {
 }
 
 /// Protocols that `serve` has a use for.
-const SERVED: &[&str] = &["milter", "policy", "spamd"];
+const SERVED: &[&str] = &["lmtp", "milter", "policy", "smtp", "spamd"];
+
+fn yes() -> bool {
+    true
+}
 
 #[cfg(test)]
 mod tests {
@@ -298,6 +314,16 @@ mod tests {
             ("[[policy]]\nname = \"p\"\nthen = { reject_at = -1.0 }", "policy \"p\": -1 is no score"),
             ("[[policy]]\nname = \"p\"\nwhen = { client = [\"x\"] }\nthen = {}", "no network"),
             ("[[policy]]\nname = \"p\"\nwhen = { weather = \"fair\" }\nthen = {}", "unknown field `weather`"),
+            ("[[listen]]\nprotocol = \"smtp\"\nsocket = \"inet:h:1\"", "add, for instance, next_hop"),
+            ("[[listen]]\nprotocol = \"smtp\"\nsocket = \"inet:h:1\"\nnext_hop = \"h:2\"", "no next hop"),
+            ("[[listen]]\nprotocol = \"smtp\"\nsocket = \"inet:h:1\"\nnext_hop = \"smtp:h:1\"", "to itself"),
+            ("[[listen]]\nprotocol = \"milter\"\nsocket = \"inet:h:1\"\nnext_hop = \"smtp:h:2\"", "relay.next_hop"),
+            ("[relay]\nconnect = \"0s\"", "longer than nothing"),
+            ("[relay]\ncertificate = \"/x\"", "belong together"),
+            ("[relay]\nmark = \"a:b\"", "no name of a header field"),
+            ("[relay]\nname = \"a b\"", "no host name"),
+            ("[relay]\nloops = 0", "more than nothing"),
+            ("[relay]\ntls = \"maybe\"", "unknown variant `maybe`"),
             ("[actions]\nspam = \"quarantine\"\n[store]\nlocation = \"\"", "no quarantine without a store"),
             ("[gate]\ntrouble = \"panic\"", "unknown variant `panic`"),
             ("[gate]\nallow_clients = [\"exa mple\"]", "neither a host name nor a network"),

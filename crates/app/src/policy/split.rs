@@ -61,6 +61,15 @@ pub fn reconcile(fates: &mut [Fate], store: bool) {
     }
 }
 
+/// Where no mail server holds: what was to be held is kept by ourselves, or else goes on with headers that say what it is.
+pub fn without_holding(fates: &mut [Fate], store: bool) {
+    for fate in fates.iter_mut().filter(|fate| *fate.effective() == Action::Hold) {
+        let instead = if store { Action::Quarantine } else { Action::Tag };
+        fate.reason = format!("{} instead of hold: nobody here can hold; {}", instead.name(), fate.reason);
+        fate.action = instead;
+    }
+}
+
 /// For a mail server that keeps the message. `copies`: others can be handed on.
 pub fn for_mail_server(scan: &Scan, told: &[Told], copies: bool) -> Plan {
     let Some(first) = told.first() else { return Plan::default() };
@@ -172,6 +181,18 @@ mod tests {
         fates[1].actions.observe = true;
         reconcile(&mut fates, true);
         assert_eq!((fates[0].effective(), fates[1].effective()), (&Action::Quarantine, &Action::Pass));
+    }
+
+    #[test]
+    fn what_nobody_can_hold_is_kept_or_tagged() {
+        for (wanted, store, done) in
+            [("hold pass", true, "quarantine pass"), ("hold", false, "tag"), ("reject hold", true, "reject quarantine")]
+        {
+            let mut fates: Vec<Fate> = wanted.split(' ').map(fate).collect();
+            without_holding(&mut fates, store);
+            let all: Vec<String> = fates.iter().map(|fate| fate.action.to_string()).collect();
+            assert_eq!(all.join(" "), done, "{wanted} {store}");
+        }
     }
 
     fn scan(recipients: &[&str]) -> Scan {

@@ -7,9 +7,10 @@ use super::journal::Line;
 use super::judges::NoVerdict;
 use super::listen::Listener;
 use super::memory::Share;
+use super::proxy::{self, Passage, Proxy};
 use crate::config::Config;
 use crate::environment;
-use protocols::{Answer, Connection, Event, QuestionId, Scan, Session, Told};
+use protocols::{Answer, Connection, Event, QuestionId, Scan, Session, Told, Want};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -42,21 +43,55 @@ pub async fn accept(listener: &Listener) -> io::Result<(Box<dyn Stream>, Connect
 /// An answer that is being worked on.
 type Pending<'s> = Pin<Box<dyn Future<Output = (QuestionId, Answer)> + Send + 's>>;
 
-pub async fn run(service: &Service, mut stream: Box<dyn Stream>, protocol: &str, about: &Connection) {
+/// What is to be done when a session has no more events.
+#[derive(Debug, PartialEq)]
+enum Next {
+    Talk,
+    StartTls,
+    Close,
+}
+
+/// `passage`: where the protocol's mail is handed on, if it is one that hands mail on.
+pub async fn run(
+    service: &Service,
+    mut stream: Box<dyn Stream>,
+    protocol: &str,
+    about: &Connection,
+    passage: Option<&Passage>,
+) {
     let Some(protocol) = protocols::protocol(protocol) else { return };
     let config = service.config.load_full();
     let visit = Visit::new(service.journal, protocol.name);
-    let mut session = (protocol.open)(&service.settings.load_full(), about);
+    let (mut session, proxy) = match passage {
+        Some(passage) => {
+            let (session, proxy) = Proxy::open(service, passage, protocol, about).await;
+            (session, Some(proxy))
+        }
+        None => ((protocol.open)(&service.settings.load_full(), about), None),
+    };
+    let proxy = proxy.as_ref();
     let mut pending: Option<Pending<'_>> = None;
     let mut buffer = vec![0; READ];
     let mut stopping = service.stopping.clone();
     let mut ended = false;
     let mut share = Share::of(&service.memory);
     loop {
-        let open = drain(service, &config, &visit, &mut *session, &mut pending, &mut share, about);
+        let next = drain(service, &config, &visit, &mut *session, &mut pending, &mut share, about, proxy);
         share.set(session.kept());
-        if !write(&mut *stream, session.output()).await || !open || ended && pending.is_none() {
+        if !write(&mut *stream, session.output()).await {
             return;
+        }
+        if next == Next::Close || ended && pending.is_none() {
+            return proxy::close(stream, proxy).await;
+        }
+        if next == Next::StartTls {
+            let Some(proxy) = proxy else { return };
+            let Some((secured, facts)) = proxy.start_tls(stream).await else {
+                return service.journal.note(&format!("{}: TLS handshake failed", name(about)));
+            };
+            stream = secured;
+            session.tls_started(facts);
+            continue;
         }
         let idle = tokio::time::sleep(match pending {
             Some(_) => PROGRESS,
@@ -96,7 +131,7 @@ pub async fn run(service: &Service, mut stream: Box<dyn Stream>, protocol: &str,
     }
 }
 
-/// Takes the session's events; false: the connection ends.
+/// Takes the session's events.
 fn drain<'s>(
     service: &'s Service,
     config: &Arc<Config>,
@@ -105,13 +140,18 @@ fn drain<'s>(
     pending: &mut Option<Pending<'s>>,
     share: &mut Share,
     about: &Connection,
-) -> bool {
+    proxy: Option<&'s Proxy<'s>>,
+) -> Next {
     while let Some(event) = session.next_event() {
         match event {
             Event::Scan(scan) => {
                 visit.came();
                 let share = share.hand_over(scan.content.bytes.len());
-                *pending = Some(Box::pin(judge(service, config.clone(), scan, share)));
+                *pending = Some(Box::pin(judge(service, config.clone(), scan, share, proxy)));
+            }
+            Event::Ask(ask) if proxy.is_some() => {
+                *pending =
+                    proxy.map(|proxy| -> Pending<'s> { Box::pin(async move { (ask.id, proxy.ask(&ask).await) }) });
             }
             Event::Ask(ask) => {
                 let question = ask.id;
@@ -123,15 +163,21 @@ fn drain<'s>(
             }
             Event::Cancelled(_) => *pending = None,
             Event::Trouble(trouble) => service.journal.note(&format!("{}: {trouble}", name(about))),
-            Event::StartTls => return false, // never offered
-            Event::Close => return false,
+            Event::StartTls => return Next::StartTls,
+            Event::Close => return Next::Close,
         }
     }
-    true
+    Next::Talk
 }
 
 /// `share` is the message's, and given back when nobody has the message any more.
-async fn judge(service: &Service, config: Arc<Config>, scan: Box<Scan>, share: Share) -> (QuestionId, Answer) {
+async fn judge(
+    service: &Service,
+    config: Arc<Config>,
+    scan: Box<Scan>,
+    share: Share,
+    proxy: Option<&Proxy<'_>>,
+) -> (QuestionId, Answer) {
     let question = scan.id;
     let began = Instant::now();
     let bench = Bench {
@@ -143,21 +189,33 @@ async fn judge(service: &Service, config: Arc<Config>, scan: Box<Scan>, share: S
     };
     let scan = Arc::new(*scan);
     let share = Arc::new(share);
+    let peer = match proxy {
+        Some(proxy) => proxy.peer(),
+        None => Peer::KeepsMessage { copies: service.relay.is_some() },
+    };
     let work = {
         let (scan, share) = (scan.clone(), share.clone());
         move |scratch: &mut engine::Scratch| {
             let _share = share;
-            decide(&bench, &scan, Peer::KeepsMessage { copies: false }, scratch)
+            decide(&bench, &scan, peer, scratch)
         }
     };
-    let Outcome { answer, mut line, entry, .. } = match service.judges.run(config.limits.deadline.0, work).await {
-        Ok(outcome) => outcome,
-        Err(why) => {
-            let late = why == NoVerdict::Late;
-            let line = Line::unjudged(&scan, if late { "late" } else { "failed" });
-            Outcome { answer: without_verdict(&config, late), copies: Vec::new(), line, entry: None }
-        }
+    let outcome = match judged_before(service, &scan) {
+        Some(outcome) => outcome,
+        None => match service.judges.run(config.limits.deadline.0, work).await {
+            Ok(outcome) => outcome,
+            Err(why) => {
+                let late = why == NoVerdict::Late;
+                let line = Line::unjudged(&scan, if late { "late" } else { "failed" });
+                Outcome { answer: without_verdict(&config, late), copies: Vec::new(), line, entry: None }
+            }
+        },
     };
+    let Outcome { mut answer, copies, mut line, mut entry } = outcome;
+    match proxy {
+        Some(proxy) => answer = proxy.hand_on(service, &scan, answer, copies, &mut line, entry.as_mut()).await,
+        None => answer = proxy::send_copies(service, &scan, answer, copies, &mut line).await,
+    }
     line.milliseconds = began.elapsed().as_secs_f64() * 1e3;
     service.journal.message(&line);
     if let (Some(store), Some(entry)) = (service.store.clone(), entry) {
@@ -170,6 +228,20 @@ async fn judge(service: &Service, config: Arc<Config>, scan: Box<Scan>, share: S
         });
     }
     (question, answer)
+}
+
+/// What we let through passes again as it is: where it comes back, the port behind the filter filters too.
+fn judged_before(service: &Service, scan: &Scan) -> Option<Outcome> {
+    let whole = scan.want == Want::Decision && scan.content.omitted.is_none();
+    if !whole || !service.mark.is_on(&scan.content.bytes) {
+        return None;
+    }
+    let mut line = Line::unjudged(scan, "pass");
+    line.troubles.push(
+        "it has been judged here before: the port behind the filter filters again; see docs/proxy.md, \"Not twice\""
+            .into(),
+    );
+    Some(Outcome { answer: Answer::accept(), copies: Vec::new(), line, entry: None })
 }
 
 fn record(store: &Store, entry: history::Entry) -> anyhow::Result<()> {

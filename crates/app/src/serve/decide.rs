@@ -3,6 +3,7 @@
 use super::gate::Gate;
 use super::journal::Line;
 use super::outbox;
+use crate::config::relay::MARK;
 use crate::config::{Action, Config, Late, Mode};
 use crate::environment;
 use crate::lookup::Lookup;
@@ -24,7 +25,6 @@ use store::{Bytes, Hash, Id, Store, Time, history, quarantine};
 pub struct Outcome {
     pub answer: Answer,
     /// To be handed on before the answer is given.
-    #[expect(dead_code, reason = "for sessions that relay")]
     pub copies: Vec<Copy>,
     pub line: Line,
     /// For the history.
@@ -36,9 +36,8 @@ pub struct Outcome {
 pub enum Peer {
     /// It keeps the message and takes one answer for all; others' copies can be sent by ourselves or not.
     KeepsMessage { copies: bool },
-    /// We hand the message on.
-    #[expect(dead_code, reason = "for sessions that relay")]
-    Relays,
+    /// We hand the message on; it has an answer for each recipient, or one for all.
+    Relays { each: bool },
 }
 
 /// What a message is judged by: all as it was when the message came.
@@ -99,8 +98,11 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     if let Some(store) = store.filter(|_| scan.peer.local) {
         pass_released(store, scan, &mut fates, now);
     }
-    if matches!(peer, Peer::KeepsMessage { .. }) {
+    if peer != (Peer::Relays { each: true }) {
         split::reconcile(&mut fates, store.is_some());
+    }
+    if matches!(peer, Peer::Relays { .. }) {
+        split::without_holding(&mut fates, store.is_some());
     }
     let kept = quarantined(store, scan, &mut fates, &views, &mut troubles);
     if let Some(store) = store.filter(|_| config.notify.is_used())
@@ -111,7 +113,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     let mut headers = Headers { engine, stamp: &stamp, views: &views, content: &scan.content.bytes, made: Vec::new() };
     let told: Vec<Told> = fates.iter().map(|fate| told(fate, &verdict, &mut headers)).collect();
     let plan = match peer {
-        Peer::Relays => split::for_relay(scan, &told),
+        Peer::Relays { .. } => split::for_relay(scan, &told),
         Peer::KeepsMessage { copies } => split::for_mail_server(scan, &told, copies),
     };
     troubles.extend(plan.troubles);
@@ -392,7 +394,10 @@ impl Headers<'_> {
         let tags = Tags { style: &self.engine.style, stamp: self.stamp, verdict: &own, views: self.views };
         let mut edits = Vec::new();
         if fate.actions.remove_foreign_headers {
-            edits = edit::remove_fields(self.content, |name, _| OURS.iter().any(|ours| starts_with(name, ours)));
+            edits = edit::remove_fields(self.content, |name, _| {
+                // The mark tells how often the message has been here.
+                OURS.iter().any(|ours| starts_with(name, ours)) && !name.eq_ignore_ascii_case(MARK.as_bytes())
+            });
         }
         if let Some(category) =
             fate.category.filter(|category| !matches!(category, Category::Spam | Category::BadHeader))

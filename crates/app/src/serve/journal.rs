@@ -39,6 +39,9 @@ pub struct Line {
     pub hits: Vec<(String, f64)>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<String>,
+    /// What the next hop said, where we hand mail on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_hop: Option<String>,
     pub milliseconds: f64,
 }
 
@@ -76,6 +79,7 @@ impl Line {
             size: scan.content.size(),
             hits: Vec::new(),
             troubles: Vec::new(),
+            next_hop: None,
             milliseconds: 0.0,
         }
     }
@@ -139,6 +143,9 @@ impl Line {
         word("size", &self.size.to_string());
         word("ms", &format!("{:.1}", self.milliseconds));
         word("hits", &self.hits.iter().map(|(rule, score)| format!("{rule}:{score}")).collect::<Vec<_>>().join(","));
+        if let Some(said) = &self.next_hop {
+            word("next_hop", &format!("{said:?}"));
+        }
         for trouble in &self.troubles {
             word("trouble", &format!("{trouble:?}"));
         }

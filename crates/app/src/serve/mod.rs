@@ -10,10 +10,15 @@ pub mod gate;
 mod journal;
 mod judges;
 pub mod listen;
+mod mark;
 mod memory;
 mod outbox;
+mod proxy;
+mod relay;
+pub mod tls;
 
-use crate::config::Config;
+use crate::config::relay::NextHop;
+use crate::config::{self, Config};
 use crate::debug::Debug;
 use crate::environment;
 use crate::loading::{self, Loaded};
@@ -27,6 +32,8 @@ use journal::Journal;
 use judges::Judges;
 use listen::Listener;
 use memory::Memory;
+use proxy::Passage;
+use relay::Relay;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Store, Time, quarantine};
@@ -45,6 +52,13 @@ pub struct Service {
     journal: Journal,
     store: Option<Store>,
     lookup: Arc<Lookup>,
+    mark: mark::Mark,
+    remembered: proxy::Remembered,
+    /// Where copies go.
+    relay: Option<Arc<Relay>>,
+    /// What became of mail that was handed on.
+    #[expect(dead_code, reason = "for the metrics")]
+    handed_on: Arc<relay::Counts>,
     connections: Arc<Semaphore>,
     /// True: no new work.
     stopping: watch::Receiver<bool>,
@@ -101,6 +115,22 @@ async fn serve(
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     let concurrent = if config.limits.concurrent == 0 { 2 * processors } else { config.limits.concurrent };
     let (stop, stopping) = watch::channel(false);
+    let certificates = tls::Certificates::load(&config.relay)?;
+    let handed_on = Arc::<relay::Counts>::default();
+    let relay = |next_hop: &Option<NextHop>| {
+        let next_hop = next_hop.clone()?;
+        Some(Arc::new(Relay::new(next_hop, &config.relay, certificates.connector.clone(), journal, handed_on.clone())))
+    };
+    let default_relay = relay(&config.relay.next_hop);
+    let passages: Vec<Option<Arc<Passage>>> = config
+        .listen
+        .iter()
+        .map(|listen| {
+            let relay = relay(&listen.next_hop).or_else(|| default_relay.clone());
+            let relay = relay.filter(|_| config::relay::relays(&listen.protocol))?;
+            Some(Arc::new(Passage { relay, acceptor: certificates.acceptor.clone(), received: listen.received }))
+        })
+        .collect();
     let service = Arc::new(Service {
         settings: ArcSwap::from_pointee(settings(&config)),
         engine: ArcSwap::from_pointee(engine),
@@ -110,6 +140,10 @@ async fn serve(
         journal,
         store,
         lookup: Arc::new(Lookup::new(&config.lookup)?),
+        mark: mark::Mark::new(&config.relay)?,
+        remembered: proxy::Remembered::default(),
+        relay: default_relay,
+        handed_on,
         connections: Arc::new(Semaphore::new(config.limits.connections.max(1))),
         stopping,
         config: ArcSwap::from_pointee(config),
@@ -118,14 +152,22 @@ async fn serve(
 
     let mut signals = Signals::new()?;
     let mut accepting = Vec::new();
-    for listen in &config.listen {
+    for (listen, passage) in config.listen.iter().zip(passages) {
         let listener = listen::open(listen).await?;
         let address = match &listener {
             Listener::Tcp(listener) => format!("inet:{}", listener.local_addr()?),
             Listener::Unix(..) => listen.socket.to_string(),
         };
         journal.note(&format!("{} on {address}", listen.protocol));
-        accepting.push(tokio::spawn(accept(service.clone(), listener, listen.protocol.clone(), address)));
+        if let Some(passage) = &passage {
+            journal.note(&format!("{} on {address} hands mail on to {}", listen.protocol, passage.relay.next_hop));
+            if let Listener::Tcp(listener) = &listener
+                && !listener.local_addr()?.ip().is_loopback()
+            {
+                journal.note(&format!("{address}: whoever can connect there can send mail to anybody"));
+            }
+        }
+        accepting.push(tokio::spawn(accept(service.clone(), listener, listen.protocol.clone(), address, passage)));
     }
     journal.note("ready");
     notify("READY=1");
@@ -212,10 +254,20 @@ fn settings(config: &Config) -> protocols::Settings {
     settings.milter.content = content;
     settings.milter.ask = gate::stages(config);
     settings.spamd.content = content;
+    settings.smtp.name = relay::our_name(&config.relay);
+    settings.smtp.message = config.relay.message.0.try_into().unwrap_or(usize::MAX);
+    settings.smtp.mark = Some(config.relay.mark.clone());
+    settings.smtp.loops = config.relay.loops;
     settings
 }
 
-async fn accept(service: Arc<Service>, listener: Listener, protocol: String, name: String) {
+async fn accept(
+    service: Arc<Service>,
+    listener: Listener,
+    protocol: String,
+    name: String,
+    passage: Option<Arc<Passage>>,
+) {
     let mut stopping = service.stopping.clone();
     loop {
         let permit = tokio::select! {
@@ -230,9 +282,9 @@ async fn accept(service: Arc<Service>, listener: Listener, protocol: String, nam
         match accepted {
             Ok((stream, mut about)) => {
                 about.listener = Some(name.clone());
-                let (service, protocol) = (service.clone(), protocol.clone());
+                let (service, protocol, passage) = (service.clone(), protocol.clone(), passage.clone());
                 tokio::spawn(async move {
-                    connection::run(&service, stream, &protocol, &about).await;
+                    connection::run(&service, stream, &protocol, &about, passage.as_deref()).await;
                     drop(permit);
                 });
             }

@@ -130,27 +130,41 @@ impl Postfix {
 
     /// With these ports, each with its options, and more lines of `main.cf`. The first port is where mail comes in.
     pub fn start_with(folder: &Folder, listen: &[(u16, String)], more: &str) -> Option<Postfix> {
-        let port = listen[0].0;
         let main = format!(
             "myhostname = mx.example.test\nvirtual_mailbox_domains = example.test\n\
              virtual_mailbox_maps = static:all/\nmilter_connect_timeout = 5s\n\
              smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\nsmtpd_peername_lookup = no\n\
              {more}"
         );
-        let postfix = postfix::Postfix::start(&folder.0.join("postfix"), listen, &main)?;
+        Postfix::with(folder, "postfix", listen, &main)
+    }
+
+    /// With these ports, each with options for its `smtpd`, and these lines of `main.cf`.
+    pub fn with(folder: &Folder, name: &str, listen: &[(u16, String)], main: &str) -> Option<Postfix> {
+        let postfix = postfix::Postfix::start(&folder.0.join(name), listen, main)?;
+        let postfix = Postfix { postfix, port: listen[0].0 };
+        postfix.wait_until_it_answers();
+        Some(postfix)
+    }
+
+    fn wait_until_it_answers(&self) {
         wait_until("Postfix answers", || {
-            TcpStream::connect(("127.0.0.1", port))
+            TcpStream::connect(("127.0.0.1", self.port))
                 .is_ok_and(|mut stream| stream.read(&mut [0; 4]).is_ok_and(|read| read > 0))
         });
-        Some(Postfix { postfix, port })
     }
 
     pub fn log(&self) -> String {
         self.postfix.log()
     }
 
+    /// `stop`, `start`, `flush`: whether it did.
     pub fn control(&self, verb: &str) -> bool {
-        self.postfix.control(verb)
+        let done = self.postfix.control(verb);
+        if done && verb == "start" {
+            self.wait_until_it_answers();
+        }
+        done
     }
 
     /// Messages that it still has.

@@ -1,0 +1,419 @@
+//! `sekisho serve` between two mail servers: real Postfix in front and behind, as content filter, before the queue, and
+//! over LMTP; and next hops that answer from a table.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use support::{Folder, Postfix, Sekisho, Smtp, contains, free_port, wait_until};
+
+const GTUBE: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X";
+
+fn mail(number: usize, body: &str) -> Vec<u8> {
+    format!(
+        "From: Joe <joe@example.net>\nTo: ann@example.test\nSubject:  two  blanks\nX-Odd:no blank\nFolded:\tx\n\ty  \n\
+         Date: Mon, 5 Jan 2026 09:45:12 +0000\nMessage-ID: <{number}@example.net>\n\n{body}\n"
+    )
+    .into_bytes()
+}
+
+/// The configuration of a listener on this port, what follows it, and the rest.
+fn config(folder: &Folder, protocol: &str, port: u16, next_hop: &str, more: &str) -> String {
+    format!(
+        "[[listen]]\nprotocol = {protocol:?}\nsocket = \"inet:127.0.0.1:{port}\"\nnext_hop = {next_hop:?}\n{more}\n\
+         [rules]\nset = \"shipped\"\n[store]\nlocation = \"{}/store\"\n",
+        folder.0.display()
+    )
+}
+
+const MAIN: &str = "myhostname = mx.example.test\nvirtual_mailbox_domains = example.test\n\
+    virtual_mailbox_maps = static:all/\nsmtpd_peername_lookup = no\nsmtpd_authorized_xforward_hosts = 127.0.0.0/8\n\
+    smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\ndisable_mime_output_conversion = yes\n\
+    smtp_send_xforward_command = yes\nlmtp_send_xforward_command = yes\nminimal_backoff_time = 1s\n\
+    smtpd_recipient_restrictions = check_recipient_access inline:{\
+    {full@example.test = 450 4.2.2 Mailbox full}, {nobody@example.test = 550 5.1.1 No such user}}, \
+    reject_unauth_destination\n";
+
+/// Options of the port that takes mail back, as the talk has them and a bit more.
+const BACK: &str = "-o content_filter= -o smtpd_milters= -o smtpd_helo_restrictions= -o smtpd_client_restrictions= \
+    -o smtpd_sender_restrictions= -o mynetworks=127.0.0.0/8 \
+    -o receive_override_options=no_header_body_checks,no_unknown_recipient_checks,no_milters,no_address_mappings";
+
+fn filtered_by(port: u16) -> String {
+    format!("-o content_filter=smtp:[127.0.0.1]:{port} -o smtpd_recipient_restrictions=permit_mynetworks,reject")
+}
+
+fn send(port: u16, recipients: &[&str], message: &[u8]) -> String {
+    let mut smtp = Smtp::connect(port);
+    assert!(smtp.ask("EHLO client.example.net").starts_with("250"));
+    assert!(smtp.ask("MAIL FROM:<joe@example.net>").starts_with("250"));
+    for recipient in recipients {
+        let said = smtp.ask(&format!("RCPT TO:<{recipient}>"));
+        if !said.starts_with("250") {
+            return said;
+        }
+    }
+    smtp.ask("DATA");
+    smtp.data(message)
+}
+
+/// What lies between the trace fields of the way and the end: the message as it was sent.
+fn as_sent(delivered: &[u8]) -> String {
+    let text = String::from_utf8_lossy(delivered).into_owned();
+    text[text.find("\nFrom: Joe").expect("a message") + 1..].to_owned()
+}
+
+#[test]
+fn after_the_queue() {
+    let folder = Folder::new("filter");
+    let (filter, front, back) = (free_port(), free_port(), free_port());
+    let settings = config(&folder, "smtp", filter, &format!("smtp:127.0.0.1:{back}"), "");
+    let sekisho = Sekisho::start(&folder, &settings);
+    let Some(behind) = Postfix::with(&folder, "behind", &[(back, BACK.into())], MAIN) else { return };
+    let Some(before) = Postfix::with(&folder, "before", &[(front, filtered_by(filter))], MAIN) else { return };
+
+    // Ham: our headers on top, not a byte else.
+    let body = "Dear Ann,\n\n.a dot\n..two\n.\nfr\u{fc}her: caf\u{e9} \u{95a2}\u{6240}\ntrailing  \n\n\nJoe";
+    let mut ham = b"X-Spam-Flag: NO\n".to_vec();
+    ham.extend(mail(1, body));
+    assert!(send(front, &["ann@example.test", "bob@example.test"], &ham).starts_with("250"));
+    let delivered = behind.delivery("<1@example.net>");
+    let text = String::from_utf8_lossy(&delivered).into_owned();
+    assert_eq!(as_sent(&delivered), String::from_utf8(mail(1, body)).unwrap());
+    let top = &text[..text.find("\nFrom: Joe").unwrap()];
+    assert!(top.contains("\nX-Spam-Status: No, score=") && !top.contains("X-Spam-Flag"), "{top}");
+    assert!(top.contains("(sekisho) with ESMTP id "), "{top}");
+    assert!(top.contains("\nX-Sekisho-Loop: "), "{top}");
+    assert!(top.find("X-Spam-Status") < top.rfind("Received: from client.example.net"), "{top}");
+    wait_until("the queue says what the next hop said", || {
+        before.log().contains("status=sent (250 2.0.0 Ok: queued as")
+    });
+    assert!(behind.log().contains("orig_client="), "{}", behind.log());
+    sekisho.wait_for("next_hop=\"250 2.0.0 Ok: queued as");
+    let log = sekisho.log();
+    let line = log.iter().find(|line| line.contains("action=pass")).unwrap();
+    assert!(line.contains("to=<ann@example.test>,<bob@example.test>"), "{line}");
+
+    // Spam is marked, as configured.
+    assert!(send(front, &["ann@example.test"], &mail(2, GTUBE)).starts_with("250"));
+    assert!(contains(&behind.delivery("<2@example.net>"), "\nX-Spam-Flag: YES"));
+
+    // The next hop refuses one of several: its words reach the sender's queue at RCPT, the others are served.
+    assert!(send(front, &["nobody@example.test", "ann@example.test"], &mail(3, "hello")).starts_with("250"));
+    behind.delivery("<3@example.net>");
+    wait_until("the refusal", || {
+        before.log().contains("said: 550 5.1.1 <nobody@example.test>: Recipient address rejected")
+    });
+
+    // The next hop is gone: the mail stays where it was, and goes through when it is back.
+    assert!(behind.control("stop"), "{}", behind.log());
+    assert!(send(front, &["ann@example.test"], &mail(4, "patience")).starts_with("250"));
+    wait_until("deferral", || {
+        before.log().contains("status=deferred") && before.log().contains("4.4.1 Next hop cannot")
+    });
+    assert!(!behind.delivered().iter().any(|mail| contains(mail, "<4@example.net>")));
+    assert!(behind.control("start"), "{}", behind.log());
+    assert!(before.control("flush"), "{}", before.log());
+    behind.delivery("<4@example.net>");
+    assert_eq!(behind.delivered().iter().filter(|mail| contains(mail, "<4@example.net>")).count(), 1);
+}
+
+#[test]
+fn before_the_queue() {
+    let folder = Folder::new("before-queue");
+    let (filter, front, back) = (free_port(), free_port(), free_port());
+    let listener = "received = false\n[actions]\nreject_at = 500.0\n";
+    let settings = config(&folder, "smtp", filter, &format!("smtp:127.0.0.1:{back}"), listener);
+    let sekisho = Sekisho::start(&folder, &settings);
+    let asking =
+        format!("-o smtpd_proxy_filter=127.0.0.1:{filter} -o smtpd_recipient_restrictions=permit_mynetworks,reject");
+    let Some(postfix) = Postfix::with(&folder, "postfix", &[(front, asking), (back, BACK.into())], MAIN) else {
+        return;
+    };
+
+    let body = "hello\n.\n..\nJoe";
+    assert!(send(front, &["ann@example.test"], &mail(1, body)).starts_with("250 2.0.0 Ok: queued as"));
+    let delivered = postfix.delivery("<1@example.net>");
+    assert_eq!(as_sent(&delivered), String::from_utf8(mail(1, body)).unwrap());
+    assert!(contains(&delivered, "\nX-Spam-Status: No"));
+    assert!(!contains(&delivered, "(sekisho) with"), "no hop of its own");
+
+    // Refused while the sender is there: spam by us, recipients by the next hop.
+    let said = send(front, &["ann@example.test"], &mail(2, GTUBE));
+    assert!(said.starts_with("554 5.7.1 Message refused"), "{said}");
+    let said = send(front, &["ann@example.test", "nobody@example.test"], &mail(3, "hello"));
+    assert!(said.starts_with("550 5.1.1 <nobody@example.test>"), "{said}");
+    let said = send(front, &["full@example.test"], &mail(3, "hello"));
+    assert!(said.starts_with("450 4.2.2 <full@example.test>"), "{said}");
+    // Who was refused does not keep the others from their mail.
+    let mut smtp = Smtp::connect(front);
+    for (command, reply) in [
+        ("EHLO client.example.net", "250"),
+        ("MAIL FROM:<joe@example.net>", "250"),
+        ("RCPT TO:<nobody@example.test>", "550"),
+        ("RCPT TO:<ann@example.test>", "250"),
+        ("DATA", "354"),
+    ] {
+        let said = smtp.ask(command);
+        assert!(said.starts_with(reply), "{command}: {said}");
+    }
+    let said = smtp.data(&mail(4, "hello"));
+    assert!(said.starts_with("250"), "{said}\n{}\n{:?}", postfix.log(), sekisho.log());
+    postfix.delivery("<4@example.net>");
+    sekisho.wait_for("action=reject");
+    assert!(!postfix.delivered().iter().any(|mail| contains(mail, "<2@example.net>")));
+}
+
+#[test]
+fn what_comes_back_is_not_judged_twice_and_does_not_run_in_circles() {
+    let folder = Folder::new("loop");
+    let (filter, front, back, circle) = (free_port(), free_port(), free_port(), free_port());
+    let more = format!(
+        "[[listen]]\nprotocol = \"milter\"\nsocket = \"unix:{0}/milter.sock\"\nmode = \"0666\"\n\
+         [[listen]]\nprotocol = \"smtp\"\nsocket = \"inet:127.0.0.1:{circle}\"\nnext_hop = \"smtp:127.0.0.1:{1}\"\n",
+        folder.0.display(),
+        front
+    );
+    let settings = config(&folder, "smtp", filter, &format!("smtp:127.0.0.1:{back}"), &more);
+    let sekisho = Sekisho::start(&folder, &settings);
+    // The port behind asks our milter, which it should not; the port `front` of the second kind leads back to itself.
+    let asking = format!("-o smtpd_milters=unix:{}/milter.sock", folder.0.display());
+    let main = MAIN.replace("bounce_queue_lifetime", "");
+    let Some(postfix) = Postfix::with(&folder, "postfix", &[(front, filtered_by(circle)), (back, asking)], &main)
+    else {
+        return;
+    };
+    assert!(send(filter, &["ann@example.test"], &mail(1, "once")).starts_with("250"));
+    let delivered = postfix.delivery("<1@example.net>");
+    let text = String::from_utf8_lossy(&delivered).into_owned();
+    assert_eq!(text.matches("\nX-Spam-Status:").count(), 1, "{text}");
+    sekisho.wait_for("it has been judged here before");
+
+    assert!(send(front, &["ann@example.test"], &mail(2, "round and round")).starts_with("250"));
+    wait_until("the end of the circle", || {
+        postfix.log().contains("said: 554 5.4.6 Error: mail loops back to this filter")
+    });
+    assert!(!postfix.delivered().iter().any(|mail| contains(mail, "Message-ID: <2@example.net>")));
+    // Strangers' marks are nothing: what they are on is judged.
+    let mut forged =
+        b"X-Sekisho-Loop: elsewhere; 00\nX-Sekisho-Loop: elsewhere; 00\nX-Sekisho-Loop: elsewhere; 00\n".to_vec();
+    forged.extend(mail(3, GTUBE));
+    assert!(send(filter, &["ann@example.test"], &forged).starts_with("250"));
+    assert!(contains(&postfix.delivery("<3@example.net>"), "\nX-Spam-Flag: YES"));
+}
+
+/// A next hop over LMTP that says what the recipient's name says, and keeps what it took.
+struct Table {
+    port: u16,
+    taken: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    /// What it says to `sometimes@`.
+    mood: Arc<Mutex<String>>,
+}
+
+impl Table {
+    fn start() -> Table {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let table = Table { port, taken: Arc::default(), mood: Arc::new(Mutex::new("250 2.0.0 Saved".into())) };
+        let (taken, mood) = (table.taken.clone(), table.mood.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (taken, mood) = (taken.clone(), mood.clone());
+                std::thread::spawn(move || drop(Table::talk(stream, &taken, &mood)));
+            }
+        });
+        table
+    }
+
+    fn talk(stream: TcpStream, taken: &Mutex<Vec<(String, Vec<u8>)>>, mood: &Mutex<String>) -> std::io::Result<()> {
+        let mut out = stream.try_clone()?;
+        let mut lines = BufReader::new(stream);
+        let mut recipients: Vec<String> = Vec::new();
+        out.write_all(b"220 table LMTP\r\n")?;
+        loop {
+            let mut line = Vec::new();
+            if lines.read_until(b'\n', &mut line)? == 0 {
+                return Ok(());
+            }
+            let text = String::from_utf8_lossy(&line).trim().to_owned();
+            match text.get(..4).unwrap_or_default() {
+                "LHLO" => {
+                    out.write_all(b"250-table\r\n250-8BITMIME\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES\r\n")?
+                }
+                "RCPT" => {
+                    let name = text.trim_start_matches("RCPT TO:<").split('@').next().unwrap_or_default().to_owned();
+                    if name == "unknown" {
+                        out.write_all(b"550 5.1.1 No such user here\r\n")?;
+                    } else {
+                        recipients.push(name);
+                        out.write_all(b"250 2.1.5 Ok\r\n")?;
+                    }
+                }
+                "DATA" => {
+                    out.write_all(b"354 go on\r\n")?;
+                    let mut content = Vec::new();
+                    loop {
+                        let mut line = Vec::new();
+                        lines.read_until(b'\n', &mut line)?;
+                        match line.as_slice() {
+                            b".\r\n" | b"" => break,
+                            [b'.', rest @ ..] => content.extend_from_slice(rest),
+                            all => content.extend_from_slice(all),
+                        }
+                    }
+                    for name in recipients.drain(..) {
+                        let reply = match name.as_str() {
+                            "full" => "452 4.2.2 Quota exceeded".to_owned(),
+                            "never" => "550 5.2.0 Not for me".to_owned(),
+                            "sometimes" => mood.lock().unwrap().clone(),
+                            _ => "250 2.0.0 Saved".to_owned(),
+                        };
+                        if reply.starts_with('2') {
+                            taken.lock().unwrap().push((name, content.clone()));
+                        }
+                        out.write_all(format!("{reply}\r\n").as_bytes())?;
+                    }
+                }
+                "QUIT" => return out.write_all(b"221 bye\r\n"),
+                _ => out.write_all(b"250 Ok\r\n")?,
+            }
+        }
+    }
+
+    fn taken_by(&self, name: &str) -> usize {
+        self.taken.lock().unwrap().iter().filter(|(who, _)| who == name).count()
+    }
+}
+
+#[test]
+fn each_recipient_has_an_answer_of_its_own_over_lmtp() {
+    let folder = Folder::new("lmtp");
+    let (filter, front) = (free_port(), free_port());
+    let table = Table::start();
+    let settings = config(&folder, "lmtp", filter, &format!("lmtp:127.0.0.1:{}", table.port), "");
+    let _sekisho = Sekisho::start(&folder, &settings);
+    let to_us = filtered_by(filter).replace("content_filter=smtp:[127.0.0.1]", "content_filter=lmtp:[127.0.0.1]");
+    let Some(postfix) = Postfix::with(&folder, "postfix", &[(front, to_us)], MAIN) else { return };
+    let recipients = ["ann", "full", "never", "unknown"].map(|name| format!("{name}@example.test"));
+    let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
+    assert!(send(front, &recipients, &mail(1, ".dot\nhello")).starts_with("250"));
+    for (recipient, status, said) in [
+        ("ann", "sent", "250 2.0.0 Saved"),
+        ("full", "deferred", "452 4.2.2 Quota exceeded"),
+        ("never", "bounced", "550 5.2.0 Not for me"),
+        ("unknown", "bounced", "550 5.1.1 No such user here"),
+    ] {
+        wait_until(recipient, || {
+            postfix.log().lines().any(|line| {
+                line.contains(&format!("to=<{recipient}@example.test>"))
+                    && line.contains(&format!("status={status}"))
+                    && line.contains(said)
+            })
+        });
+    }
+    let taken = table.taken.lock().unwrap();
+    let (_, content) = &taken[0];
+    let text = String::from_utf8_lossy(content).replace("\r\n", "\n");
+    assert!(text.ends_with(&String::from_utf8(mail(1, ".dot\nhello")).unwrap()), "{text}");
+    assert!(text.contains("(sekisho) with LMTP"), "{text}");
+}
+
+#[test]
+fn one_reply_for_all_loses_no_mail_and_doubles_none() {
+    let folder = Folder::new("one-reply");
+    let filter = free_port();
+    let table = Table::start();
+    let settings = config(&folder, "smtp", filter, &format!("lmtp:127.0.0.1:{}", table.port), "");
+    let sekisho = Sekisho::start(&folder, &settings);
+
+    // One is deferred after another was served: come again; who has it does not get it again.
+    *table.mood.lock().unwrap() = "452 4.2.2 Quota exceeded".into();
+    let both = ["ann@example.test", "sometimes@example.test"];
+    let said = send(filter, &both, &mail(1, "hello"));
+    assert!(said.starts_with("452 4.2.2 Quota exceeded"), "{said}");
+    assert_eq!((table.taken_by("ann"), table.taken_by("sometimes")), (1, 0));
+    sekisho.wait_for("they are left out then");
+    assert!(send(filter, &both, &mail(1, "hello")).starts_with("452"));
+    *table.mood.lock().unwrap() = "250 2.0.0 Saved".into();
+    assert!(send(filter, &both, &mail(1, "hello")).starts_with("250"));
+    assert_eq!((table.taken_by("ann"), table.taken_by("sometimes")), (1, 1));
+    // The same message sent anew is a message anew.
+    assert!(send(filter, &both, &mail(1, "hello")).starts_with("250"));
+    assert_eq!((table.taken_by("ann"), table.taken_by("sometimes")), (2, 2));
+
+    // One is refused for good after another was served: the sender is told, and told so.
+    let said = send(filter, &["ann@example.test", "never@example.test"], &mail(2, "hello"));
+    assert!(said.contains("Refused for <never@example.test>; the other recipients have been served"), "{said}");
+    assert_eq!(table.taken_by("ann"), 3);
+
+    // The next hop goes away without its last word: come again.
+    *table.mood.lock().unwrap() = "421 4.3.0 Going".into();
+    let said = send(filter, &["sometimes@example.test"], &mail(3, "hello"));
+    assert!(said.starts_with("451"), "{said}");
+}
+
+#[test]
+fn encrypted_on_both_sides() {
+    let folder = Folder::new("tls");
+    let (filter, back) = (free_port(), free_port());
+    let place = folder.0.display();
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", &format!("{place}/key.pem"), "-out", &format!("{place}/certificate.pem")])
+        .output();
+    if !made.is_ok_and(|made| made.status.success()) {
+        eprintln!("skipped: there is no openssl that makes a certificate");
+        return;
+    }
+    let main = format!(
+        "{MAIN}smtpd_tls_security_level = encrypt\nsmtpd_tls_cert_file = {place}/certificate.pem\n\
+         smtpd_tls_key_file = {place}/key.pem\nsmtpd_tls_loglevel = 1\nsmtpd_tls_received_header = yes\n"
+    );
+    let tls =
+        format!("[relay]\ncertificate = \"{place}/certificate.pem\"\nkey = \"{place}/key.pem\"\ntls = \"required\"\n");
+    let next_hop = format!("smtp:localhost:{back}");
+    let trusting = config(&folder, "smtp", filter, &next_hop, &format!("{tls}ca = \"{place}/certificate.pem\"\n"));
+    let sekisho = Sekisho::start(&folder, &trusting);
+    let Some(postfix) = Postfix::with(&folder, "postfix", &[(back, BACK.into())], &main) else { return };
+    let server = format!("127.0.0.1:{filter}");
+    let swaks = |more: &[&str]| {
+        let message = String::from_utf8(mail(1, "in secret")).unwrap();
+        let output = Command::new("swaks")
+            .args(["--server", &server, "--from", "joe@example.net", "--to", "ann@example.test", "--data", &message])
+            .args(more)
+            .output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+    };
+    let said = swaks(&["--tls"]);
+    if said.is_empty() {
+        eprintln!("skipped: there is no swaks");
+        return;
+    }
+    assert!(said.contains("<~  250 2.0.0 Ok: queued as"), "{said}\n{:?}", sekisho.log());
+    let delivered = String::from_utf8_lossy(&postfix.delivery("<1@example.net>")).into_owned();
+    assert!(delivered.contains("(sekisho) with ESMTPS"), "{delivered}");
+    assert!(delivered.contains("using TLSv1.3"), "Postfix says how it came from us: {delivered}");
+    drop(sekisho);
+
+    // A name that the certificate does not bear, and a server without TLS: nothing goes out.
+    let wrong_name = trusting.replace("smtp:localhost:", "smtp:127.0.0.1:");
+    let sekisho = Sekisho::start(&folder, &wrong_name);
+    let said = swaks(&[]);
+    assert!(said.contains("421 4.4.1 Next hop cannot be reached"), "{said}");
+    sekisho.wait_for("TLS handshake with next hop failed");
+}
+
+#[test]
+fn certificates_that_are_none_are_told_before_anything_starts() {
+    let folder = Folder::new("certificates");
+    let file = folder.file("no.pem", "nothing\n");
+    let config = folder.file("sekisho.toml", &format!("[relay]\ncertificate = {file:?}\nkey = {file:?}\n"));
+    let output = Command::new(env!("CARGO_BIN_EXE_sekisho")).args(["config", "check"]).arg(config).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("no.pem") && said.contains("expected PEM"), "{said}");
+}
