@@ -181,7 +181,7 @@ fn a_suspicious_client_must_come_again_by_policy() {
     let service = format!("check_policy_service inet:127.0.0.1:{}", sekisho.port("policy"));
     let Some(postfix) = Postfix::start_with(
         &folder,
-        &[(support::free_port(), String::new())],
+        &[(free_port(), String::new())],
         &format!("smtpd_recipient_restrictions = {service}\n"),
     ) else {
         return;
@@ -198,6 +198,13 @@ fn out_of_the_box_nobody_waits() {
         assert!(attempt(&postfix, who, "a@example.net").starts_with("250"));
     }
     assert!(!sekisho.log().iter().any(|line| line.contains("client_address")));
+    // What is suspicious about them weighs in the verdict.
+    for (who, hit) in [(LINE, "[\"S25R_1\",0.5]"), (NAMELESS, "[\"S25R_0\",1.0]")] {
+        let mut smtp = client(&postfix, who, "a@example.net");
+        smtp.ask("RCPT TO:<ann@example.test>");
+        assert!(message(&mut smtp).starts_with("250"));
+        sekisho.wait_for(hit);
+    }
     // In a mode that watches nobody is refused, and the log says who would have been.
     drop(sekisho);
     let watching = format!("mode = \"observe\"\n{}", config(&folder, &format!("{GREYLIST}[log]\nformat = \"json\"\n")));
@@ -310,7 +317,7 @@ fn a_login_may_send_so_much_by_policy() {
         "smtpd_recipient_restrictions = {service}\nsmtpd_data_restrictions = {service}\n\
          smtpd_end_of_data_restrictions = {service}\n"
     );
-    let Some(postfix) = Postfix::start_with(&folder, &[(support::free_port(), String::new())], &lines) else { return };
+    let Some(postfix) = Postfix::start_with(&folder, &[(free_port(), String::new())], &lines) else { return };
     let ann = "ADDR=203.0.113.77 LOGIN=ann";
     // Asked at DATA and at its end, a message is counted once; at RCPT nothing is counted.
     for (recipients, reply) in [(2, "250"), (2, "550 5.7.1"), (1, "250")] {
