@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods)] // this is the place that the lint names
 
 use engine::markup::Stamp;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,13 +25,23 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Where compiled rules are kept: `/var/cache/sekisho` for root, else the user's cache folder.
+const SYSTEM_CACHE: &str = "/var/cache/sekisho";
+
+fn is_ours(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    folder.metadata().is_ok_and(|about| about.is_dir() && about.uid() == rustix::process::geteuid().as_raw())
+}
+
+/// Where compiled rules are kept: `/var/cache/sekisho` for root and for whom root became, else the user's cache folder.
 pub fn cache_folder() -> Option<PathBuf> {
     if let Some(folder) = variable("SEKISHO_CACHE") {
         return Some(folder.into());
     }
-    if is_root() {
-        return Some("/var/cache/sekisho".into());
+    if let Some(folder) = variable("CACHE_DIRECTORY") {
+        return Some(folder.into()); // systemd made it for us
+    }
+    if is_root() || is_ours(Path::new(SYSTEM_CACHE)) {
+        return Some(SYSTEM_CACHE.into());
     }
     let base = variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".cache")))?;
     Some(base.join("sekisho"))
@@ -61,6 +71,12 @@ pub fn processor_nanoseconds() -> u64 {
 pub fn nanoseconds() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+/// As systemd counts time.
+pub fn monotonic_microseconds() -> i64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    time.tv_sec * 1_000_000 + time.tv_nsec / 1000
 }
 
 /// For output that must differ from run to run, never for secrets.

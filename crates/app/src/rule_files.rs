@@ -77,10 +77,8 @@ pub struct Found {
 /// Finds and reads all that the selection names.
 pub fn find(selection: &Selection) -> Found {
     let mut found = Found::default();
-    let first = |candidates: &[&str]| candidates.iter().map(PathBuf::from).find(|path| path.exists());
     let installed = matches!(selection.rule_set, RuleSet::Installed | RuleSet::Both);
-    let rules = selection.rules_path.clone().or_else(|| first(RULES).filter(|_| installed));
-    let site = selection.site_path.clone().or_else(|| first(SITE).filter(|_| installed));
+    let (rules, site) = folders(selection);
     found.shipped = match selection.rule_set {
         RuleSet::Installed => rules.is_none(),
         RuleSet::Shipped | RuleSet::Both => true,
@@ -126,6 +124,34 @@ pub fn find(selection: &Selection) -> Found {
     }
     found
 }
+
+/// Where the rules are and where the site's settings are.
+fn folders(selection: &Selection) -> (Option<PathBuf>, Option<PathBuf>) {
+    let first = |candidates: &[&str]| candidates.iter().map(PathBuf::from).find(|path| path.exists());
+    let installed = matches!(selection.rule_set, RuleSet::Installed | RuleSet::Both);
+    let rules = selection.rules_path.clone().or_else(|| first(RULES).filter(|_| installed));
+    let site = selection.site_path.clone().or_else(|| first(SITE).filter(|_| installed));
+    (rules, site)
+}
+
+/// Files and folders whose change means other rules: all that is named, and what lies in it. What `include` names
+/// elsewhere is not among them.
+pub fn watched(selection: &Selection) -> Vec<PathBuf> {
+    let (rules, site) = folders(selection);
+    let mut found: Vec<PathBuf> = [rules, site].into_iter().flatten().collect();
+    found.extend(selection.extra.iter().cloned());
+    // A channel's rules are a folder below; deeper is nothing of ours.
+    let mut level = found.clone();
+    for _ in 0..2 {
+        let below = level.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+        level = below.filter_map(|entry| Some(entry.ok()?.path())).take(WATCHED).collect();
+        found.extend(level.iter().cloned());
+    }
+    found.sort();
+    found
+}
+
+const WATCHED: usize = 10_000;
 
 fn lines(texts: &[String]) -> String {
     texts.iter().map(|text| format!("{text}\n")).collect()

@@ -82,6 +82,11 @@ pub trait Session: Send {
     /// Bytes of what the peer sent that are kept: input that is not understood yet, and the message so far.
     fn kept(&self) -> usize;
 
+    /// Nothing of a message has come that has not been answered: to close now loses nothing.
+    fn between_messages(&self) -> bool {
+        true
+    }
+
     /// A question is still being worked on: tells the peer to be patient, where the protocol has a word for it.
     fn progress(&mut self) {}
 
@@ -90,7 +95,7 @@ pub trait Session: Send {
 }
 
 /// Names a question of one session, so that a late answer cannot be taken for another's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QuestionId(pub(crate) u64);
 
 /// What a session wants of its owner.

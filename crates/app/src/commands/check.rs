@@ -291,8 +291,9 @@ struct Failure<'a> {
     error: &'a str,
 }
 
+/// A verdict as programs read it.
 #[derive(Serialize)]
-struct Record<'a> {
+pub struct Record<'a> {
     file: &'a str,
     spam: bool,
     score: f64,
@@ -324,7 +325,7 @@ struct EvidenceRecord<'a> {
 }
 
 impl<'a> Record<'a> {
-    fn new(file: &'a str, verdict: &'a Verdict, explain: bool) -> Record<'a> {
+    pub fn new(file: &'a str, verdict: &'a Verdict, explain: bool) -> Record<'a> {
         let evidence = |seen: &'a Evidence| EvidenceRecord {
             view: &seen.view,
             offset: seen.offset,

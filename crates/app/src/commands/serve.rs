@@ -1,9 +1,7 @@
 //! `sekisho serve`: stand at the mail server.
 
 use crate::CLEAN;
-use crate::config::Config;
-use crate::rule_files::Selection;
-use crate::serve;
+use crate::serve::{self, reload::Origin};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -17,11 +15,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
-    let (mut config, _) = Config::load(arguments.config.as_deref())?;
-    if arguments.observe {
-        config.mode = crate::config::Mode::Observe;
-    }
-    let selection = Selection { rule_set: config.rules.set, extra: config.rules.extra.clone(), ..Selection::default() };
-    serve::run(config, selection)?;
+    let origin = Origin { file: arguments.config.clone(), observe: arguments.observe };
+    serve::run(origin.load()?, origin)?;
     Ok(CLEAN)
 }

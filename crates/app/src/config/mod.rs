@@ -9,8 +9,10 @@ mod gate;
 mod lookup;
 mod networks;
 mod notify;
+pub mod origin;
 mod rates;
 pub mod relay;
+mod service;
 mod units;
 
 use crate::rule_files::RuleSet;
@@ -24,6 +26,7 @@ pub use networks::Networks;
 pub use notify::Notify;
 pub use rates::{RateAction, Rates};
 use serde::Deserialize;
+pub use service::Service;
 use std::path::{Path, PathBuf};
 pub use units::{Addresses, Glob, Network, Size, SocketMode, Span};
 
@@ -54,6 +57,7 @@ pub struct Config {
     pub relay: relay::Relay,
     pub store: Store,
     pub log: Log,
+    pub service: Service,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -88,6 +92,8 @@ pub struct Listen {
 pub struct Rules {
     pub set: RuleSet,
     pub extra: Vec<PathBuf>,
+    /// Zero: not watched.
+    pub watch: Span,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -187,13 +193,14 @@ impl Default for Config {
             relay: relay::Relay::default(),
             store: Store::default(),
             log: Log { format: LogFormat::Text },
+            service: Service::default(),
         }
     }
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Rules { set: RuleSet::Installed, extra: Vec::new() }
+        Rules { set: RuleSet::Installed, extra: Vec::new(), watch: Span::seconds(60) }
     }
 }
 
@@ -221,7 +228,7 @@ impl Config {
     pub fn parse(text: &str) -> anyhow::Result<Config> {
         let config: Config = toml::from_str(text)?;
         for listen in &config.listen {
-            if protocols::protocol(&listen.protocol).is_none() || !SERVED.contains(&listen.protocol.as_str()) {
+            if !SERVED.contains(&listen.protocol.as_str()) {
                 anyhow::bail!("listen: protocol {:?} is not served; there are: {}", listen.protocol, SERVED.join(", "));
             }
         }
@@ -238,6 +245,7 @@ impl Config {
         let store = !config.store.location.is_empty();
         config.s25r.check(&config.greylist, store)?;
         config.rates.check(store)?;
+        config.service.check()?;
         if config.store.release.is_empty() {
             anyhow::bail!("store: release names no program");
         }
@@ -272,7 +280,7 @@ impl Config {
 }
 
 /// Protocols that `serve` has a use for.
-const SERVED: &[&str] = &["lmtp", "milter", "policy", "smtp", "spamd"];
+const SERVED: &[&str] = &["http", "lmtp", "milter", "policy", "smtp", "spamd"];
 
 fn yes() -> bool {
     true
@@ -304,6 +312,7 @@ mod tests {
             ("[[listen]]\nprotocol = \"smoke\"\nsocket = \"inet:1@h\"", "not served"),
             ("[[listen]]\nprotocol = \"milter\"\nsocket = \"inet:h\"", "line 3"),
             ("[[listen]]\nprotocol = \"milter\"\nsocket = \"unix:/x\"\nmode = \"9\"", "octal"),
+            ("[service]\ngroup = \"mail\"", "a group without a user"),
             ("[actions]\nreject_at = -1.0", "no score"),
             ("[actions]\nspam = \"bounce\"", "no action"),
             ("[notify]\non = [\"fog\"]", "the categories are: virus"),

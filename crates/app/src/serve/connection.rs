@@ -126,7 +126,7 @@ pub async fn run(
                 }
             },
             // Between messages there is nothing to lose.
-            _ = stopping.wait_for(|stop| *stop), if pending.is_none() => return,
+            _ = stopping.wait_for(|stop| *stop), if pending.is_none() && session.between_messages() => return,
         }
     }
 }
@@ -178,8 +178,34 @@ async fn judge(
     share: Share,
     proxy: Option<&Proxy<'_>>,
 ) -> (QuestionId, Answer) {
-    let question = scan.id;
-    let began = Instant::now();
+    let (question, began) = (scan.id, Instant::now());
+    let scan = Arc::new(*scan);
+    let peer = match proxy {
+        Some(proxy) => proxy.peer(),
+        None => Peer::KeepsMessage { copies: service.relay.is_some() },
+    };
+    let outcome = match judged_before(service, &scan) {
+        Some(outcome) => outcome,
+        None => outcome(service, &config, &scan, share, peer).await,
+    };
+    let Outcome { mut answer, copies, mut line, mut entry, .. } = outcome;
+    match proxy {
+        Some(proxy) => answer = proxy.hand_on(service, &scan, answer, copies, &mut line, entry.as_mut()).await,
+        None => answer = proxy::send_copies(service, &scan, answer, copies, &mut line).await,
+    }
+    told(service, &mut line, entry, began);
+    (question, answer)
+}
+
+/// What is decided about a message, or what is configured for where that could not be done in time.
+pub async fn outcome(
+    service: &Service,
+    config: &Arc<Config>,
+    scan: &Arc<Scan>,
+    share: Share,
+    peer: Peer,
+) -> Outcome {
+    let (asked, _in_work) = (Instant::now(), service.metrics.begin());
     let bench = Bench {
         config: config.clone(),
         engine: service.engine.load_full(),
@@ -187,47 +213,42 @@ async fn judge(
         lookup: service.lookup.clone(),
         store: service.store.clone(),
     };
-    let scan = Arc::new(*scan);
-    let share = Arc::new(share);
-    let peer = match proxy {
-        Some(proxy) => proxy.peer(),
-        None => Peer::KeepsMessage { copies: service.relay.is_some() },
-    };
+    let (share, metrics) = (Arc::new(share), service.metrics.clone());
     let work = {
         let (scan, share) = (scan.clone(), share.clone());
         move |scratch: &mut engine::Scratch| {
             let _share = share;
-            decide(&bench, &scan, peer, scratch)
+            metrics.timed(asked, || decide(&bench, &scan, peer, scratch))
         }
     };
-    let outcome = match judged_before(service, &scan) {
-        Some(outcome) => outcome,
-        None => match service.judges.run(config.limits.deadline.0, work).await {
-            Ok(outcome) => outcome,
-            Err(why) => {
-                let late = why == NoVerdict::Late;
-                let line = Line::unjudged(&scan, if late { "late" } else { "failed" });
-                Outcome { answer: without_verdict(&config, late), copies: Vec::new(), line, entry: None }
-            }
-        },
-    };
-    let Outcome { mut answer, copies, mut line, mut entry } = outcome;
-    match proxy {
-        Some(proxy) => answer = proxy.hand_on(service, &scan, answer, copies, &mut line, entry.as_mut()).await,
-        None => answer = proxy::send_copies(service, &scan, answer, copies, &mut line).await,
+    match service.judges.run(config.limits.deadline.0, work).await {
+        Ok(outcome) => outcome,
+        Err(why) => {
+            let late = why == NoVerdict::Late;
+            let line = Line::unjudged(scan, if late { "late" } else { "failed" });
+            let answer = without_verdict(config, late);
+            Outcome { answer, copies: Vec::new(), line, entry: None, verdict: None }
+        }
     }
+}
+
+/// Log, counts and history hear of it.
+pub fn told(service: &Service, line: &mut Line, entry: Option<history::Entry>, began: Instant) {
     line.milliseconds = began.elapsed().as_secs_f64() * 1e3;
-    service.journal.message(&line);
+    service.journal.message(line);
+    service.metrics.message(line.action, line.direction, line.hits.len(), line.size);
+    let of_store = |trouble: &&String| ["quarantine: ", "lists: "].iter().any(|start| trouble.starts_with(start));
+    line.troubles.iter().filter(of_store).for_each(|_| service.metrics.store_error());
     if let (Some(store), Some(entry)) = (service.store.clone(), entry) {
-        let (journal, took) = (service.journal, line.milliseconds as u64);
+        let (journal, metrics, took) = (service.journal, service.metrics.clone(), line.milliseconds as u64);
         // The answer need not wait for this.
         tokio::task::spawn_blocking(move || {
             if let Err(error) = record(&store, history::Entry { took_ms: took, ..entry }) {
+                metrics.store_error();
                 journal.note(&format!("history: {error:#}"));
             }
         });
     }
-    (question, answer)
 }
 
 /// What we let through passes again as it is: where it comes back, the port behind the filter filters too.
@@ -241,7 +262,7 @@ fn judged_before(service: &Service, scan: &Scan) -> Option<Outcome> {
         "it has been judged here before: the port behind the filter filters again; see docs/proxy.md, \"Not twice\""
             .into(),
     );
-    Some(Outcome { answer: Answer::accept(), copies: Vec::new(), line, entry: None })
+    Some(Outcome { answer: Answer::accept(), copies: Vec::new(), line, entry: None, verdict: None })
 }
 
 fn record(store: &Store, entry: history::Entry) -> anyhow::Result<()> {

@@ -29,6 +29,8 @@ pub struct Outcome {
     pub line: Line,
     /// For the history.
     pub entry: Option<history::Entry>,
+    /// Where there is one.
+    pub verdict: Option<Verdict>,
 }
 
 /// What a session can be told.
@@ -36,7 +38,7 @@ pub struct Outcome {
 pub enum Peer {
     /// It keeps the message and takes one answer for all; others' copies can be sent by ourselves or not.
     KeepsMessage { copies: bool },
-    /// We hand the message on; it has an answer for each recipient, or one for all.
+    /// We hand the message on, or somebody does; there is an answer for each recipient, or one for all.
     Relays { each: bool },
 }
 
@@ -121,7 +123,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     line.tell(&fates);
     line.troubles.extend(troubles);
     let entry = remembers.then(|| entry(scan, &verdict, &line, &fates, &kept, &transaction.message, &views));
-    Outcome { answer: plan.answer, copies: plan.copies, line, entry }
+    Outcome { answer: plan.answer, copies: plan.copies, line, entry, verdict: Some(verdict) }
 }
 
 /// What was found outside the rules counts like a rule; where a rule ended the judgement early, its word stands.
@@ -167,7 +169,7 @@ fn judgement(
         Judgement { spam: verdict.spam, score: verdict.score, threshold: verdict.required, text: Some(text) };
     let line = Line { action: "told", ..Line::of(scan, verdict) };
     let answer = Answer { judgement: Some(judgement), ..Answer::default() };
-    Outcome { answer, copies: Vec::new(), line, entry: None }
+    Outcome { answer, copies: Vec::new(), line, entry: None, verdict: Some(verdict.clone()) }
 }
 
 /// Keeps the copies that are to be kept, one entry for each reason; where that fails they are deferred. An id for each

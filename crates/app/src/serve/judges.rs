@@ -16,6 +16,8 @@ type Work = Box<dyn FnOnce(&mut Scratch) + Send>;
 pub struct Judges {
     queue: mpsc::Sender<Work>,
     in_work: Arc<InWork>,
+    /// What no thread has taken up yet.
+    queued: Arc<AtomicUsize>,
 }
 
 /// Messages in work now, and the most there ever were.
@@ -69,12 +71,16 @@ impl Judges {
                 }
             })?;
         }
-        Ok(Judges { queue, in_work })
+        Ok(Judges { queue, in_work, queued: Arc::default() })
     }
 
     /// How many messages were in work at the same time at most.
     pub fn most(&self) -> usize {
         self.in_work.most.load(Ordering::SeqCst)
+    }
+
+    pub fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
     }
 
     /// Runs `work` on one of the threads.
@@ -84,8 +90,10 @@ impl Judges {
         work: impl FnOnce(&mut Scratch) -> T + Send + 'static,
     ) -> Result<T, NoVerdict> {
         let (answer, verdict) = oneshot::channel();
-        let in_work = self.in_work.clone();
+        let (in_work, queued) = (self.in_work.clone(), self.queued.clone());
+        queued.fetch_add(1, Ordering::Relaxed);
         let work: Work = Box::new(move |scratch| {
+            queued.fetch_sub(1, Ordering::Relaxed);
             if !answer.is_closed() {
                 let _one = in_work.one();
                 let _ = answer.send(work(scratch));

@@ -121,7 +121,7 @@ fn make(listen: &Listen, path: &Path) -> anyhow::Result<UnixListener> {
 
 /// The number of a user or group; `Some(None)`: none was asked for. Files only: a service must not hang on a directory
 /// server to open its socket.
-fn id(name: &str, file: &str) -> Option<Option<u32>> {
+pub fn id(name: &str, file: &str) -> Option<Option<u32>> {
     if name.is_empty() {
         return Some(None);
     }

@@ -7,18 +7,22 @@
 mod connection;
 mod decide;
 pub mod gate;
+mod http;
 mod journal;
 mod judges;
 pub mod listen;
 mod mark;
 mod memory;
+mod metrics;
 mod outbox;
+mod privileges;
 mod proxy;
 mod relay;
+pub mod reload;
 pub mod tls;
 
 use crate::config::relay::NextHop;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Listen};
 use crate::debug::Debug;
 use crate::environment;
 use crate::loading::{self, Loaded};
@@ -32,13 +36,16 @@ use journal::Journal;
 use judges::Judges;
 use listen::Listener;
 use memory::Memory;
+use metrics::Metrics;
+use privileges::Account;
 use proxy::Passage;
 use relay::Relay;
+use reload::Origin;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Store, Time, quarantine};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// What all connections share.
 pub struct Service {
@@ -57,9 +64,11 @@ pub struct Service {
     /// Where copies go.
     relay: Option<Arc<Relay>>,
     /// What became of mail that was handed on.
-    #[expect(dead_code, reason = "for the metrics")]
     handed_on: Arc<relay::Counts>,
+    metrics: Arc<Metrics>,
     connections: Arc<Semaphore>,
+    /// Of those who come over HTTP; a message that they bring counts among the others.
+    http: Arc<Semaphore>,
     /// True: no new work.
     stopping: watch::Receiver<bool>,
 }
@@ -67,19 +76,42 @@ pub struct Service {
 /// Between two looks for what is too old.
 const TIDY: Duration = Duration::from_secs(3600);
 
-/// Messages in work are given this long when the service is stopped.
-const LAST_WORK: Duration = Duration::from_secs(30);
+/// Who speaks HTTP is there to the last, or nobody could be told that we stop.
+const HTTP: &str = "http";
+const HTTP_CONNECTIONS: usize = 64;
 
-pub fn run(config: Config, selection: Selection) -> anyhow::Result<()> {
+pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let journal = Journal { format: config.log.format };
-    let engine = first_rules(&selection, &journal)?;
+    let account = Account::of(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let listeners = runtime.block_on(listen_all(&config))?;
+    // Keys are root's to read.
+    let certificates = tls::Certificates::load(&config.relay)?;
+    match account {
+        Some(account) => {
+            account.make_folders(&config)?;
+            account.become_it()?;
+            journal.note(&format!("running as {}", config.service.user));
+        }
+        None if environment::is_root() => journal.note("running as root; service.user says whom to become instead"),
+        None => {}
+    }
+    let engine = first_rules(&reload::selection(&config), &journal)?;
     let gate = Gate::new(&config)?;
     let store = config.store.open()?;
     if let Some(store) = &store {
         journal.note(&format!("store: {}", store.place()));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(serve(config, selection, engine, gate, store, journal))
+    runtime.block_on(serve(config, origin, listeners, certificates, engine, gate, store, journal))
+}
+
+async fn listen_all(config: &Config) -> anyhow::Result<Vec<(Listen, Listener)>> {
+    let mut listeners = Vec::new();
+    for listen in &config.listen {
+        listeners.push((listen.clone(), listen::open(listen).await?));
+    }
+    Ok(listeners)
 }
 
 /// At the start there is nothing to fall back on: without rules there is no service.
@@ -106,7 +138,9 @@ fn active(engine: &Engine) -> usize {
 
 async fn serve(
     config: Config,
-    selection: Selection,
+    origin: Origin,
+    listeners: Vec<(Listen, Listener)>,
+    certificates: tls::Certificates,
     engine: Engine,
     gate: Gate,
     store: Option<Store>,
@@ -115,7 +149,6 @@ async fn serve(
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     let concurrent = if config.limits.concurrent == 0 { 2 * processors } else { config.limits.concurrent };
     let (stop, stopping) = watch::channel(false);
-    let certificates = tls::Certificates::load(&config.relay)?;
     let handed_on = Arc::<relay::Counts>::default();
     let relay = |next_hop: &Option<NextHop>| {
         let next_hop = next_hop.clone()?;
@@ -144,16 +177,16 @@ async fn serve(
         remembered: proxy::Remembered::default(),
         relay: default_relay,
         handed_on,
+        metrics: Arc::default(),
         connections: Arc::new(Semaphore::new(config.limits.connections.max(1))),
+        http: Arc::new(Semaphore::new(HTTP_CONNECTIONS)),
         stopping,
         config: ArcSwap::from_pointee(config),
     });
-    let config = service.config.load_full();
 
     let mut signals = Signals::new()?;
-    let mut accepting = Vec::new();
-    for (listen, passage) in config.listen.iter().zip(passages) {
-        let listener = listen::open(listen).await?;
+    let (mut accepting, mut to_the_last) = (Vec::new(), Vec::new());
+    for ((listen, listener), passage) in listeners.into_iter().zip(passages) {
         let address = match &listener {
             Listener::Tcp(listener) => format!("inet:{}", listener.local_addr()?),
             Listener::Unix(..) => listen.socket.to_string(),
@@ -167,20 +200,34 @@ async fn serve(
                 journal.note(&format!("{address}: whoever can connect there can send mail to anybody"));
             }
         }
-        accepting.push(tokio::spawn(accept(service.clone(), listener, listen.protocol.clone(), address, passage)));
+        let tasks = if listen.protocol == HTTP { &mut to_the_last } else { &mut accepting };
+        tasks.push(tokio::spawn(accept(service.clone(), listener, listen.protocol, address, passage)));
     }
     journal.note("ready");
     notify("READY=1");
 
     tokio::spawn(tidy(service.clone()));
     tokio::spawn(outbox::run(service.clone()));
+    let (changed, mut changes) = mpsc::channel(1);
+    tokio::spawn(reload::watch(service.clone(), changed));
 
-    while signals.next().await == Signal::Reload {
-        notify("RELOADING=1");
-        reload(&service, selection.clone()).await;
+    loop {
+        let configuration_too = tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Reload => true,
+                Signal::Stop => break,
+            },
+            Some(()) = changes.recv() => false,
+        };
+        notify(&format!("RELOADING=1\nMONOTONIC_USEC={}", environment::monotonic_microseconds()));
+        if configuration_too {
+            reload::configuration(&service, &origin).await;
+        }
+        reload::rules(&service).await;
         notify("READY=1");
     }
 
+    let config = service.config.load_full();
     journal.note("stopping: messages in work are finished");
     notify("STOPPING=1");
     stop.send_replace(true);
@@ -188,9 +235,17 @@ async fn serve(
         let _ = task.await; // closes the socket
     }
     let all = config.limits.connections.max(1) as u32;
-    let idle = service.connections.acquire_many(all);
-    if tokio::time::timeout(LAST_WORK, idle).await.is_err() {
+    let cut_short = tokio::select! {
+        _ = service.connections.acquire_many(all) => false,
+        () = tokio::time::sleep(config.service.drain.0) => true,
+        () = async { while signals.next().await != Signal::Stop {} } => true,
+    };
+    if cut_short {
         journal.note("stopped with messages in work; their senders will try again");
+    }
+    for task in to_the_last {
+        task.abort();
+        let _ = task.await; // closes the socket
     }
     let (messages, bytes) = (service.judges.most(), service.memory.most());
     journal.note(&format!("at most {messages} messages were in work at once, and {bytes} bytes of mail in memory"));
@@ -204,6 +259,7 @@ async fn tidy(service: Arc<Service>) {
     loop {
         hours.tick().await;
         let (store, config, journal) = (store.clone(), service.config.load_full(), service.journal);
+        let metrics = service.metrics.clone();
         let done = tokio::task::spawn_blocking(move || {
             let settings = &config.store;
             let now = Time::from_millis(environment::milliseconds());
@@ -214,37 +270,11 @@ async fn tidy(service: Arc<Service>) {
             let rates = store.rates().expire(now).map(drop);
             let lists = store.lists().expire(now).map(drop);
             for error in [expired, history, seen, rates, lists].into_iter().filter_map(Result::err) {
+                metrics.store_error();
                 journal.note(&format!("store: {error}. {}", error.remedy()));
             }
         });
         let _ = done.await;
-    }
-}
-
-/// New rules, whole, or the old ones.
-async fn reload(service: &Arc<Service>, selection: Selection) {
-    let journal = service.journal;
-    match Gate::new(&service.config.load()) {
-        Ok(gate) => service.gate.store(Arc::new(gate)),
-        Err(error) => journal.note(&format!("exempt clients not reloaded: {error:#}; the old ones stay")),
-    }
-    let Ok(loaded) = tokio::task::spawn_blocking(move || load(&selection)).await else {
-        journal.note("rules not reloaded: the program failed on them; the old ones stay");
-        return;
-    };
-    let (before, now) = (active(&service.engine.load()), active(&loaded.engine));
-    match loaded.problems.first() {
-        Some(problem) => journal.note(&format!("rules not reloaded: {problem}; the old ones stay")),
-        // A truncated download is a sad reason to let spam in.
-        None if now * 2 < before => journal.note(&format!(
-            "rules not reloaded: only {now} rules of {before} are left, with {} errors; the old ones stay; see: sekisho \
-             lint",
-            loaded.serious().count()
-        )),
-        None => {
-            journal.note(&format!("rules reloaded: {now} rules, {} errors in rule files", loaded.serious().count()));
-            service.engine.store(Arc::new(loaded.engine));
-        }
     }
 }
 
@@ -269,22 +299,28 @@ async fn accept(
     passage: Option<Arc<Passage>>,
 ) {
     let mut stopping = service.stopping.clone();
+    let http = protocol == HTTP;
+    let permits = if http { &service.http } else { &service.connections };
     loop {
         let permit = tokio::select! {
-            permit = service.connections.clone().acquire_owned() => permit,
-            _ = stopping.wait_for(|stop| *stop) => return,
+            permit = permits.clone().acquire_owned() => permit,
+            _ = stopping.wait_for(|stop| *stop), if !http => return,
         };
         let Ok(permit) = permit else { return };
         let accepted = tokio::select! {
             accepted = connection::accept(&listener) => accepted,
-            _ = stopping.wait_for(|stop| *stop) => return,
+            _ = stopping.wait_for(|stop| *stop), if !http => return,
         };
         match accepted {
             Ok((stream, mut about)) => {
                 about.listener = Some(name.clone());
                 let (service, protocol, passage) = (service.clone(), protocol.clone(), passage.clone());
                 tokio::spawn(async move {
-                    connection::run(&service, stream, &protocol, &about, passage.as_deref()).await;
+                    let _open = service.metrics.connection(&protocol);
+                    match http {
+                        true => http::run(&service, stream, &about).await,
+                        false => connection::run(&service, stream, &protocol, &about, passage.as_deref()).await,
+                    }
                     drop(permit);
                 });
             }

@@ -51,6 +51,18 @@ pub struct Counts {
     pub uncertain: AtomicU64,
 }
 
+impl Counts {
+    pub fn by_outcome(&self) -> [(&'static str, u64); 4] {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [
+            ("delivered", count(&self.delivered)),
+            ("deferred", count(&self.deferred)),
+            ("refused", count(&self.refused)),
+            ("uncertain", count(&self.uncertain)),
+        ]
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Times {
     connect: Duration,

@@ -732,6 +732,10 @@ impl Session for Server {
         self.input.len() + self.message.content.len() + recipients
     }
 
+    fn between_messages(&self) -> bool {
+        self.message.sender.is_none() && self.open.is_none() && self.input.is_empty()
+    }
+
     fn progress(&mut self) {
         if matches!(self.open, Some(Open { early: None, .. })) {
             self.reply(Response::Progress);

@@ -135,6 +135,10 @@ impl Session for Server {
         self.input.len() // of a request, less than a settings' limit
     }
 
+    fn between_messages(&self) -> bool {
+        self.open.is_none() && self.input.is_empty()
+    }
+
     fn wants_input(&self) -> bool {
         self.state == State::Open && !self.input.ended && (self.open.is_none() || self.input.len() < 64 << 10)
     }

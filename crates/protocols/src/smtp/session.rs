@@ -704,6 +704,10 @@ impl Session for Server {
         }
     }
 
+    fn between_messages(&self) -> bool {
+        self.sender.is_none() && !matches!(self.state, State::Data(_) | State::Asked { .. }) && self.input.is_empty()
+    }
+
     fn tls_started(&mut self, tls: Tls) {
         if matches!(self.state, State::Tls) {
             self.state = State::Command;

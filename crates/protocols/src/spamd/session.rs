@@ -398,6 +398,10 @@ impl Session for Server {
         // While a verdict is pending the end of the stream is not news: clients half-close.
         matches!(self.state, State::Command | State::Headers { .. } | State::Body { .. }) && !self.input.ended
     }
+
+    fn between_messages(&self) -> bool {
+        matches!(self.state, State::Command | State::Closing | State::Closed) && self.input.is_empty()
+    }
 }
 
 /// Up to and with the blank line.

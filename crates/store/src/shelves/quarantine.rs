@@ -362,6 +362,11 @@ impl Quarantine {
         Ok(deleted.into_iter().map(|index| entry.recipients[index].recipient.clone()).collect())
     }
 
+    /// Of all contents together.
+    pub fn bytes(&self) -> Result<u64> {
+        self.backend.content_bytes()
+    }
+
     /// Removes what is over age, then the oldest until the rest fits. Never a message that is just being released.
     pub fn expire(&self, now: Time, retention: Retention) -> Result<Expired> {
         let mut expired = Expired::default();

@@ -1,0 +1,103 @@
+//! From root to nobody in particular.
+//!
+//! Sockets are opened and folders made while we may do everything; then groups, group and user go, for good, before a
+//! byte of a stranger is read. Files only: a service must not hang on a directory server to be started.
+
+use super::listen;
+use crate::config::Config;
+use crate::environment;
+use anyhow::{Context, bail};
+use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
+use std::os::unix::fs::{DirBuilderExt, chown};
+use std::path::Path;
+
+/// Whom to become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    user: u32,
+    group: u32,
+}
+
+impl Account {
+    /// `None`: we stay who we are.
+    pub fn of(config: &Config) -> anyhow::Result<Option<Account>> {
+        let (user, group) = (&config.service.user, &config.service.group);
+        if user.is_empty() {
+            return Ok(None);
+        }
+        let passwd = std::fs::read_to_string("/etc/passwd").context("/etc/passwd")?;
+        let (user, own) = find(&passwd, user).with_context(|| format!("service.user: there is no user {user:?}"))?;
+        let group = listen::id(group, "/etc/group")
+            .with_context(|| format!("service.group: there is no group {group:?}"))?
+            .unwrap_or(own);
+        if user == 0 {
+            bail!("service.user: root is no unprivileged user");
+        }
+        Ok(Some(Account { user, group }))
+    }
+
+    /// The folders that the service writes to, where they are still missing.
+    pub fn make_folders(self, config: &Config) -> anyhow::Result<()> {
+        let store = config.store.location.as_str();
+        if Path::new(store).is_absolute() {
+            self.make(Path::new(store)).with_context(|| format!("store.location: {store}"))?;
+        }
+        if let Some(cache) = environment::cache_folder() {
+            let _ = self.make(&cache); // only time is lost
+        }
+        Ok(())
+    }
+
+    fn make(self, folder: &Path) -> std::io::Result<()> {
+        if folder.exists() {
+            return Ok(());
+        }
+        if let Some(parent) = folder.parent() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+        }
+        std::fs::DirBuilder::new().mode(0o700).create(folder)?;
+        chown(folder, Some(self.user), Some(self.group))
+    }
+
+    /// There is no way back.
+    pub fn become_it(self) -> anyhow::Result<()> {
+        if !environment::is_root() {
+            if rustix::process::geteuid().as_raw() == self.user {
+                return Ok(());
+            }
+            bail!("service.user: only root can become another user");
+        }
+        let (user, group) = (Uid::from_raw(self.user), Gid::from_raw(self.group));
+        setgroups(&[group]).context("giving up groups")?;
+        setgid(group).context("giving up the group")?;
+        setuid(user).context("giving up root")?;
+        if setuid(Uid::from_raw(0)).is_ok() || environment::is_root() {
+            bail!("root was given up and is still there");
+        }
+        Ok(())
+    }
+}
+
+/// User and group of a line of passwd(5), by name or number.
+fn find(passwd: &str, name: &str) -> Option<(u32, u32)> {
+    let mut lines = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    lines.find_map(|line| match line[..] {
+        [own, _, user, group, ..] if own == name || user == name => Some((user.parse().ok()?, group.parse().ok()?)),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_found_by_name_and_number() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\n# no\nsekisho:x:990:980::/:/bin/false\nhalf:x:1\n";
+        for (name, found) in
+            [("sekisho", Some((990, 980))), ("990", Some((990, 980))), ("half", None), ("", None), ("nobody", None)]
+        {
+            assert_eq!(find(passwd, name), found, "{name}");
+        }
+    }
+}

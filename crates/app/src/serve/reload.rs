@@ -1,0 +1,199 @@
+//! New rules and a new configuration while mail goes on: whole, or the old ones.
+//!
+//! SIGHUP reads both. Rule files are looked at now and then besides (`rules.watch`): by names, lengths and times, not by
+//! a notification of the kernel, which every system has another of and network file systems have none.
+
+use super::gate::Gate;
+use super::{Service, active, load, settings};
+use crate::config::Config;
+use crate::rule_files::{self, Selection};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::mpsc;
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// `None`: the usual places.
+    pub file: Option<PathBuf>,
+    /// The command line said so.
+    pub observe: bool,
+}
+
+impl Origin {
+    pub fn load(&self) -> anyhow::Result<Config> {
+        let (mut config, _) = Config::load(self.file.as_deref())?;
+        if self.observe {
+            config.mode = crate::config::Mode::Observe;
+        }
+        Ok(config)
+    }
+}
+
+/// The rules that a configuration names.
+pub fn selection(config: &Config) -> Selection {
+    Selection { rule_set: config.rules.set, extra: config.rules.extra.clone(), ..Selection::default() }
+}
+
+/// A valid configuration, but for what cannot change any more; else nothing.
+pub async fn configuration(service: &Service, origin: &Origin) {
+    let journal = service.journal;
+    let read = origin.clone();
+    let loaded = tokio::task::spawn_blocking(move || read.load()).await;
+    let taken = match loaded {
+        Ok(Ok(mut config)) => {
+            let fixed = keep_fixed(&service.config.load(), &mut config);
+            match Gate::new(&config) {
+                Ok(gate) => service.gate.store(Arc::new(gate)),
+                Err(error) => journal.note(&format!("exempt clients not reloaded: {error:#}; the old ones stay")),
+            }
+            if !fixed.is_empty() {
+                journal.note(&format!("configuration: only a restart changes {}", fixed.join(", ")));
+            }
+            service.settings.store(Arc::new(settings(&config)));
+            service.config.store(Arc::new(config));
+            journal.note("configuration reloaded");
+            true
+        }
+        Ok(Err(error)) => {
+            journal.note(&format!("configuration not reloaded: {error:#}; the old one stays"));
+            false
+        }
+        Err(_) => {
+            journal.note("configuration not reloaded: the program failed on it; the old one stays");
+            false
+        }
+    };
+    service.metrics.configuration_reloaded(taken);
+}
+
+/// What has been built at the start stays as it was; the keys that would differ.
+fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
+    let mut fixed = Vec::new();
+    let mut keep = |key, same: bool| {
+        if !same {
+            fixed.push(key);
+        }
+    };
+    keep("listen", old.listen == new.listen);
+    keep("service.user and group", (&old.service.user, &old.service.group) == (&new.service.user, &new.service.group));
+    keep("limits.concurrent", old.limits.concurrent == new.limits.concurrent);
+    keep("limits.connections", old.limits.connections == new.limits.connections);
+    keep("limits.memory", old.limits.memory == new.limits.memory);
+    keep("lookup", old.lookup == new.lookup);
+    keep("relay", old.relay == new.relay);
+    keep("store.location", old.store.location == new.store.location);
+    keep("log.format", old.log.format == new.log.format);
+    new.listen = old.listen.clone();
+    new.service.user = old.service.user.clone();
+    new.service.group = old.service.group.clone();
+    new.limits.concurrent = old.limits.concurrent;
+    new.limits.connections = old.limits.connections;
+    new.limits.memory = old.limits.memory;
+    new.lookup = old.lookup.clone();
+    new.relay = old.relay.clone();
+    new.store.location = old.store.location.clone();
+    new.log.format = old.log.format;
+    fixed
+}
+
+/// New rules, whole, or the old ones.
+pub async fn rules(service: &Service) {
+    let journal = service.journal;
+    let selection = selection(&service.config.load());
+    let Ok(loaded) = tokio::task::spawn_blocking(move || load(&selection)).await else {
+        journal.note("rules not reloaded: the program failed on them; the old ones stay");
+        return service.metrics.rules_reloaded(false);
+    };
+    let (before, now) = (active(&service.engine.load()), active(&loaded.engine));
+    let errors = loaded.serious().count();
+    let taken = match loaded.problems.first() {
+        Some(problem) => {
+            journal.note(&format!("rules not reloaded: {problem}; the old ones stay"));
+            false
+        }
+        // A truncated download is a sad reason to let spam in.
+        None if now * 2 < before => {
+            journal.note(&format!(
+                "rules not reloaded: only {now} rules of {before} are left, with {errors} errors; the old ones stay; \
+                 see: sekisho lint"
+            ));
+            false
+        }
+        None => {
+            journal.note(&format!("rules reloaded: {now} rules, {errors} errors in rule files"));
+            service.engine.store(Arc::new(loaded.engine));
+            true
+        }
+    };
+    service.metrics.rules_reloaded(taken);
+}
+
+/// While files are being written they change from look to look.
+const QUIET: Duration = Duration::from_millis(500);
+/// Whoever writes longer is read at the next turn.
+const LOOKS: usize = 60;
+/// While watching is off, how often to see whether it still is.
+const OFF: Duration = Duration::from_secs(60);
+
+/// Says when rule files have changed and rest again.
+pub async fn watch(service: Arc<Service>, changed: mpsc::Sender<()>) {
+    let mut known = look(&service).await;
+    loop {
+        let every = service.config.load().rules.watch.0;
+        tokio::time::sleep(if every.is_zero() { OFF } else { every }).await;
+        let mut now = look(&service).await;
+        if every.is_zero() || now == known {
+            known = now;
+            continue;
+        }
+        for _ in 0..LOOKS {
+            tokio::time::sleep(QUIET).await;
+            let again = look(&service).await;
+            let rest = again == now;
+            now = again;
+            if rest {
+                break;
+            }
+        }
+        // Those that are refused now are not tried again until they change.
+        known = now;
+        if changed.send(()).await.is_err() {
+            return;
+        }
+    }
+}
+
+type Seen = Vec<(PathBuf, u64, Option<SystemTime>)>;
+
+async fn look(service: &Service) -> Seen {
+    let selection = selection(&service.config.load());
+    let look = tokio::task::spawn_blocking(move || {
+        let about = |path: PathBuf| {
+            let about = path.metadata().ok();
+            let (length, time) = about.map_or((0, None), |about| (about.len(), about.modified().ok()));
+            (path, length, time)
+        };
+        rule_files::watched(&selection).into_iter().map(about).collect()
+    });
+    look.await.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_stays_and_is_named() {
+        let old = Config::parse("[limits]\nconcurrent = 3\ndeadline = \"10s\"").unwrap();
+        let text = "[limits]\nconcurrent = 4\ndeadline = \"20s\"\n[store]\nlocation = \"/elsewhere\"\n[log]\nformat = \
+                    \"json\"\n[[listen]]\nprotocol = \"http\"\nsocket = \"inet:127.0.0.1:1\"";
+        let mut new = Config::parse(text).unwrap();
+        assert_eq!(keep_fixed(&old, &mut new), ["listen", "limits.concurrent", "store.location", "log.format"]);
+        let mut expected = old.clone();
+        expected.limits.deadline = new.limits.deadline;
+        assert_eq!(new, expected);
+        assert_eq!(keep_fixed(&old, &mut new), Vec::<&str>::new());
+    }
+}

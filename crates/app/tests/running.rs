@@ -1,0 +1,278 @@
+//! Running the service: what monitoring sees, reload, drain, privileges.
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+use std::time::Duration;
+use support::{Folder, Sekisho, contains, wait_until};
+
+const GTUBE: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X";
+
+fn mail(body: &str) -> String {
+    format!(
+        "From: Joe <joe@example.net>\r\nTo: ann@example.test\r\nSubject: hello\r\n\
+         Date: Mon, 5 Jan 2026 09:45:12 +0000\r\nMessage-ID: <1@example.net>\r\n\r\n{body}\r\n"
+    )
+}
+
+fn config(folder: &Folder, more: &str) -> String {
+    format!(
+        "[[listen]]\nprotocol = \"http\"\nsocket = \"inet:127.0.0.1:0\"\n\
+         [[listen]]\nprotocol = \"spamd\"\nsocket = \"inet:127.0.0.1:0\"\n\
+         [store]\nlocation = \"{}/store\"\n{more}",
+        folder.0.display()
+    )
+}
+
+const SHIPPED: &str = "[rules]\nset = \"shipped\"\n";
+
+/// Status, head and body.
+fn request(port: u16, head: &str, body: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    write!(stream, "{head}\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut reply = Vec::new();
+    let _ = stream.read_to_end(&mut reply);
+    let reply = String::from_utf8(reply).unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no reply: {reply}"));
+    (head[9..12].parse().unwrap(), head.to_owned(), body.to_owned())
+}
+
+fn get(port: u16, path: &str) -> (u16, String) {
+    let (status, _, body) = request(port, &format!("GET {path} HTTP/1.1"), "");
+    (status, body)
+}
+
+fn check(port: u16, query: &str, body: &str) -> (u16, serde_json::Value) {
+    let (status, _, reply) = request(port, &format!("POST /v1/check{query} HTTP/1.1"), body);
+    (status, serde_json::from_str(&reply).unwrap_or_else(|error| panic!("{error}: {reply}")))
+}
+
+#[test]
+fn programs_ask_over_http() {
+    let folder = Folder::new("http");
+    let more = format!("{SHIPPED}[actions]\nreject_at = 500.0\n[limits]\nmessage = \"64KiB\"");
+    let sekisho = Sekisho::start(&folder, &config(&folder, &more));
+    let port = sekisho.port("http");
+    assert_eq!(get(port, "/healthz"), (200, "alive\n".into()));
+    assert_eq!(get(port, "/readyz"), (200, "ready\n".into()));
+
+    let (status, ham) = check(port, "", &mail("Dear Ann, here are the minutes."));
+    assert_eq!((status, &ham["spam"], &ham["action"]), (200, &false.into(), &"pass".into()), "{ham}");
+    assert!(ham["hits"].is_array() && ham["subtests"].is_object() && ham["required"].is_number(), "{ham}");
+
+    let envelope =
+        "?ip=198.51.100.7&helo=mx.example.net&from=joe@example.net&rcpt=ann@example.test&queue_id=4ABC&explain";
+    let (status, spam) = check(port, envelope, &mail(GTUBE));
+    assert_eq!((status, &spam["spam"], &spam["action"]), (200, &true.into(), &"reject".into()), "{spam}");
+    assert!(spam["reply"].as_str().unwrap().starts_with("554 5.7.1 "), "{spam}");
+    let hit = spam["hits"].as_array().unwrap().iter().find(|hit| hit["rule"] == "GTUBE").unwrap();
+    assert!(hit["evidence"][0]["text"].as_str().unwrap().contains("GTUBE-STANDARD"), "{spam}");
+    sekisho.wait_for("id=4ABC action=reject");
+    let (_, observed) = check(port, "?observe", &mail(GTUBE));
+    assert_eq!((&observed["observed"], &observed["reply"]), (&true.into(), &serde_json::Value::Null), "{observed}");
+
+    for (head, status) in [
+        ("POST /v1/check?rctp=x HTTP/1.1", 400),
+        ("POST /v1/check HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=x", 415),
+        ("GET /v1/check HTTP/1.1", 405),
+        ("POST /metrics HTTP/1.1", 405),
+        ("GET /etc/passwd HTTP/1.1", 404),
+        ("nonsense", 400),
+    ] {
+        assert_eq!(request(port, head, "").0, status, "{head}");
+    }
+    let (status, long) = check(port, "", &mail(&"x\r\n".repeat(40_000)));
+    assert_eq!(status, 413, "{long}");
+
+    let (status, head, metrics) = request(port, "GET /metrics HTTP/1.1", "");
+    assert!(status == 200 && head.to_ascii_lowercase().contains("content-type: text/plain; version=0.0.4"), "{head}");
+    for line in [
+        "sekisho_messages_total{action=\"pass\",direction=\"inbound\"} 1",
+        "sekisho_judging_seconds_count 3",
+        "sekisho_waiting_seconds_count 3",
+        "sekisho_messages_in_work 0",
+        "sekisho_messages_queued 0",
+        "sekisho_connections{protocol=\"http\"} 1",
+        "sekisho_store_errors_total 0",
+        "sekisho_quarantine_bytes 0",
+        "sekisho_reloads_total{what=\"rules\",result=\"ok\"} 0",
+        "sekisho_stopping 0",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
+    }
+    assert!(!metrics.contains("sekisho_rules 0\n"), "{metrics}");
+
+    // Every metric is explained.
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/running.md")).unwrap();
+    for name in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(page.contains(&format!("`{name}")), "docs/running.md does not explain {name}");
+    }
+}
+
+#[test]
+fn a_message_that_was_found_by_its_queue_id_is_explained() {
+    let folder = Folder::new("explain");
+    let sekisho = Sekisho::start(&folder, &config(&folder, SHIPPED));
+    let envelope = "?ip=198.51.100.7&helo=mx.example.net&from=joe@example.net&rcpt=ann@example.test&queue_id=4dXyzAbc";
+    check(sekisho.port("http"), envelope, &mail(GTUBE));
+    let settings = folder.0.join("sekisho.toml");
+    let explain = |language: &str, what: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
+            .args(["explain", what, "--rule-set", "shipped", "--config"])
+            .arg(&settings)
+            .env("SEKISHO_CACHE", folder.0.join("cache"))
+            .env("LC_ALL", language)
+            .output()
+            .unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (said, output.status.code())
+    };
+    // The history is written behind the answer.
+    wait_until("it is in the history", || explain("C", "4dXyzAbc").1 == Some(0));
+    let (english, _) = explain("C", "4dXyzAbc");
+    for text in ["4dXyzAbc", "GTUBE", "XJS*C4JDBQADN1", "198.51.100.7", "<ann@example.test>: tag", "Relays"] {
+        assert!(english.contains(text), "{text} in {english}");
+    }
+    let (japanese, _) = explain("ja_JP.UTF-8", "4dXyzAbc");
+    assert!(japanese.contains("中継") && japanese.contains("GTUBE"), "{japanese}");
+    // A rule of that name comes first; what is neither is said to be neither.
+    assert!(explain("C", "GTUBE").0.contains("Written in"));
+    let (neither, code) = explain("C", "GTUBBE");
+    assert!(code == Some(2) && neither.contains("did you mean GTUBE"), "{neither}");
+}
+
+#[test]
+fn rules_and_configuration_change_while_it_runs() {
+    let folder = Folder::new("reload");
+    let own = folder.file("own.cf", "body HELLO /hello there/\nscore HELLO 1.5\n");
+    let rules = |watch: &str| {
+        format!("[rules]\nset = \"shipped\"\nextra = [{:?}]\nwatch = \"{watch}\"\n", own.display().to_string())
+    };
+    let sekisho = Sekisho::start(&folder, &config(&folder, &rules("100ms")));
+    let port = sekisho.port("http");
+    let score = || check(port, "", &mail("hello there")).1["hits"].to_string();
+    assert!(score().contains("\"rule\":\"HELLO\",\"score\":1.5"), "{}", score());
+
+    // Noticed without being told.
+    fs::write(&own, "body HELLO /hello there/\nscore HELLO 2.75\n").unwrap();
+    sekisho.wait_for("rules reloaded");
+    assert!(score().contains("\"score\":2.75"), "{}", score());
+    fs::remove_file(&own).unwrap();
+    sekisho.wait_for("rules not reloaded");
+    assert!(score().contains("\"score\":2.75"), "the old ones stay: {}", score());
+
+    // The configuration, by signal.
+    fs::write(&own, "body HELLO /hello there/\nscore HELLO 3.25\n").unwrap();
+    assert_eq!(check(port, "", &mail(GTUBE)).1["action"], "tag");
+    let more = format!("{}[actions]\nreject_at = 500.0\n[limits]\nconnections = 77\n", rules("0s"));
+    folder.file("sekisho.toml", &config(&folder, &more));
+    sekisho.signal("HUP");
+    sekisho.wait_for("configuration: only a restart changes limits.connections");
+    sekisho.wait_for("configuration reloaded");
+    assert_eq!(check(port, "", &mail(GTUBE)).1["action"], "reject");
+    folder.file("sekisho.toml", "mode = \"fliter\"");
+    sekisho.signal("HUP");
+    sekisho.wait_for("configuration not reloaded: ");
+    assert_eq!(check(port, "", &mail(GTUBE)).1["action"], "reject");
+    wait_until("both signals were worked on", || {
+        let metrics = get(port, "/metrics").1;
+        metrics.contains("{what=\"configuration\",result=\"ok\"} 1\n")
+            && metrics.contains("{what=\"configuration\",result=\"refused\"} 1\n")
+            && metrics.contains("{what=\"rules\",result=\"refused\"} 1\n")
+    });
+    assert!(score().contains("\"score\":3.25"), "{}", score());
+}
+
+/// A message to spamd of which the last byte is still missing.
+fn half_sent(port: u16, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    write!(stream, "SYMBOLS SPAMC/1.5\r\nContent-length: {}\r\n\r\n{}", text.len(), &text[..text.len() - 1]).unwrap();
+    stream
+}
+
+#[test]
+fn what_has_begun_is_finished() {
+    let folder = Folder::new("drain");
+    let mut sekisho = Sekisho::start(&folder, &config(&folder, SHIPPED));
+    let (http, spamd) = (sekisho.port("http"), sekisho.port("spamd"));
+    let mut begun = half_sent(spamd, &mail(GTUBE));
+    let mut idle = TcpStream::connect(("127.0.0.1", spamd)).unwrap();
+    wait_until("both are connected", || {
+        get(http, "/metrics").1.contains("sekisho_connections{protocol=\"spamd\"} 2\n")
+    });
+    // What was sent has been read, too, or this would be no test.
+    std::thread::sleep(Duration::from_millis(200));
+
+    sekisho.signal("TERM");
+    sekisho.wait_for("stopping");
+    assert_eq!(idle.read(&mut [0]).unwrap(), 0, "who has sent nothing need not wait");
+    wait_until("it is not ready any more", || get(http, "/readyz") == (503, "stopping\n".into()));
+    assert_eq!(get(http, "/healthz").0, 200);
+    assert!(get(http, "/metrics").1.contains("sekisho_stopping 1\n"));
+    assert_eq!(check(http, "", &mail("late")).0, 503);
+    wait_until("nobody listens", || TcpStream::connect(("127.0.0.1", spamd)).is_err());
+
+    begun.write_all(b"\n").unwrap();
+    let mut answer = Vec::new();
+    begun.read_to_end(&mut answer).unwrap();
+    assert!(contains(&answer, "EX_OK") && contains(&answer, "GTUBE"), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(sekisho.ends(), Some(0));
+    assert!(!sekisho.log().iter().any(|line| line.contains("with messages in work")));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let folder = Folder::new("at-once");
+    let more = format!("{SHIPPED}[service]\ndrain = \"1d\"");
+    let mut sekisho = Sekisho::start(&folder, &config(&folder, &more));
+    let http = sekisho.port("http");
+    let _begun = half_sent(sekisho.port("spamd"), &mail("hello"));
+    wait_until("it is connected", || get(http, "/metrics").1.contains("sekisho_connections{protocol=\"spamd\"} 1\n"));
+    std::thread::sleep(Duration::from_millis(200));
+    sekisho.signal("TERM");
+    sekisho.wait_for("stopping");
+    sekisho.signal("TERM");
+    assert_eq!(sekisho.ends(), Some(0));
+    sekisho.wait_for("stopped with messages in work");
+}
+
+#[test]
+fn root_is_given_up() {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap();
+    let nobody = passwd.lines().find_map(|line| line.strip_prefix("nobody:"));
+    let root = fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0);
+    let (Some(nobody), true) = (nobody, root) else {
+        eprintln!("skipped: only root can become nobody");
+        return;
+    };
+    let nobody: Vec<&str> = nobody.split(':').collect();
+    let folder = Folder::new("privileges");
+    let more = format!("{SHIPPED}[service]\nuser = \"nobody\"");
+    let mut sekisho = Sekisho::start(&folder, &config(&folder, &more));
+    sekisho.wait_for("running as nobody");
+    for task in fs::read_dir(format!("/proc/{}/task", sekisho.id())).unwrap() {
+        let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(field("Uid:"), [nobody[1]; 4]);
+        assert_eq!(field("Gid:"), [nobody[2]; 4]);
+        assert_eq!(field("Groups:"), [nobody[2]]);
+    }
+    let store = fs::metadata(folder.0.join("store")).unwrap();
+    assert_eq!((store.uid().to_string().as_str(), store.mode() & 0o777), (nobody[1], 0o700));
+    for file in fs::read_dir(folder.0.join("store")).unwrap() {
+        let about = file.unwrap().metadata().unwrap();
+        assert_eq!(about.mode() & 0o077, 0);
+    }
+    assert_eq!(check(sekisho.port("http"), "", &mail("hello")).0, 200);
+    sekisho.signal("TERM");
+    assert_eq!(sekisho.ends(), Some(0));
+}
