@@ -95,7 +95,9 @@ pub const DEPENDS_ON: Message = Message::new("Depends on", "依存する規則")
 pub const MISSING: Message = Message::new("no such rule", "存在しない");
 pub const NOT_RUN: Message = Message::new("does not run", "動作しない");
 pub const USED_BY: Message = Message::new("Used by", "利用する規則");
-pub const NO_SUCH_RULE: Message = Message::new("no rule of this name", "この名前の規則はありません");
+pub const NEITHER: Message =
+    Message::new("no rule of this name, and no message in the history", "この名前の規則も、履歴のメールもありません");
+pub const NO_HISTORY: Message = Message::new("the history cannot be read", "履歴を読めません");
 pub const DID_YOU_MEAN: Message = Message::new("did you mean", "もしかして");
 
 pub const LOADED: Message = Message::new("Rules loaded", "読み込んだ規則");
@@ -106,3 +108,20 @@ pub const NO_PROBLEMS: Message = Message::new("no problems found", "問題は見
 pub const ACTIVE: Message = Message::new("active", "有効");
 pub const TOTAL: Message = Message::new("total", "合計");
 pub const SUGGESTION: Message = Message::new("help", "対処");
+
+pub const ENVELOPE_SENDER: Message = Message::new("Envelope sender", "送信元（エンベロープ）");
+pub const FROM: Message = Message::new("From", "差出人");
+pub const SUBJECT: Message = Message::new("Subject", "件名");
+pub const MESSAGE_ID: Message = Message::new("Message-ID", "Message-ID");
+pub const CLIENT: Message = Message::new("Client", "接続元");
+pub const HELO: Message = Message::new("HELO", "HELO");
+pub const LOGIN: Message = Message::new("Login", "認証ユーザー");
+pub const CAME_BY: Message = Message::new("Came by", "経路");
+pub const CATEGORIES: Message = Message::new("Is", "分類");
+pub const SIZE: Message = Message::new("Bytes", "バイト数");
+pub const BECAME: Message = Message::new("What became of it", "処理結果");
+pub const QUARANTINED_AS: Message = Message::new("in quarantine as", "隔離 ID");
+pub const RELAYS: Message = Message::new("Relays", "中継サーバー");
+pub const HITS: Message = Message::new("Hits", "該当した規則");
+pub const TROUBLES: Message = Message::new("Troubles", "問題");
+pub const DETAILS: Message = Message::new("Details", "詳細");

@@ -1,8 +1,10 @@
 //! `sekisho explain RULE`: what a rule looks at, when it hits, what its pattern's pieces mean, where it is written.
+//! `sekisho explain QUEUE-ID`: what became of a message, and why.
 //!
-//! What is said comes from [`rules::explain`]; here it is laid out.
+//! What is said of rules comes from [`rules::explain`], of messages from the history; here it is laid out.
 
 use super::{Format, RuleArguments};
+use crate::config::Config;
 use crate::debug::Debug;
 use crate::language;
 use crate::loading;
@@ -13,12 +15,20 @@ use engine::markup::perl_number;
 use rules::Kind;
 use rules::explain::{Dependency, Explanation, Language, PatternExplanation};
 use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use store::history::{Entry, Query};
+use store::{History, Id};
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
-    /// Names of rules
-    #[arg(required = true, value_name = "RULE")]
-    rules_named: Vec<String>,
+    /// Names of rules; or messages, by the mail server's queue id or by the history's own id. Where a rule has that
+    /// name, the rule is meant: for the message say `sekisho history --queue-id ID --explain`
+    #[arg(required = true, value_name = "RULE|QUEUE-ID")]
+    named: Vec<String>,
+    /// Configuration of the service, which says where the history is; default: /etc/sekisho/sekisho.toml
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How results are written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -36,9 +46,16 @@ struct Told {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
-    let loaded = loading::load(&arguments.rules.selection(), !arguments.rules.no_cache, true, &Debug::default());
-    loaded.warn();
-    let engine = &loaded.engine;
+    // A message is explained without waiting for rules, where no rule can have such a name.
+    let rules = LazyLock::new(|| {
+        let loaded = loading::load(&arguments.rules.selection(), !arguments.rules.no_cache, true, &Debug::default());
+        loaded.warn();
+        loaded.engine
+    });
+    let history = LazyLock::new(|| {
+        let (config, _) = Config::load(arguments.config.as_deref())?;
+        Ok(config.store.open()?.map(|store| store.history()))
+    });
     let mut output = Output::new();
     let mut code = CLEAN;
     // What programs read stays as it is.
@@ -46,12 +63,30 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Format::Text => language::explanations(),
         Format::Json => Language::English,
     };
-    for name in &arguments.rules_named {
-        let Some(explanation) = rules::explain::explain(&engine.ruleset, name, engine.score_set, spoken) else {
+    for name in &arguments.named {
+        let rule = may_be_a_rule(name)
+            .then(|| rules::explain::explain(&rules.ruleset, name, rules.score_set, spoken))
+            .flatten();
+        let Some(explanation) = rule else {
+            let entries = messages(&history, name);
+            for entry in entries.iter().flatten() {
+                match arguments.format {
+                    Format::Text => output.text(&super::history::explanation(entry, output.painter()))?,
+                    Format::Json => output.line(&serde_json::to_string(entry)?)?,
+                }
+            }
+            if entries.as_ref().is_ok_and(|entries| !entries.is_empty()) {
+                continue;
+            }
             code = TROUBLE;
-            eprintln!("{name}: {}{}", language::NO_SUCH_RULE, suggestion(engine, name));
+            let near = if may_be_a_rule(name) { suggestion(&rules, name) } else { String::new() };
+            eprintln!("{name}: {}{near}", language::NEITHER);
+            if let Err(error) = entries {
+                eprintln!("sekisho: {}: {error:#}", language::NO_HISTORY);
+            }
             continue;
         };
+        let engine = &*rules;
         let documentation = engine.ruleset.get(name).and_then(|rule| match &rule.kind {
             Kind::Eval(eval) => engine::documentation(&eval.function).filter(|text| !text.is_empty()),
             _ => None,
@@ -64,6 +99,30 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     }
     output.flush()?;
     Ok(code)
+}
+
+/// As SpamAssassin allows rules to be called.
+fn may_be_a_rule(name: &str) -> bool {
+    !name.starts_with(|first: char| first.is_ascii_digit())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Those that the mail server called so, the newest first; or the one that the history calls so.
+fn messages<F>(history: &LazyLock<anyhow::Result<Option<History>>, F>, name: &str) -> anyhow::Result<Vec<Entry>>
+where
+    F: FnOnce() -> anyhow::Result<Option<History>>,
+{
+    let history = match &**history {
+        Ok(Some(history)) => history,
+        Ok(None) => return Ok(Vec::new()),
+        Err(error) => anyhow::bail!("{error:#}"),
+    };
+    let query = Query { queue_id: Some(name.to_owned()), limit: 10, ..Query::default() };
+    let entries = history.search(&query)?.entries;
+    match name.parse::<Id>() {
+        Ok(id) if entries.is_empty() => Ok(history.show(id)?.into_iter().collect()),
+        _ => Ok(entries),
+    }
 }
 
 impl Told {

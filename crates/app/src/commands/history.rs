@@ -2,9 +2,10 @@
 
 use super::shown;
 use super::{Format, StoreArguments};
-use crate::output::Output;
+use crate::language;
+use crate::output::{Colour, Output, Painter};
 use crate::{CLEAN, FOUND, environment};
-use store::history::{Entry, Query};
+use store::history::{Entry, ForRecipient, Query};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -81,5 +82,78 @@ fn text(entry: &Entry, explain: bool) -> String {
             out.push_str(&format!("    trouble: {}\n", shown(trouble.as_bytes())));
         }
     }
+    out
+}
+
+/// All that is known of a message, for people.
+pub fn explanation(entry: &Entry, painter: Painter) -> String {
+    let label = |name: &language::Message| painter.paint(Colour::Blue, name.text());
+    let name = if entry.queue_id.is_empty() { entry.id.to_string() } else { shown(entry.queue_id.as_bytes()) };
+    let judgement = match entry.spam {
+        true => painter.paint(Colour::Red, language::SPAM.text()),
+        false => painter.paint(Colour::Green, language::HAM.text()),
+    };
+    let mut out = format!(
+        "{}  {}  {judgement}  {:.1} {} ({} {:.1})\n",
+        painter.paint(Colour::Bold, &name),
+        environment::local_time(entry.id.time().seconds()),
+        entry.score,
+        language::POINTS,
+        language::REQUIRED,
+        entry.required
+    );
+    let mut field = |name: &language::Message, value: &str| {
+        if !value.is_empty() {
+            out.push_str(&format!("  {}: {value}\n", label(name)));
+        }
+    };
+    field(&language::ENVELOPE_SENDER, &format!("<{}>", shown(&entry.sender.0)));
+    field(&language::FROM, &shown(entry.from.as_bytes()));
+    field(&language::SUBJECT, &shown(entry.subject.as_bytes()));
+    field(&language::MESSAGE_ID, &shown(&entry.message_id.0));
+    field(
+        &language::CLIENT,
+        shown(format!("{} {}", entry.client_address, entry.client_name).trim().as_bytes()).as_str(),
+    );
+    field(&language::HELO, &shown(&entry.helo.0));
+    field(&language::LOGIN, &shown(entry.login.as_bytes()));
+    field(&language::CAME_BY, &format!("{} ({})", shown(entry.listener.as_bytes()), shown(entry.direction.as_bytes())));
+    field(&language::CATEGORIES, &entry.categories.join(", "));
+    field(&language::SIZE, &format!("{} ({} ms)", entry.size, entry.took_ms));
+    let mut table = |name: &language::Message, lines: Vec<String>| {
+        if !lines.is_empty() {
+            out.push_str(&format!("  {}:\n", label(name)));
+            lines.iter().for_each(|line| out.push_str(&format!("    {line}\n")));
+        }
+    };
+    let became = |to: &ForRecipient| {
+        let mut line = format!("<{}>: {}", shown(&to.recipient.0), to.action);
+        if !to.reason.is_empty() {
+            line.push_str(&format!(" ({})", shown(to.reason.as_bytes())));
+        }
+        if let Some(id) = to.quarantined {
+            line.push_str(&format!("; {} {id}", language::QUARANTINED_AS));
+        }
+        line
+    };
+    table(&language::BECAME, entry.recipients.iter().map(became).collect());
+    table(&language::RELAYS, entry.relays.iter().map(|relay| shown(relay.as_bytes())).collect());
+    let mut hits = Vec::new();
+    for hit in &entry.hits {
+        hits.push(format!("{:>6.1}  {}  {}", hit.score, hit.rule, shown(hit.description.as_bytes())));
+        hits.extend(hit.evidence.iter().map(|seen| match seen.view.as_str() {
+            "meta" => format!("          meta {}", shown(&seen.matched.0)),
+            view => format!("          {view} @{} \"{}\"", seen.offset, shown(&seen.matched.0)),
+        }));
+        hits.extend(hit.notes.iter().map(|note| format!("          {}", shown(note.as_bytes()))));
+    }
+    if hits.is_empty() {
+        hits.push(language::NO_HITS.to_string());
+    }
+    table(&language::HITS, hits);
+    table(&language::TROUBLES, entry.troubles.iter().map(|trouble| shown(trouble.as_bytes())).collect());
+    let details = entry.details.iter().map(|(name, value)| format!("{name}: {}", shown(value.as_bytes())));
+    table(&language::DETAILS, details.collect());
+    out.push('\n');
     out
 }
