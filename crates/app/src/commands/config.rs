@@ -1,6 +1,6 @@
 //! `sekisho config`: look at the configuration of the service.
 
-use crate::config::{Config, SAMPLE};
+use crate::config::{Config, SAMPLE, origin};
 use crate::output::Output;
 use crate::serve::tls::Certificates;
 use crate::{CLEAN, FOUND};
@@ -20,8 +20,11 @@ enum What {
         /// Default: /etc/sekisho/sekisho.toml
         file: Option<PathBuf>,
     },
-    /// Print what holds.
+    /// Print what holds: a configuration with all keys.
     Show {
+        /// Behind each value, where it comes from: file and line, or the default
+        #[arg(long)]
+        origin: bool,
         /// Default: /etc/sekisho/sekisho.toml
         file: Option<PathBuf>,
     },
@@ -45,9 +48,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                 FOUND
             }
         },
-        What::Show { file } => {
-            let (config, _) = Config::load(file.as_deref())?;
-            output.line(&format!("{config:#?}"))?;
+        What::Show { origin, file } => {
+            let (_, place) = Config::load(file.as_deref())?;
+            let text = place.as_ref().map(std::fs::read_to_string).transpose()?.unwrap_or_default();
+            output.text(&origin::show(&text, place.as_deref(), *origin)?)?;
             CLEAN
         }
         What::Default => {
