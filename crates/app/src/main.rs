@@ -45,7 +45,7 @@ struct Cli {
 enum Command {
     /// Judge messages. Exit 0: all ham, 1: spam among them, 2: something could not be judged.
     Check(check::Arguments),
-    /// Say in words what a rule looks for.
+    /// Say in words what a rule looks for, or what became of a message and why.
     Explain(explain::Arguments),
     /// Look for mistakes in rule files. Exit 1: there are errors.
     Lint(lint::Arguments),
@@ -63,6 +63,8 @@ enum Command {
     Greylist(commands::greylist::Arguments),
     /// Look at the configuration of the service.
     Config(commands::config::Arguments),
+    /// Print what Postfix has to be told to use the service; make it so, or take it back.
+    Postfix(commands::postfix::Arguments),
     /// Behave as the command `spamassassin`, with its options.
     #[command(disable_help_flag = true)]
     Spamassassin {
@@ -98,6 +100,7 @@ fn main() -> ExitCode {
         Command::List(arguments) => commands::list::run(&arguments),
         Command::Greylist(arguments) => commands::greylist::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
+        Command::Postfix(arguments) => commands::postfix::run(&arguments),
         Command::Spamassassin { options } => spamassassin::run(options),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),

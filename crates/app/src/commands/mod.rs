@@ -7,6 +7,7 @@ pub mod greylist;
 pub mod history;
 pub mod lint;
 pub mod list;
+pub mod postfix;
 pub mod quarantine;
 pub mod serve;
 pub mod spamassassin;
