@@ -198,13 +198,7 @@ async fn judge(
 }
 
 /// What is decided about a message, or what is configured for where that could not be done in time.
-pub async fn outcome(
-    service: &Service,
-    config: &Arc<Config>,
-    scan: &Arc<Scan>,
-    share: Share,
-    peer: Peer,
-) -> Outcome {
+pub async fn outcome(service: &Service, config: &Arc<Config>, scan: &Arc<Scan>, share: Share, peer: Peer) -> Outcome {
     let (asked, _in_work) = (Instant::now(), service.metrics.begin());
     let bench = Bench {
         config: config.clone(),
