@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn every_key_has_its_place() {
         let text = "mode = \"observe\"\n[[listen]]\nprotocol = \"spamd\"\nsocket = \"inet:127.0.0.1:7\"\n\n[limits]\n# so\n\
-                    deadline = \"9s\"\n[[policy]]\nname = \"x\"\nwhen = { direction = [\n\"inbound\" ] }\n";
+                    deadline = \"9s\"\n[[policy]]\nname = \"x\"\nwhen = { direction = [\n\"inbound\" ] }\nthen = { spam = \"pass\" }\n";
         let config = Config::parse(text).unwrap();
         let shown = show(text, Some(Path::new("/x.toml")), true).unwrap();
         for line in [
