@@ -74,7 +74,8 @@ fn each_recipient_gets_what_holds_for_him() {
              then = { spam = \"redirect:abuse@example.test\" }\n\
              [[policy]]\nname = \"refuses\"\nwhen = { recipient = [\"dan@\"] }\nthen = { spam = \"reject\" }\n\
              [[policy]]\nname = \"own\"\nwhen = { direction = [\"internal\"] }\nthen = { banned = \"tag\", observe = false }\n\
-             [[policy]]\nname = \"tried\"\nwhen = { client = [\"203.0.113.0/24\"] }\nthen = { observe = true }\n",
+             [[policy]]\nname = \"tried\"\nwhen = { client = [\"203.0.113.0/24\"] }\nthen = { observe = true }\n\
+             [[policy]]\nname = \"by milter\"\nwhen = { listener = [\"milter\"] }\nthen = { reject_text = \"Not here\" }\n",
         ),
     );
     let Some(postfix) = Postfix::start(&folder, &format!("unix:{}/milter.sock", folder.0.display())) else { return };
@@ -101,7 +102,7 @@ fn each_recipient_gets_what_holds_for_him() {
     assert!(!contains(&list, "ann@example.test"));
 
     // Alone he can refuse it.
-    assert!(send(&postfix, STRANGER, &["dan@example.test"], &mail(2, GTUBE)).starts_with("554"));
+    assert!(send(&postfix, STRANGER, &["dan@example.test"], &mail(2, GTUBE)).starts_with("554 5.7.1 Not here"));
 
     // A banned name is refused from outside, tagged within.
     let said = send(&postfix, STRANGER, &["ann@example.test"], &attached(3, "invoice.pdf.exe"));

@@ -18,6 +18,8 @@ use store::lists::{Effect, Matches};
 
 /// What is known of a message, before anybody's wishes.
 pub struct Findings<'a> {
+    /// The listener's protocol and socket.
+    pub via: &'a [String; 2],
     pub verdict: &'a Verdict,
     /// The weightiest first, each with its words.
     pub categories: Vec<(Category, String)>,
@@ -72,7 +74,7 @@ fn fate(config: &Config, scan: &Scan, findings: &Findings<'_>, recipient: &Path,
     let direction = direction(config, scan, &address);
     let mut actions = config.actions.clone();
     for policy in &config.policy {
-        if fits(&policy.when, scan, direction, &address) {
+        if fits(&policy.when, scan, findings.via, direction, &address) {
             policy.then.apply(&mut actions);
         }
     }
@@ -168,13 +170,16 @@ pub fn direction(config: &Config, scan: &Scan, recipient: &str) -> Direction {
     }
 }
 
-fn fits(when: &When, scan: &Scan, direction: Direction, recipient: &str) -> bool {
+fn fits(when: &When, scan: &Scan, via: &[String; 2], direction: Direction, recipient: &str) -> bool {
     let peer = &scan.peer;
     let sender = scan.sender.as_ref().map(|path| String::from_utf8_lossy(&path.address)).unwrap_or_default();
     let one = |wanted: &[crate::config::Addresses], address: &str| wanted.iter().any(|wanted| wanted.has(address));
     (when.direction.is_empty() || when.direction.contains(&direction))
         && (when.listener.is_empty()
-            || peer.server.listener.iter().any(|name| when.listener.iter().any(|wanted| wanted.matches(name))))
+            || via
+                .iter()
+                .chain(&peer.server.listener)
+                .any(|name| when.listener.iter().any(|wanted| wanted.matches(name))))
         && (when.client.is_empty()
             || peer.address.is_some_and(|address| when.client.iter().any(|network| network.contains(address))))
         && (when.sender.is_empty() || one(&when.sender, &sender))

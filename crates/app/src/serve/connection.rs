@@ -146,8 +146,9 @@ fn drain<'s>(
         match event {
             Event::Scan(scan) => {
                 visit.came();
+                let via = [visit.protocol().to_owned(), about.listener.clone().unwrap_or_default()];
                 let share = share.hand_over(scan.content.bytes.len());
-                *pending = Some(Box::pin(judge(service, config.clone(), scan, share, proxy)));
+                *pending = Some(Box::pin(judge(service, config.clone(), scan, share, proxy, via)));
             }
             Event::Ask(ask) if proxy.is_some() => {
                 *pending =
@@ -177,6 +178,7 @@ async fn judge(
     scan: Box<Scan>,
     share: Share,
     proxy: Option<&Proxy<'_>>,
+    via: [String; 2],
 ) -> (QuestionId, Answer) {
     let (question, began) = (scan.id, Instant::now());
     let scan = Arc::new(*scan);
@@ -186,7 +188,7 @@ async fn judge(
     };
     let outcome = match judged_before(service, &scan) {
         Some(outcome) => outcome,
-        None => outcome(service, &config, &scan, share, peer).await,
+        None => outcome(service, &config, &scan, share, peer, via).await,
     };
     let Outcome { mut answer, copies, mut line, mut entry, .. } = outcome;
     match proxy {
@@ -198,13 +200,21 @@ async fn judge(
 }
 
 /// What is decided about a message, or what is configured for where that could not be done in time.
-pub async fn outcome(service: &Service, config: &Arc<Config>, scan: &Arc<Scan>, share: Share, peer: Peer) -> Outcome {
+pub async fn outcome(
+    service: &Service,
+    config: &Arc<Config>,
+    scan: &Arc<Scan>,
+    share: Share,
+    peer: Peer,
+    via: [String; 2],
+) -> Outcome {
     let (asked, _in_work) = (Instant::now(), service.metrics.begin());
     let bench = Bench {
         config: config.clone(),
         engine: service.engine.load_full(),
         gate: service.gate.load_full(),
         lookup: service.lookup.clone(),
+        via,
         store: service.store.clone(),
     };
     let (share, metrics) = (Arc::new(share), service.metrics.clone());

@@ -49,11 +49,13 @@ pub struct Bench {
     pub gate: Arc<Gate>,
     pub lookup: Arc<Lookup>,
     pub store: Option<Store>,
+    /// How it came to us: the listener's protocol and socket.
+    pub via: [String; 2],
 }
 
 /// Judges a message, does what is to be done here (quarantine), and says what is to be done elsewhere.
 pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> Outcome {
-    let Bench { config, engine, gate, lookup, store } = bench;
+    let Bench { config, engine, gate, lookup, store, via } = bench;
     let store = store.as_ref();
     let remembers = store.is_some() && scan.want == Want::Decision;
     scratch.explain = remembers;
@@ -81,6 +83,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     let lists =
         store.map(|store| lists::matching(store, scan, &transaction, &views, now)).unwrap_or(Ok(Default::default()));
     let findings = Findings {
+        via,
         verdict: &verdict,
         categories: category::of(scan, &transaction.message, &verdict, &config.banned, &config.categories),
         lists: lists.unwrap_or_else(|error| {

@@ -47,8 +47,7 @@ pub fn stages(config: &Config) -> Stages {
 /// What one connection has behind it.
 pub struct Visit {
     journal: Journal,
-    /// Who leaves can be seen: the connection is the client's alone.
-    own: bool,
+    protocol: &'static str,
     state: Mutex<State>,
 }
 
@@ -66,8 +65,17 @@ struct State {
 type Connection = (Option<IpAddr>, Option<u16>, Option<String>);
 
 impl Visit {
-    pub fn new(journal: Journal, protocol: &str) -> Visit {
-        Visit { journal, own: protocol == "milter", state: Mutex::default() }
+    pub fn new(journal: Journal, protocol: &'static str) -> Visit {
+        Visit { journal, protocol, state: Mutex::default() }
+    }
+
+    pub fn protocol(&self) -> &'static str {
+        self.protocol
+    }
+
+    /// Who leaves can be seen: the connection is the client's alone.
+    pub fn is_own(&self) -> bool {
+        self.protocol == "milter"
     }
 
     /// A message came: nobody left.
@@ -82,7 +90,7 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        if let Some(line) = self.state().held.take().filter(|_| self.own) {
+        if let Some(line) = self.state().held.take().filter(|_| self.is_own()) {
             Line { reason: "left".into(), ..line }.write(self.journal);
         }
     }

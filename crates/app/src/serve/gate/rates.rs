@@ -96,7 +96,7 @@ pub async fn decide(service: &Service, gate: &Gate, visit: &Visit, ask: &Ask) ->
 fn more(visit: &Visit, ask: &Ask) -> Option<More> {
     let first = u32::from(ask.recipients_before == 0);
     match ask.stage {
-        Stage::Recipient if visit.own => Some(More { messages: first, recipients: 1, look_only: false }),
+        Stage::Recipient if visit.is_own() => Some(More { messages: first, recipients: 1, look_only: false }),
         Stage::Recipient => Some(More { messages: 1, recipients: 1, look_only: true }),
         Stage::Data | Stage::EndOfMessage => {
             let mut state = visit.state();
