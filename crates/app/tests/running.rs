@@ -276,3 +276,164 @@ fn root_is_given_up() {
     sekisho.signal("TERM");
     assert_eq!(sekisho.ends(), Some(0));
 }
+
+const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+fn succeeds(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = match Command::new(program).args(arguments).output() {
+        Ok(output) => output,
+        Err(error) => {
+            eprintln!("skipped: {program}: {error}");
+            return None;
+        }
+    };
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {said}");
+    Some(said)
+}
+
+#[test]
+fn scripts_and_units_are_well_formed() {
+    for script in ["freebsd/sekisho", "debian/postinst", "debian/prerm", "debian/postrm", "deb"] {
+        succeeds("sh", &["-n", &format!("{REPOSITORY}/packaging/{script}")]);
+    }
+    let rc = fs::read_to_string(format!("{REPOSITORY}/packaging/freebsd/sekisho")).unwrap();
+    for line in [". /etc/rc.subr", "rcvar=\"sekisho_enable\"", "load_rc_config $name", "run_rc_command \"$1\""] {
+        assert!(rc.lines().any(|found| found == line), "{line}");
+    }
+
+    // systemd looks whether the program is there.
+    let folder = Folder::new("unit");
+    let unit = fs::read_to_string(format!("{REPOSITORY}/packaging/systemd/sekisho.service")).unwrap();
+    let here = unit.replace("/usr/bin/sekisho", env!("CARGO_BIN_EXE_sekisho"));
+    // The user is made by the package, the page installed by it.
+    let here =
+        here.replace("=sekisho\nGroup=sekisho", "=root\nGroup=root").replace("Documentation=man:sekisho(1)\n", "");
+    let file = folder.file("sekisho.service", &here).display().to_string();
+    if let Some(said) = succeeds("systemd-analyze", &["verify", &file]) {
+        assert!(!said.contains("sekisho.service"), "{said}");
+    }
+}
+
+/// Postfix's files with everything that may be there before us.
+const MAIN: &str = "# a comment\ncompatibility_level = 3.6\nmyhostname = mx.example.test\n\nsmtpd_milters =\n  inet:127.0.0.1:11332,\n  \
+                    { unix:opendkim/sock, default_action = accept }\nsmtpd_recipient_restrictions = permit_mynetworks, reject\n";
+const MASTER: &str = "smtp inet n - n - - smtpd\npickup unix n - n 60 1 pickup\ncleanup unix n - n - 0 cleanup\n";
+
+struct PostfixFiles(Folder);
+
+impl PostfixFiles {
+    fn new(name: &str) -> Option<PostfixFiles> {
+        if !std::path::Path::new("/usr/sbin/postconf").exists() {
+            eprintln!("skipped: there is no postconf");
+            return None;
+        }
+        let folder = Folder::new(name);
+        // A queue of its own: `postfix check` is to be quiet.
+        fs::create_dir_all(folder.0.join("queue")).unwrap();
+        let here = folder.0.display();
+        folder.file("main.cf", &format!("{MAIN}queue_directory = {here}/queue\ndata_directory = {here}/data\n"));
+        folder.file("master.cf", MASTER);
+        Some(PostfixFiles(folder))
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.0.join(name)).unwrap()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        self.0.file(name, text);
+    }
+
+    fn sekisho(&self, config: &str, arguments: &[&str]) -> (String, Option<i32>) {
+        let config = self.0.file("sekisho.toml", config).display().to_string();
+        let folder = self.0.0.display().to_string();
+        let output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
+            .args(["postfix", "-c", &folder, "--config", &config])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (said, output.status.code())
+    }
+
+    fn postconf(&self, arguments: &[&str]) -> String {
+        succeeds("/usr/sbin/postconf", &[&["-c", &self.0.0.display().to_string()], arguments].concat()).unwrap()
+    }
+}
+
+const MILTER: &str = "[[listen]]\nprotocol = \"milter\"\nsocket = \"inet:127.0.0.1:8899\"\n";
+const POLICY: &str = "[[listen]]\nprotocol = \"policy\"\nsocket = \"inet:10023@127.0.0.1\"\n";
+const OURS: &str = "{ inet:127.0.0.1:8899, default_action = tempfail }";
+
+#[test]
+fn postfix_is_told_and_forgets_again() {
+    let Some(files) = PostfixFiles::new("postconf") else { return };
+    let before = (files.read("main.cf"), files.read("master.cf"));
+    let both = format!("{MILTER}{POLICY}");
+
+    // Printing changes nothing.
+    for arguments in [&[][..], &["--dry-run"]] {
+        let (said, code) = files.sekisho(&both, arguments);
+        assert!(code == Some(0) && said.contains("inet:127.0.0.1:11332") && said.contains(OURS), "{said}");
+        assert_eq!((files.read("main.cf"), files.read("master.cf")), before);
+    }
+    assert!(files.sekisho(&both, &["--undo"]).0.contains("nothing of ours"));
+
+    // What is there stays, ours comes behind it; the policy service before the word that ends everything.
+    let (said, code) = files.sekisho(&both, &["--apply"]);
+    assert_eq!(code, Some(0), "{said}");
+    let milters = files.postconf(&["-h", "smtpd_milters"]);
+    assert_eq!(
+        milters.trim(),
+        format!("inet:127.0.0.1:11332, {{ unix:opendkim/sock, default_action = accept }}, {OURS}")
+    );
+    assert_eq!(files.postconf(&["-h", "non_smtpd_milters"]).trim(), OURS);
+    assert_eq!(
+        files.postconf(&["-h", "smtpd_recipient_restrictions"]).trim(),
+        "permit_mynetworks, check_policy_service { inet:127.0.0.1:10023, default_action = DUNNO }, reject"
+    );
+    // Once more, and nothing more happens.
+    let made = files.read("main.cf");
+    assert!(files.sekisho(&both, &["--apply"]).0.contains("nothing is changed"));
+    assert_eq!(files.read("main.cf"), made);
+    // Another configuration replaces it.
+    let (said, _) = files.sekisho(&format!("{MILTER}[limits]\nlate = \"pass\""), &["--apply"]);
+    assert!(files.postconf(&["-h", "non_smtpd_milters"]).contains("default_action = accept"), "{said}");
+    assert_eq!(files.postconf(&["-h", "smtpd_recipient_restrictions"]).trim(), "permit_mynetworks, reject");
+
+    // Back to the byte.
+    assert_eq!(files.sekisho(&both, &["--undo"]).1, Some(0));
+    assert_eq!((files.read("main.cf"), files.read("master.cf")), before);
+    assert!(!files.0.0.join("sekisho.saved").exists());
+}
+
+#[test]
+fn what_others_change_meanwhile_stays() {
+    let Some(files) = PostfixFiles::new("postconf-meanwhile") else { return };
+    let before = files.postconf(&["-n"]);
+    assert_eq!(files.sekisho(&format!("{MILTER}{POLICY}"), &["--apply"]).1, Some(0));
+    files.postconf(&["-e", "myhostname=other.example.test"]);
+    let milters = files.postconf(&["-h", "smtpd_milters"]);
+    files.postconf(&["-e", &format!("smtpd_milters={} inet:127.0.0.1:1", milters.trim())]);
+    files.postconf(&["-e", "smtpd_recipient_restrictions=permit"]);
+    let (said, code) = files.sekisho(MILTER, &["--undo"]);
+    assert!(code == Some(0) && said.contains("Left alone: smtpd_recipient_restrictions = permit"), "{said}");
+    let expected = before
+        .replace("myhostname = mx", "myhostname = other")
+        .replace("= permit_mynetworks, reject\n", "= permit\n")
+        .replace("default_action = accept }", "default_action = accept }, inet:127.0.0.1:1");
+    let words = |text: &str| {
+        text.split([' ', '\n', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(words(&files.postconf(&["-n"])), words(&expected));
+
+    // Files that make no sense are left as they are.
+    files.write("main.cf", "compatibility_level = 3.6\nqueue_directory = /nowhere/at/all\n");
+    let before = files.read("main.cf");
+    let (said, code) = files.sekisho(MILTER, &["--apply"]);
+    if fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0) {
+        assert!(code == Some(2) && said.contains("nothing is changed"), "{said}");
+        assert_eq!(files.read("main.cf"), before);
+    }
+}
