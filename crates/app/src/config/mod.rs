@@ -23,7 +23,7 @@ pub use exempt::Client;
 pub use gate::{Gate, Greylist, S25r, S25rAction, Trouble};
 pub use lookup::{Lookup, OnError};
 pub use networks::Networks;
-pub use notify::Notify;
+pub use notify::{Language, Notify};
 pub use rates::{RateAction, Rates};
 use serde::Deserialize;
 pub use service::Service;

@@ -4,7 +4,7 @@
 //! in notices as text only.
 
 use super::Fate;
-use crate::config::{Action, Config, Notify};
+use crate::config::{Action, Config, Language, Notify};
 use crate::environment;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::raw::Raw;
@@ -78,6 +78,36 @@ pub fn digest(notify: &Notify, recipient: &str, held: &[quarantine::Entry]) -> a
     notice(notify, "digest", recipient, &values)
 }
 
+/// Somebody sends too much.
+pub struct Alarm<'a> {
+    /// A login; else a network.
+    pub login: bool,
+    pub who: &'a str,
+    /// `messages`, `recipients` or `networks`.
+    pub what: &'a str,
+    pub sent: u64,
+    pub limit: u64,
+    pub window: u64,
+}
+
+pub fn alarm(notify: &Notify, to: &str, alarm: &Alarm<'_>) -> anyhow::Result<Notice> {
+    let what = match (notify.language, alarm.what) {
+        (Language::Ja, "messages") => "通数",
+        (Language::Ja, "recipients") => "宛先数",
+        (Language::Ja, "networks") => "接続元ネットワーク数",
+        (_, what) => what,
+    };
+    let values = [
+        ("who", line(alarm.who)),
+        ("what", what.to_owned()),
+        ("sent", alarm.sent.to_string()),
+        ("limit", alarm.limit.to_string()),
+        ("window", alarm.window.to_string()),
+        ("host", environment::host_name().to_owned()),
+    ];
+    notice(notify, if alarm.login { "alarm" } else { "alarm-network" }, to, &values)
+}
+
 type Values<'a> = [(&'a str, String)];
 
 fn values<'a>(fates: &[Fate], fate: &Fate, about: &About<'_>, headers: bool) -> Vec<(&'a str, String)> {
@@ -135,6 +165,10 @@ fn template(notify: &Notify, kind: &str) -> String {
 }
 
 const TEMPLATES: &[(&str, &str)] = &[
+    ("alarm-network.en.txt", include_str!("notices/alarm-network.en.txt")),
+    ("alarm-network.ja.txt", include_str!("notices/alarm-network.ja.txt")),
+    ("alarm.en.txt", include_str!("notices/alarm.en.txt")),
+    ("alarm.ja.txt", include_str!("notices/alarm.ja.txt")),
     ("digest.en.txt", include_str!("notices/digest.en.txt")),
     ("digest.ja.txt", include_str!("notices/digest.ja.txt")),
     ("postmaster.en.txt", include_str!("notices/postmaster.en.txt")),
@@ -202,6 +236,11 @@ mod tests {
             "recipient",
             "count",
             "entries",
+            "who",
+            "what",
+            "sent",
+            "limit",
+            "window",
         ];
         for (name, text) in TEMPLATES {
             assert!(text.starts_with("Subject: "), "{name}");

@@ -8,6 +8,7 @@
 use super::{Gate, Line, Visit, asking, network, now, trouble};
 use crate::config::{RateAction, Rates};
 use crate::environment;
+use crate::policy::notices;
 use crate::serve::Service;
 use protocols::{Ask, Decision, Stage};
 use serde::Serialize;
@@ -78,7 +79,7 @@ pub async fn decide(service: &Service, gate: &Gate, visit: &Visit, ask: &Ask) ->
         Err(error) => return trouble(service, gate, line, &error),
     };
     for excess in &counted.alarms {
-        alarm(service, rates, &sender, excess).await;
+        alarm(service, gate, &sender, excess).await;
     }
     let Some(excess) = counted.refused else { return Decision::Accept };
     line.reason = format!("too many {}", excess.what);
@@ -186,7 +187,7 @@ fn networks(store: &Store, login: &str, place: &str, window: store::Span, now: T
 }
 
 /// In the log, and a notice that waits to be sent.
-async fn alarm(service: &Service, rates: &Rates, sender: &Sender, excess: &Excess) {
+async fn alarm(service: &Service, gate: &Gate, sender: &Sender, excess: &Excess) {
     #[derive(Serialize)]
     struct Alarm<'a> {
         sender: String,
@@ -194,36 +195,33 @@ async fn alarm(service: &Service, rates: &Rates, sender: &Sender, excess: &Exces
         excess: &'a Excess,
         window_seconds: u64,
     }
+    let rates = &gate.config.rates;
     let window = rates.window.0.as_secs();
     let who = super::visible(&sender.key());
     let Excess { what, sent, limit } = excess;
     let text = format!("alarm: {who} reached a limit: {sent} {what} within {window} s, of {limit} allowed");
     service.journal.record("alarm", &text, &Alarm { sender: sender.key(), excess, window_seconds: window });
     let (Some(store), false) = (service.store.clone(), rates.alarm_to.is_empty()) else { return };
-    let to = rates.alarm_to.clone();
-    let subject = format!("sekisho: {who}: too many {what}");
-    let remedy = match sender {
-        Sender::Login(_) => {
-            "If nobody can explain it, the password is probably in wrong hands: change it, and look at\nwhat was sent: sekisho history"
-        }
-        Sender::Network(_) => {
-            "If nobody can explain it, a machine there is probably infected; look at what was sent:\nsekisho history"
-        }
-    };
-    let body = format!(
-        "From: postmaster@{host}\nTo: {to}\nSubject: {subject}\nDate: {date}\nAuto-Submitted: auto-generated\n\
-         MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n\
-         {who} reached a limit of [rates]:\n{sent} {what} within {window} seconds, of {limit} allowed.\n\n{remedy}\n",
-        host = environment::host_name(),
-        date = environment::date(),
+    let notice = notices::alarm(
+        &gate.config.notify,
+        &rates.alarm_to,
+        &notices::Alarm {
+            login: matches!(sender, Sender::Login(_)),
+            who: &sender.key(),
+            what,
+            sent: *sent,
+            limit: *limit,
+            window,
+        },
     );
-    let sent = match environment::secret_random() {
-        Ok(random) => {
-            asking(move || store.outbox().enqueue(now(), &random, "alarm", to.as_bytes(), body.as_bytes())).await
+    let kept = match notice.and_then(|notice| Ok((notice, environment::secret_random()?))) {
+        Ok((notice, random)) => {
+            let recipient = notice.recipient.into_bytes();
+            asking(move || store.outbox().enqueue(now(), &random, "alarm", &recipient, &notice.body)).await
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(format!("{error:#}")),
     };
-    if let Err(error) = sent {
+    if let Err(error) = kept {
         service.journal.note(&format!("alarm: the notice could not be kept: {error}"));
     }
 }
@@ -262,6 +260,28 @@ mod tests {
         let bob = Sender::Login("bob".into());
         let more = More { messages: 1, recipients: 3, look_only: false };
         assert!(count(&rates, &store, &bob, None, more, Time::from_seconds(10_010)).unwrap().refused.is_none());
+        let _ = std::fs::remove_dir_all(folder);
+    }
+
+    #[test]
+    fn a_limit_holds_however_many_send_at_once() {
+        let (store, folder) = store();
+        let rates = Config::parse("[rates]\ninternal_messages = 10").unwrap().rates;
+        let network = Sender::Network("10.0.0.0/24".into());
+        let more = More { messages: 1, recipients: 1, look_only: false };
+        let passed: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let now = Time::from_seconds(10_000);
+                        let counted = || count(&rates, &store, &network, None, more, now).unwrap();
+                        (0..10).filter(|_| counted().refused.is_none()).count()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(passed, 10);
         let _ = std::fs::remove_dir_all(folder);
     }
 
