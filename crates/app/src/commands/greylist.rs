@@ -8,7 +8,7 @@ use anyhow::bail;
 use clap::{Subcommand, ValueEnum};
 use std::net::IpAddr;
 use store::Time;
-use store::seen::Sighting;
+use store::seen::{Seen, Sighting};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -53,8 +53,8 @@ enum Shown {
     Known,
 }
 
-/// More than a greylist holds in practice.
-const ALL: usize = 1_000_000;
+/// Sightings read at once.
+const PAGE: usize = 1000;
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let (config, store) = arguments.store.open()?;
@@ -65,13 +65,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let mut code = CLEAN;
     match &arguments.what {
         What::Show { text, kind, limit, format } => {
-            let mut found = seen.list("client", ALL)?;
-            found.retain(|client| policy.clients_after > 0 && client.count >= policy.clients_after);
-            found.extend(seen.list("triplet", ALL)?);
-            found.retain(|sighting| {
-                let fits = text.as_ref().is_none_or(|text| sighting.what.lossy().contains(&text.to_ascii_lowercase()));
-                sighting.expires > now && fits && kind.is_none_or(|kind| kind == state(sighting))
-            });
+            let text = text.as_ref().map(|text| text.to_ascii_lowercase());
+            let known = |client: &Sighting| policy.clients_after > 0 && client.count >= policy.clients_after;
+            let wanted = |sighting: &Sighting| {
+                sighting.expires > now
+                    && text.as_ref().is_none_or(|text| sighting.what.lossy().contains(text))
+                    && kind.is_none_or(|kind| kind == state(sighting))
+                    && (state(sighting) != Shown::Known || known(sighting))
+            };
+            let mut found = matching(&seen, "client", wanted)?;
+            found.extend(matching(&seen, "triplet", wanted)?);
             found.sort_by_key(|sighting| std::cmp::Reverse(sighting.last));
             found.truncate(*limit);
             for sighting in &found {
@@ -86,10 +89,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             let client = gate::network(*client, 64);
             let mut forgotten = u32::from(seen.forget_client(&client)?);
             let start = format!("{client} ");
-            for triplet in seen.list("triplet", ALL)? {
-                if triplet.what.0.starts_with(start.as_bytes()) {
-                    forgotten += u32::from(seen.forget(&triplet)?);
-                }
+            for triplet in matching(&seen, "triplet", |triplet| triplet.what.0.starts_with(start.as_bytes()))? {
+                forgotten += u32::from(seen.forget(&triplet)?);
             }
             if forgotten == 0 {
                 eprintln!("sekisho: {client} is unknown");
@@ -109,6 +110,20 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     }
     output.flush()?;
     Ok(code)
+}
+
+/// All of a kind that are wanted, read page by page: a greylist may hold far more than is asked for.
+fn matching(seen: &Seen, kind: &str, wanted: impl Fn(&Sighting) -> bool) -> store::Result<Vec<Sighting>> {
+    let mut found = Vec::new();
+    let mut last: Option<Sighting> = None;
+    loop {
+        let page = seen.list(kind, last.as_ref(), PAGE)?;
+        found.extend(page.iter().filter(|sighting| wanted(sighting)).cloned());
+        if page.len() < PAGE {
+            return Ok(found);
+        }
+        last = page.into_iter().next_back();
+    }
 }
 
 fn state(sighting: &Sighting) -> Shown {

@@ -225,12 +225,13 @@ impl Seen {
         Ok((sighting.count > 0).then_some(sighting))
     }
 
-    /// All of a kind (`triplet`, `client`, ...), at most `limit`.
-    pub fn list(&self, kind: &str, limit: usize) -> Result<Vec<Sighting>> {
+    /// All of a kind (`triplet`, `client`, ...), at most `limit`, after `after` (the last of the page before).
+    pub fn list(&self, kind: &str, after: Option<&Sighting>, limit: usize) -> Result<Vec<Sighting>> {
         let start = text_position(kind.as_bytes());
         let end = behind(&start);
+        let from = after.map_or(start, |last| [last.key(), vec![0]].concat());
         let range =
-            Range { shelf: Shelf::Seen, list: "kind", from: &start, to: end.as_deref(), backwards: false, limit };
+            Range { shelf: Shelf::Seen, list: "kind", from: &from, to: end.as_deref(), backwards: false, limit };
         self.backend.range(&range)?.iter().map(|record| format::read(Shelf::Seen, record)).collect()
     }
 

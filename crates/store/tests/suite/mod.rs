@@ -108,9 +108,9 @@ fn greylist_answers(open: Open<'_>) {
     assert_eq!(ask(&triplet, 120 * 86_400).1, Reason::New);
     // A first attempt without a retry is forgotten after two days.
     assert_eq!(ask(&other, 3 * 86_400).1, Reason::New);
-    assert!(seen.list("triplet", 100).expect("lists").iter().any(|s| s.what.lossy().contains("c@example.jp")));
+    assert!(seen.list("triplet", None, 100).expect("lists").iter().any(|s| s.what.lossy().contains("c@example.jp")));
     assert!(seen.expire(at(400 * 86_400)).expect("expires") >= 2);
-    assert_eq!(seen.list("triplet", 100).expect("lists"), []);
+    assert_eq!(seen.list("triplet", None, 100).expect("lists"), []);
 }
 
 fn greylist_knows_clients(open: Open<'_>) {
@@ -125,7 +125,10 @@ fn greylist_knows_clients(open: Open<'_>) {
         assert_eq!(ask(sender, 400), Reason::Retried);
     }
     assert_eq!(ask("a4@x.example", 401), Reason::ClientKnown);
-    let clients = seen.list("client", 10).expect("lists");
+    let all = seen.list("triplet", None, 100).expect("lists");
+    let (first, rest) = (seen.list("triplet", None, 1).expect("lists"), seen.list("triplet", all.first(), 100));
+    assert_eq!([first, rest.expect("lists")].concat(), all, "page by page");
+    let clients = seen.list("client", None, 10).expect("lists");
     assert_eq!(
         clients.iter().filter(|c| c.what.lossy() == "198.51.100.0/24").map(|c| c.count).collect::<Vec<_>>(),
         [3]
@@ -135,7 +138,7 @@ fn greylist_knows_clients(open: Open<'_>) {
     assert!(seen.forget_client("198.51.100.0/24").expect("forgets"));
     assert!(!seen.forget_client("198.51.100.0/24").expect("forgets"));
     assert_eq!(ask("a6@x.example", 68 * 86_400), Reason::New);
-    let attempt = seen.list("triplet", 100).expect("lists").into_iter().find(|s| s.what.lossy().contains("a6@x"));
+    let attempt = seen.list("triplet", None, 100).expect("lists").into_iter().find(|s| s.what.lossy().contains("a6@x"));
     let attempt = attempt.expect("it was remembered");
     assert!(seen.forget(&attempt).expect("forgets") && !seen.forget(&attempt).expect("forgets"));
     seen.know_client("198.51.100.0/24", &policy, at(68 * 86_400)).expect("knows");
