@@ -136,20 +136,29 @@ fn manual() -> anyhow::Result<u8> {
             text.replace(&format!("sekisho\\-{}(1)", command.get_name()), &format!("sekisho {}", command.get_name()));
     }
     for command in program.get_subcommands().filter(|command| command.get_name() != "help") {
-        let man = clap_mangen::Man::new(command.clone());
-        let mut section = Vec::new();
-        man.render_synopsis_section(&mut section)?;
-        man.render_description_section(&mut section)?;
-        if command.get_arguments().next().is_some() {
-            man.render_options_section(&mut section)?;
+        let heading = format!(".SH \"SEKISHO {}\"", command.get_name().to_uppercase());
+        text.push_str(&section(command, &heading, ".SS Options")?);
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            let heading = format!(".SS \"sekisho {} {}\"", command.get_name(), below.get_name());
+            text.push_str(&section(below, &heading, ".PP")?);
         }
-        let section = String::from_utf8_lossy(&section)
-            .replacen(".SH SYNOPSIS", &format!(".SH \"SEKISHO {}\"", command.get_name().to_uppercase()), 1)
-            .replacen(".SH DESCRIPTION", ".PP", 1)
-            .replacen(".SH OPTIONS", ".SS Options", 1);
-        text.push_str(&section);
     }
     print(text.as_bytes())
+}
+
+/// One command's part of the page.
+fn section(command: &clap::Command, heading: &str, options: &str) -> anyhow::Result<String> {
+    let man = clap_mangen::Man::new(command.clone());
+    let mut section = Vec::new();
+    man.render_synopsis_section(&mut section)?;
+    man.render_description_section(&mut section)?;
+    if command.get_arguments().next().is_some() {
+        man.render_options_section(&mut section)?;
+    }
+    Ok(String::from_utf8_lossy(&section)
+        .replacen(".SH SYNOPSIS", heading, 1)
+        .replacen(".SH DESCRIPTION", ".PP", 1)
+        .replacen(".SH OPTIONS", options, 1))
 }
 
 fn print(text: &[u8]) -> anyhow::Result<u8> {

@@ -98,7 +98,7 @@ fn greylisting(postfix: &Postfix, sekisho: &Sekisho, commands: &Commands) {
     for who in [NAMELESS, FORGED] {
         assert!(attempt(postfix, who, "d@example.net").starts_with("450"));
     }
-    sekisho.wait_for("s25r=0");
+    support::wait_until("both are told", || said("s25r=0") == 2);
 
     // Large senders, other servers, our own network and people who logged in are never asked.
     let decisions = said("client_address=");

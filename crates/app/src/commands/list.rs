@@ -37,7 +37,7 @@ enum What {
         #[arg(long, value_name = "ADDRESS")]
         user: Option<String>,
         /// Why
-        #[arg(long, value_name = "TEXT", default_value = "")]
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         comment: String,
         /// In effect so long only, such as 30d
         #[arg(long, value_name = "TIME", value_parser = span)]
