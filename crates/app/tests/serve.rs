@@ -185,6 +185,11 @@ fn spamc_asks() {
     assert!(contains(&marked, "X-Spam-Status: No"), "{}", String::from_utf8_lossy(&marked));
     assert!(marked.ends_with(b"Dear Ann\n"));
     assert!(contains(&ask(&["--headers"], &spam).0, "X-Spam-Flag: YES"));
+    // `spamc -u`: the user's own threshold.
+    let settings = folder.0.join("sekisho.toml").display().to_string();
+    filter(env!("CARGO_BIN_EXE_sekisho"), &["user", "set", "ann", "required", "2000", "--config", &settings], b"");
+    let (text, code) = ask(&["-c", "-u", "ann"], &spam);
+    assert!(code == Some(0) && text.ends_with(b"/2000.0\n"), "{}", String::from_utf8_lossy(&text));
     assert_eq!(ask(&["-L", "spam"], &spam).1, Some(74), "as spamd without --allow-tell");
 }
 

@@ -17,7 +17,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Give a recipient an action or score of his own: a key of [actions] in sekisho.toml
+    /// Give a recipient, or a user of spamc, an action or score of his own: a key of [actions] in sekisho.toml
     Set {
         #[arg(value_name = "ADDRESS")]
         user: String,
@@ -49,8 +49,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let mut output = Output::new();
     match &arguments.what {
         What::Set { user, key, value } => {
-            if !user.contains('@') {
-                bail!("{user:?} is no address");
+            if user.is_empty() || user.contains(char::is_whitespace) {
+                bail!("{user:?} is neither an address nor the name of a user");
             }
             if let Err(error) = Changes::default().set(key, value) {
                 bail!("{key}: {error}");

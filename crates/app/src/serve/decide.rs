@@ -75,6 +75,14 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     }
     let stamp = environment::stamp();
     if scan.want != Want::Decision {
+        if let Some(user) = &scan.user {
+            let mut actions = config.actions.clone();
+            lookup.wishes(store, user).changes.apply(&mut actions);
+            if actions.required > 0.0 {
+                verdict.required = actions.required;
+                verdict.spam = verdict.score >= actions.required;
+            }
+        }
         return judgement(engine, scan, &transaction, &verdict, &views, &stamp);
     }
 
