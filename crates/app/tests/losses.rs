@@ -34,9 +34,14 @@ const PLAIN_RUN: usize = 40;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
     Milter,
+    /// `content_filter`: Postfix has the message, and hands it over and takes it back.
+    AfterQueue,
+    /// `smtpd_proxy_filter`: the sender waits.
+    BeforeQueue,
 }
 
-const WAYS: &[Way] = &[Way::Milter];
+const WAYS: &[(Way, &str)] =
+    &[(Way::Milter, "milter"), (Way::AfterQueue, "content_filter"), (Way::BeforeQueue, "smtpd_proxy_filter")];
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Shelf {
@@ -63,7 +68,9 @@ const FAILURES: &[Failure] = &[
     Failure {
         name: "stopped for longer than Postfix waits",
         store: Shelf::Folder,
-        postfix: "milter_command_timeout = 2s\nmilter_content_timeout = 2s\nsmtp_data_done_timeout = 2s\n",
+        postfix: "milter_command_timeout = 2s\nmilter_content_timeout = 2s\nsmtpd_proxy_timeout = 2s\n\
+                  smtp_helo_timeout = 2s\nsmtp_mail_timeout = 2s\nsmtp_rcpt_timeout = 2s\n\
+                  smtp_data_init_timeout = 2s\nsmtp_data_xfer_timeout = 2s\nsmtp_data_done_timeout = 2s\n",
         happens: paused_for_long,
     },
     Failure { name: "restarted (SIGTERM)", store: Shelf::Folder, postfix: "", happens: restarted },
@@ -209,19 +216,33 @@ impl Scene {
         let mut rules = "header HELD X-Held =~ /yes/\nscore HELD 100\n".to_owned();
         (0..30).for_each(|n| writeln!(rules, "body WORD_{n} /word number {n}/\nscore WORD_{n} 0.1").unwrap());
         folder.file("rules.cf", &rules);
+        let (front, filter, back) = (free_port(), free_port(), free_port());
+        let listen = match way {
+            Way::Milter => {
+                format!("protocol = \"milter\"\nsocket = \"unix:{here}/milter.sock\"\nmode = \"0666\"\n")
+            }
+            _ => format!(
+                "protocol = \"smtp\"\nsocket = \"inet:127.0.0.1:{filter}\"\nreceived = {}\n\
+                 next_hop = \"smtp:127.0.0.1:{back}\"\n",
+                way == Way::AfterQueue
+            ),
+        };
         let settings = format!(
-            "[[listen]]\nprotocol = \"milter\"\nsocket = \"unix:{here}/milter.sock\"\nmode = \"0666\"\n\
+            "[[listen]]\n{listen}\
              [rules]\nset = \"none\"\nextra = [\"{here}/rules.cf\"]\n[actions]\nquarantine_at = 50.0\n\
              [store]\nlocation = \"{location}\"\n"
         );
         let asks = match way {
-            Way::Milter => format!("smtpd_milters = unix:{here}/milter.sock\n"),
+            Way::Milter => format!("-o smtpd_milters=unix:{here}/milter.sock"),
+            Way::AfterQueue => format!("-o content_filter=smtp:[127.0.0.1]:{filter}"),
+            Way::BeforeQueue => format!("-o smtpd_proxy_filter=127.0.0.1:{filter}"),
         };
         let quick = "queue_run_delay = 1s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 2s\n\
-                     smtpd_error_sleep_time = 0\nsmtpd_hard_error_limit = 1000\n";
-        let more = format!("{asks}{quick}{}", failure.postfix);
+                     smtpd_error_sleep_time = 0\nsmtpd_hard_error_limit = 1000\n\
+                     smtpd_authorized_xforward_hosts = 127.0.0.0/8\ndisable_mime_output_conversion = yes\n";
+        let more = format!("{quick}{}", failure.postfix);
         let sekisho = Sekisho::start(&folder, &settings);
-        let postfix = Postfix::start_with(&folder, &[(free_port(), String::new())], &more)?;
+        let postfix = Postfix::start_with(&folder, &[(front, asks), (back, String::new())], &more)?;
         let counts = Arc::new(Counts::default());
         let sekisho = Some(sekisho);
         Some(Scene { sekisho, postfix, server, disk, settings, location, counts, batch: 0, messages, folder })
@@ -254,9 +275,15 @@ impl Scene {
 
     /// Goes on when a sender has been told to come back, so that the failure was there while mail came.
     fn release_and_be_refused(&mut self) {
-        let before = self.counts.refused.load(Ordering::SeqCst);
+        let before = self.refused();
         self.release();
-        wait_until("a sender is refused", || self.counts.refused.load(Ordering::SeqCst) > before);
+        wait_until("a sender is refused", || self.refused() > before);
+    }
+
+    /// How often a sender, or Postfix as the sender, was told to come back.
+    fn refused(&self) -> usize {
+        let deferred = self.postfix.log().matches("status=deferred").count();
+        self.counts.refused.load(Ordering::SeqCst) + deferred
     }
 
     fn pause(&self, milliseconds: u64) {
@@ -279,15 +306,18 @@ impl Scene {
             wait_until("the batch is sent", || self.counts.sent.load(Ordering::SeqCst) >= all);
         }
         senders.into_iter().for_each(|sender| sender.join().unwrap());
-        self.postfix.control("flush");
-        wait_until("the queue is empty", || self.postfix.queued() == 0);
+        wait_until("the queue is empty", || {
+            self.postfix.control("flush");
+            self.pause(300);
+            self.postfix.queued() == 0
+        });
         self.count(name, failure, batches)
     }
 
     fn count(&self, way: &'static str, failure: &Failure, times: usize) -> Row {
         let mut row = Row { way, failure: failure.name, times, ..Row::default() };
         row.sent = self.counts.sent.load(Ordering::SeqCst);
-        row.refused = self.counts.refused.load(Ordering::SeqCst);
+        row.refused = self.refused();
         let mut places: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
         let mut check = |bytes: &[u8], place: &'static str| {
             let text = String::from_utf8_lossy(bytes);
@@ -537,12 +567,9 @@ fn nothing_is_lost() {
     let messages = wanted("SEKISHO_LOSSES").and_then(|number| number.parse().ok()).unwrap_or(PLAIN_RUN);
     let only = wanted("SEKISHO_LOSSES_ONLY").unwrap_or_default();
     let mut rows = Vec::new();
-    for way in WAYS {
+    for (way, name) in WAYS {
         for failure in FAILURES.iter().filter(|failure| failure.name.contains(&only)) {
             let Some(scene) = Scene::set(*way, failure, messages) else { continue };
-            let name = match way {
-                Way::Milter => "milter",
-            };
             let row = scene.play(name, failure);
             eprint!("{}", table(std::slice::from_ref(&row)).lines().nth(2).unwrap_or_default());
             eprintln!();

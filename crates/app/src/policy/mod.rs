@@ -132,6 +132,10 @@ fn fate(config: &Config, scan: &Scan, findings: &Findings<'_>, recipient: &Path,
             _ => String::new(),
         };
         match found.first() {
+            // A broken header alone is no reason to leave somebody else's X-Spam-Status standing.
+            Some((Category::BadHeader, reason)) if actions.tag_ham => {
+                (Action::Tag, Some(Category::BadHeader), reason.clone())
+            }
             Some((category, reason)) => (Action::Pass, Some(*category), reason.clone()),
             None if actions.tag_ham => (Action::Tag, None, reason),
             None => (Action::Pass, None, reason),
