@@ -15,7 +15,21 @@ use rules::{Kind, RuleId, Ruleset};
 /// The metas to evaluate, in this order.
 pub(crate) struct Metas {
     pub steps: Vec<Step>,
+    /// A bit for each step that has to be evaluated for every message; the others come to 0 where nothing that they
+    /// depend on has hit.
+    always: Vec<u64>,
+    /// By [`RuleId`]: the steps that depend on the rule are `dependents[starts[i]..starts[i + 1]]`.
+    starts: Vec<u32>,
+    dependents: Vec<u32>,
     local_only: bool,
+}
+
+/// What evaluating metas writes to, kept from message to message.
+#[derive(Default)]
+pub(crate) struct Desk {
+    stack: Vec<f64>,
+    /// A bit for each step that is still to be evaluated.
+    due: Vec<u64>,
 }
 
 pub(crate) struct Step {
@@ -97,36 +111,91 @@ impl Metas {
                 steps.push(Step { rule: id, expression: meta.expression.clone(), gate });
             }
         }
-        Metas { steps, local_only }
+        let mut metas = Metas { steps, always: Vec::new(), starts: Vec::new(), dependents: Vec::new(), local_only };
+        metas.index(ruleset);
+        metas
     }
 
-    /// Evaluates all metas. `hit` is told which came to something.
-    pub fn run(&self, values: &mut Values, stack: &mut Vec<f64>, mut hit: impl FnMut(RuleId)) {
-        for step in &self.steps {
-            let scored = match &step.gate {
-                Gate::Open => true,
-                Gate::Watched { scored, on, .. } => {
-                    let decided = |id: &RuleId| if *scored { values.is_ready(*id) } else { values.is_early(*id) };
-                    if !on.iter().all(decided) {
-                        continue;
-                    }
-                    *scored
-                }
-            };
-            let value = step.expression.evaluate(self.local_only, stack, |id| values.get(id));
-            let true_ = value != 0.0;
-            if let Gate::Watched { early, on, .. } = &step.gate {
-                let early = *early && on.iter().all(|id| values.is_early(*id));
-                if scored || !true_ {
-                    values.set_ready(step.rule, early);
-                }
-            }
-            if scored && true_ {
-                // A hit always counts for more than nothing.
-                values.set(step.rule, if value > 0.0 { value } else { 1.0 });
-                hit(step.rule);
+    fn index(&mut self, ruleset: &Ruleset) {
+        self.always = vec![0; self.steps.len().div_ceil(64)];
+        let mut pairs: Vec<(RuleId, u32)> = Vec::new();
+        let mut stack = Vec::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            let Kind::Meta(meta) = &ruleset.rule(step.rule).kind else { continue };
+            let at_rest = step.expression.evaluate(self.local_only, &mut stack, |_| 0.0) == 0.0;
+            if at_rest && matches!(step.gate, Gate::Open) {
+                pairs.extend(meta.dependencies.iter().map(|id| (*id, index as u32)));
+            } else {
+                self.always[index / 64] |= 1 << (index % 64);
             }
         }
+        pairs.sort_unstable();
+        let mut next = pairs.into_iter().peekable();
+        for rule in 0..ruleset.rules.len() {
+            self.starts.push(self.dependents.len() as u32);
+            while let Some((_, step)) = next.next_if(|(id, _)| id.index() == rule) {
+                self.dependents.push(step);
+            }
+        }
+        self.starts.push(self.dependents.len() as u32);
+    }
+
+    fn dependents_of(&self, rule: RuleId) -> &[u32] {
+        match (self.starts.get(rule.index()), self.starts.get(rule.index() + 1)) {
+            (Some(&start), Some(&end)) => &self.dependents[start as usize..end as usize],
+            _ => &[],
+        }
+    }
+
+    /// Evaluates all metas that may come to something. `hit` is told which did.
+    pub fn run(&self, values: &mut Values, desk: &mut Desk, mut hit: impl FnMut(RuleId)) {
+        let Desk { stack, due } = desk;
+        due.clone_from(&self.always);
+        let mark = |due: &mut [u64], rule: RuleId| {
+            for step in self.dependents_of(rule) {
+                due[*step as usize / 64] |= 1 << (step % 64);
+            }
+        };
+        values.changed().iter().for_each(|rule| mark(due, *rule));
+        for word in 0..due.len() {
+            // What a meta makes due stands behind it, perhaps in the same word.
+            while due[word] != 0 {
+                let bit = due[word].trailing_zeros();
+                due[word] &= due[word] - 1;
+                let step = &self.steps[word * 64 + bit as usize];
+                if self.run_step(step, values, stack) {
+                    hit(step.rule);
+                    mark(due, step.rule);
+                }
+            }
+        }
+    }
+
+    /// Evaluates one meta; does it hit?
+    fn run_step(&self, step: &Step, values: &mut Values, stack: &mut Vec<f64>) -> bool {
+        let scored = match &step.gate {
+            Gate::Open => true,
+            Gate::Watched { scored, on, .. } => {
+                let decided = |id: &RuleId| if *scored { values.is_ready(*id) } else { values.is_early(*id) };
+                if !on.iter().all(decided) {
+                    return false;
+                }
+                *scored
+            }
+        };
+        let value = step.expression.evaluate(self.local_only, stack, |id| values.get(id));
+        let true_ = value != 0.0;
+        if let Gate::Watched { early, on, .. } = &step.gate {
+            let early = *early && on.iter().all(|id| values.is_early(*id));
+            if scored || !true_ {
+                values.set_ready(step.rule, early);
+            }
+        }
+        if scored && true_ {
+            // A hit always counts for more than nothing.
+            values.set(step.rule, if value > 0.0 { value } else { 1.0 });
+        }
+        scored && true_
     }
 }
 

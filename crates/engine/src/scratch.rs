@@ -34,6 +34,11 @@ impl Values {
         self.values[rule.index()] = value;
     }
 
+    /// The rules of which something was set, some more than once.
+    pub(crate) fn changed(&self) -> &[RuleId] {
+        &self.set
+    }
+
     pub(crate) fn is_ready(&self, rule: RuleId) -> bool {
         self.ready[rule.index()]
     }
@@ -89,7 +94,7 @@ pub struct Scratch {
     pub(crate) found: patterns::Found,
     /// Patterns made of tags.
     pub(crate) instances: Vec<Option<crate::special::Instance>>,
-    pub(crate) stack: Vec<f64>,
+    pub(crate) desk: crate::meta::Desk,
 }
 
 impl Scratch {
