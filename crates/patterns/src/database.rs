@@ -85,7 +85,7 @@ impl Builder {
             root if literal::starts_at(root, &[Look::Start, Look::LineStart]) => Begins::AtLineStart,
             _ => Begins::Anywhere,
         };
-        match literal::requirement(&tree) {
+        match literal::requirement(&tree, spec.count != Count::Once) {
             _ if range.is_some() => tables.addresses.extend(range.map(|range| (id.0, range))),
             Requirement::Nothing => tables.always.push(id.0),
             Requirement::AnyFragment(fragments) => tables.prefilter.add_fragments(id.0, fragments),
@@ -394,7 +394,13 @@ impl Scan<'_> {
                 own.tried = 0..usize::MAX;
                 let have = self.found.get(id).map_or(0, |hit| hit.count);
                 let left = if limit == 0 { 0 } else { limit - have };
-                let (count, answer) = confirmer.count(pattern, unit, left, &mut own.cache, workspace);
+                let lines = if record.begins == Begins::AtLineStart && record.shortest > 0 {
+                    confirmer.count_lines(pattern, unit, left, &mut own.cache, workspace)
+                } else {
+                    None
+                };
+                let (count, answer) =
+                    lines.unwrap_or_else(|| confirmer.count(pattern, unit, left, &mut own.cache, workspace));
                 if count > 0 {
                     self.found.add(id, count, self.unit as u32);
                 }

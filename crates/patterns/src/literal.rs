@@ -4,6 +4,7 @@
 
 use crate::ir::{ByteSet, Look, Node, Span, Tree};
 use crate::model;
+use std::collections::BTreeSet;
 
 /// A text (lower case) that stands `before` bytes behind the start of the match.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,24 +39,35 @@ const MOST_STRINGS: usize = 32;
 const MOST_FRAGMENTS: usize = 2_000;
 /// A byte set is spelled out up to this many (case-folded) bytes.
 const SPELLED: usize = 6;
+/// Below this expected share of places, nothing rarer is looked for.
+const RARE: f32 = 1e-5;
+/// Above it, all beginnings of a match are spelled out to find something rarer.
+const COMMON: f32 = 1e-3;
 /// Above this expected share of places, looking a fragment up is not worth it.
 const TOO_COMMON: f32 = 0.04;
 /// The same for windows of a pattern whose automaton is large: trying it at every third place is still better than
 /// keeping track of all its beginnings at once.
 const TOO_COMMON_LARGE: f32 = 0.3;
-pub const LARGE: u64 = 400;
+const LARGE: u64 = 400;
 
-pub fn requirement(tree: &Tree) -> Requirement {
+/// `whole`: a candidate has the whole unit searched, so where in a match it stands does not matter.
+pub fn requirement(tree: &Tree, whole: bool) -> Requirement {
     if tree.root.any(&mut |node| matches!(node, Node::Opaque)) {
         return Requirement::Nothing;
     }
     let fragments = Extractor { tree }.best(&tree.root);
     if let Some(choice) = &fragments
-        && choice.cost < 1e-5
+        && choice.cost < RARE
     {
         return Requirement::AnyFragment(fragments.map(|c| c.fragments).unwrap_or_default());
     }
     let windows = Windows::new(tree).best();
+    let cost = |fragments: &Option<Choice>| {
+        let fragments = fragments.as_ref().map_or(f32::INFINITY, |choice| choice.cost);
+        windows.as_ref().map_or(fragments, |(_, cost)| fragments.min(*cost))
+    };
+    let dear = if whole { TOO_COMMON } else { COMMON };
+    let fragments = if cost(&fragments) > dear { better(fragments, prefixes(tree)) } else { fragments };
     let large = tree.is_regular() && tree.root.weight() > LARGE;
     let too_common_window = if large { TOO_COMMON_LARGE } else { TOO_COMMON };
     match (fragments, windows) {
@@ -304,6 +316,102 @@ fn product(left: &[Vec<u8>], right: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
         }
     }
     Some(out)
+}
+
+/// With which texts can a match begin? The longest of few enough; `None` if some match begins with anything.
+fn prefixes(tree: &Tree) -> Option<Choice> {
+    let beginnings = |length| Beginnings { tree, length }.all().and_then(|texts| Choice::of(&texts, Span::ZERO));
+    (SHORTEST..=LONGEST_PREFIX).rev().find_map(beginnings)
+}
+
+const LONGEST_PREFIX: usize = 6;
+/// A byte set is spelled out in a prefix up to this many (case-folded) bytes.
+const SPELLED_PREFIX: usize = 16;
+
+/// Spells out how matches begin, byte after byte.
+struct Beginnings<'t> {
+    tree: &'t Tree,
+    length: usize,
+}
+
+/// Beginnings, and whether the match goes on right behind them with what comes next in the tree.
+type Begun = BTreeSet<(Vec<u8>, bool)>;
+
+impl Beginnings<'_> {
+    fn all(&self) -> Option<Vec<Vec<u8>>> {
+        let begun = self.extend(&self.tree.root, Begun::from([(Vec::new(), true)]))?;
+        let mut texts: Vec<Vec<u8>> = Vec::with_capacity(begun.len());
+        for (text, _) in begun {
+            // In order, so that a text comes right after its own beginning, which finds it as well.
+            if !texts.last().is_some_and(|last| text.starts_with(last)) {
+                texts.push(text);
+            }
+        }
+        Some(texts)
+    }
+
+    fn extend(&self, node: &Node, begun: Begun) -> Option<Begun> {
+        match node {
+            Node::Empty | Node::Look(_) | Node::Around(_) | Node::Keep => Some(begun),
+            Node::Byte(_) | Node::Set(_) => {
+                let set = self.tree.byte_set(node)?;
+                let mut bytes: Vec<u8> = set.iter().map(|byte| byte.to_ascii_lowercase()).collect();
+                bytes.sort_unstable();
+                bytes.dedup();
+                let mut extended = Begun::new();
+                for (mut text, open) in begun {
+                    if !open || bytes.len() > SPELLED_PREFIX {
+                        extended.insert((text, false));
+                        continue;
+                    }
+                    for byte in &bytes {
+                        text.push(*byte);
+                        extended.insert((text.clone(), text.len() < self.length));
+                        text.pop();
+                    }
+                }
+                self.if_useful(extended)
+            }
+            Node::Concat(nodes) => nodes.iter().try_fold(begun, |begun, node| {
+                if begun.iter().any(|(_, open)| *open) { self.extend(node, begun) } else { Some(begun) }
+            }),
+            Node::Alternate(nodes) => {
+                let mut sum = Begun::new();
+                for node in nodes {
+                    sum.append(&mut self.extend(node, begun.clone())?);
+                }
+                self.if_useful(sum)
+            }
+            Node::Capture(capture) => self.extend(&capture.node, begun),
+            Node::Atomic(node) => self.extend(node, begun),
+            Node::BackReference(_) | Node::Opaque => {
+                self.if_useful(begun.into_iter().map(|(text, _)| (text, false)).collect())
+            }
+            Node::Repeat(repeat) => {
+                let rounds = self.length as u32 + 1;
+                let mut last = begun;
+                for _ in 0..repeat.min.min(rounds) {
+                    last = self.extend(&repeat.node, last)?;
+                }
+                let mut sum = last.clone();
+                for _ in repeat.min..repeat.max.unwrap_or(u32::MAX).min(repeat.min.saturating_add(rounds)) {
+                    last = self.extend(&repeat.node, last)?;
+                    let before = sum.len();
+                    sum.extend(last.iter().cloned());
+                    if sum.len() == before {
+                        break;
+                    }
+                }
+                self.if_useful(sum)
+            }
+        }
+    }
+
+    /// Gives up where there are too many texts or where one stays too short.
+    fn if_useful(&self, begun: Begun) -> Option<Begun> {
+        let useful = begun.len() <= MOST_FRAGMENTS && begun.iter().all(|(text, open)| *open || text.len() >= SHORTEST);
+        useful.then_some(begun)
+    }
 }
 
 /// Finds byte-set windows by stepping through all ways the pattern can go on at once.

@@ -127,6 +127,7 @@ struct Entry {
     last: bool,
 }
 
+#[inline(always)]
 fn hash(key: u32) -> u32 {
     key.wrapping_mul(0x9E37_79B1)
 }
@@ -291,33 +292,51 @@ impl WindowTable {
     }
 
     #[inline(always)]
-    fn row<const N: usize>(&self, place: usize, symbol: u8) -> [u64; N] {
-        let at = (place * self.symbols + usize::from(symbol)) * N;
-        self.table.get(at..at + N).and_then(|row| row.try_into().ok()).unwrap_or([0; N])
-    }
-
-    #[inline(always)]
     fn scan_words<const N: usize>(&self, symbols: &[u8], candidate: &mut impl FnMut(usize, usize, &Hint)) {
-        for at in 0..symbols.len() {
-            let mut alive = self.row::<N>(0, symbols[at]);
-            // Behind the end of the text nothing is known, so every window goes on there.
-            for (place, symbol) in symbols[at + 1..].iter().take(WINDOW - 1).enumerate() {
-                let row = self.row::<N>(place + 1, *symbol);
+        let (rows, _) = self.table.as_chunks::<N>();
+        let mut places: [&[[u64; N]]; WINDOW] = [&[]; WINDOW];
+        for (place, own) in rows.chunks_exact(self.symbols).take(WINDOW).enumerate() {
+            places[place] = own;
+        }
+        for (at, window) in symbols.windows(WINDOW).enumerate() {
+            let mut alive = places[0][usize::from(window[0])];
+            for place in 1..4 {
+                let row = &places[place][usize::from(window[place])];
                 for word in 0..N {
                     alive[word] &= row[word];
                 }
-                if place & 1 == 1 && alive == [0; N] {
-                    break;
+            }
+            if alive.iter().fold(0, |any, word| any | word) != 0 {
+                for place in 4..WINDOW {
+                    let row = &places[place][usize::from(window[place])];
+                    for word in 0..N {
+                        alive[word] &= row[word];
+                    }
+                }
+                self.tell(at, &alive, candidate);
+            }
+        }
+        // Behind the end of the text nothing is known, so every window goes on there.
+        for at in symbols.len().saturating_sub(WINDOW - 1)..symbols.len() {
+            let mut alive = [u64::MAX; N];
+            for (symbol, rows) in symbols[at..].iter().zip(&places) {
+                for word in 0..N {
+                    alive[word] &= rows[usize::from(*symbol)][word];
                 }
             }
-            for (word, bits) in alive.iter().enumerate() {
-                let mut bits = *bits;
-                while bits != 0 {
-                    let bit = word * 64 + bits.trailing_zeros() as usize;
-                    bits &= bits - 1;
-                    for hint in &self.hints[bit] {
-                        candidate(at, 0, hint);
-                    }
+            self.tell(at, &alive, candidate);
+        }
+    }
+
+    #[inline(always)]
+    fn tell<const N: usize>(&self, at: usize, alive: &[u64; N], candidate: &mut impl FnMut(usize, usize, &Hint)) {
+        for (word, bits) in alive.iter().enumerate() {
+            let mut bits = *bits;
+            while bits != 0 {
+                let bit = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                for hint in &self.hints[bit] {
+                    candidate(at, 0, hint);
                 }
             }
         }

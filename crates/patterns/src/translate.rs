@@ -15,25 +15,15 @@ pub fn to_sieve(tree: &Tree) -> Option<Hir> {
     hir_of(tree, &tree.root, Exactness::Sieve)
 }
 
-/// As [`to_sieve`], and repeats are counted only as far as [`COUNTED`]: what counts far has many states, each seldom
-/// met and so never at hand.
-pub fn to_loose_sieve(tree: &Tree) -> Option<Hir> {
-    hir_of(tree, &tree.root, Exactness::Loose)
-}
-
-const COUNTED: u32 = 3;
-
 #[derive(Clone, Copy, PartialEq)]
 enum Exactness {
     Exact,
     Sieve,
-    Loose,
 }
 
 fn hir_of(tree: &Tree, node: &Node, exactness: Exactness) -> Option<Hir> {
     let inside = |node: &Node| hir_of(tree, node, exactness);
-    let sieve = exactness != Exactness::Exact;
-    let counted = if exactness == Exactness::Loose { COUNTED } else { u32::MAX };
+    let sieve = exactness == Exactness::Sieve;
     Some(match node {
         Node::Empty => Hir::empty(),
         Node::Byte(byte) => Hir::literal([*byte]),
@@ -61,8 +51,8 @@ fn hir_of(tree: &Tree, node: &Node, exactness: Exactness) -> Option<Hir> {
         Node::Concat(nodes) => Hir::concat(nodes.iter().map(inside).collect::<Option<_>>()?),
         Node::Alternate(nodes) => Hir::alternation(nodes.iter().map(inside).collect::<Option<_>>()?),
         Node::Repeat(repeat) => Hir::repetition(hir::Repetition {
-            min: repeat.min.min(counted),
-            max: repeat.max.filter(|max| *max <= counted),
+            min: repeat.min,
+            max: repeat.max,
             greedy: repeat.greed == Greed::Greedy,
             sub: Box::new(inside(&repeat.node)?),
         }),

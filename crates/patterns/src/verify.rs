@@ -5,7 +5,6 @@
 //! limit. All are built at the first candidate: most patterns of a rule set never see one.
 
 use crate::ir::{Look, Node, Tree};
-use crate::literal::LARGE;
 use crate::pcre2::{Code, Outcome, Search, Workspace};
 use crate::{Captures, Flags, Match, PatternError, perl, translate};
 use regex_automata::hybrid::dfa::{Cache, DFA};
@@ -117,7 +116,6 @@ impl Confirmer {
                 let tree = perl::parse(pattern.source, pattern.flags).ok()?;
                 let hir = match pattern.shape {
                     Shape::Irregular if tree.root.weight() > LARGEST_SIEVE => return None,
-                    Shape::Irregular if tree.root.weight() > LARGE => translate::to_loose_sieve(&tree)?,
                     Shape::Irregular => translate::to_sieve(&tree)?,
                     _ => translate::to_hir(&tree)?,
                 };
@@ -276,6 +274,48 @@ impl Confirmer {
             at = end;
         }
         (count, (count > 0).into())
+    }
+
+    /// As [`Confirmer::count`], for a pattern whose matches begin at starts of lines and are not empty. `None`: it takes
+    /// [`Confirmer::count`].
+    pub fn count_lines(
+        &self,
+        pattern: Pattern<'_>,
+        unit: &[u8],
+        limit: u32,
+        cache: &mut Option<Box<Cache>>,
+        workspace: &mut Workspace,
+    ) -> Option<(u32, Answer)> {
+        if pattern.shape == Shape::Fixed || pattern.shape == Shape::Regular && !pattern.countable {
+            return None;
+        }
+        let automaton = self.automaton(pattern)?;
+        let cache = cache.get_or_insert_with(|| Box::new(automaton.create_cache()));
+        let mut count = 0;
+        let mut at = 0;
+        while at < unit.len() && (limit == 0 || count < limit) {
+            if at == 0 || unit[at - 1] == b'\n' {
+                let sieve = pattern.shape == Shape::Irregular;
+                let input = Input::new(unit).range(at..).anchored(Anchored::Yes).earliest(sieve);
+                let mut end = automaton.try_search_fwd(cache, &input).ok()?.map(|found| found.offset());
+                if sieve && end.is_some() {
+                    let search = Search { subject: unit, start: at, last_start: at, not_empty_at_start: false };
+                    end = match self.code(pattern)?.search(&search, workspace) {
+                        Outcome::Match => workspace.group(0).map(|(_, end)| end),
+                        Outcome::NoMatch => None,
+                        Outcome::Unknown => return Some((count, Answer::Limit)),
+                    };
+                }
+                if let Some(end) = end {
+                    count += 1;
+                    at = end.max(at + 1);
+                    continue;
+                }
+            }
+            let Some(line) = memchr::memchr(b'\n', &unit[at..]) else { break };
+            at += line + 1;
+        }
+        Some((count, (count > 0).into()))
     }
 
     fn meta(&self, pattern: Pattern<'_>) -> Option<&meta::Regex> {

@@ -297,6 +297,38 @@ const CASES: &[(&[&str], &[&str])] = &[
         ],
         &["_BUY_", " abcd ", "xaaaa", "abba", "a1b2c", "a a a"],
     ),
+    // Line by line, many times.
+    (
+        &[
+            "(?m)^(?!x)\\w+",
+            "(?m)^(?>\\s*)a+$",
+            "(?m)^a+\\n?",
+            "(?m)^\\s*a\\b",
+            "(?m)^(\\w)\\1",
+            "(?m)^a(?=b)",
+            "(?m)(?<!c\\n)^a",
+            "(?m)^\\Ka",
+            "(?m)^[^\\n]+\\n(?!a)",
+            "(?m)^.+$",
+            "(?m)^(?:a|x)(?:\\n|b)*",
+        ],
+        &["ab\nab\n\nxa\naa\n", "\n\na\n a\n", "c\na\nab", "a\n\na\n\naa\n"],
+    ),
+    // Many beginnings.
+    (
+        &[
+            "(?i)(?:a?\\s?copy of )?(?:your\\s{1,3})?(?:names?|age|e-?mail)(?: address)?[:.]",
+            "(?i)(?:full|\\s?first)? ?(?:name|phone)\\W",
+            "(?i)(?:(?:city|states?|zip)(?: or |,)?){1,3}:",
+            "(?i)(?:sum of )?(?:usd|eur) ?\\d",
+        ],
+        &[
+            "A copy of your  NAME: your age.",
+            "first name, Phone: E-mail address:",
+            "city or state,zip:",
+            "Sum of USD 5 eur7",
+        ],
+    ),
 ];
 
 const COMMON: &[&str] = &["", "a", "b", "ab", "abc", "aaa", "A", "a\n", "a b\n"];
