@@ -130,10 +130,22 @@ fn a_database_a_directory_and_our_store_are_asked() {
     let said = fates(&postfix, &sekisho, &["sql"]);
     assert!(said.contains("action=tag") && said.contains("trouble=\"lookup: sql"), "{said}");
     drop(sekisho);
-    let sekisho = Sekisho::start(&folder, &config(&folder, &lookup("defer")));
+    let mut sekisho = Sekisho::start(&folder, &config(&folder, &lookup("defer")));
     assert!(fates(&postfix, &sekisho, &["sql"]).starts_with("451"));
     server.start();
     assert!(fates(&postfix, &sekisho, &["sql"]).contains("action=discard"));
+
+    // It ends in good order, with the database as its store, too.
+    let store = config(&folder, &lookup("defer")).replace(&format!("{}/store", folder.0.display()), &database);
+    for settings in [None, Some(store)] {
+        if let Some(settings) = settings {
+            drop(sekisho);
+            sekisho = Sekisho::start(&folder, &settings);
+            assert!(fates(&postfix, &sekisho, &["sql"]).contains("action=discard"));
+        }
+        sekisho.signal("TERM");
+        assert_eq!(sekisho.ends(), Some(0), "{}", sekisho.log().join("\n"));
+    }
 }
 
 #[test]

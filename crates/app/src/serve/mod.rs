@@ -103,7 +103,12 @@ pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
     if let Some(store) = &store {
         journal.note(&format!("store: {}", store.place()));
     }
-    runtime.block_on(serve(config, origin, listeners, certificates, engine, gate, store, journal))
+    let lookup = Arc::new(Lookup::new(&config.lookup)?);
+    // Their connections to servers may not be closed from within the runtime: the last of them goes after it.
+    let _last = (store.clone(), lookup.clone());
+    let served = runtime.block_on(serve(config, origin, listeners, certificates, engine, gate, store, lookup, journal));
+    drop(runtime);
+    served
 }
 
 async fn listen_all(config: &Config) -> anyhow::Result<Vec<(Listen, Listener)>> {
@@ -144,6 +149,7 @@ async fn serve(
     engine: Engine,
     gate: Gate,
     store: Option<Store>,
+    lookup: Arc<Lookup>,
     journal: Journal,
 ) -> anyhow::Result<()> {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
@@ -172,7 +178,7 @@ async fn serve(
         memory: Arc::new(Memory::new(config.limits.memory.0)),
         journal,
         store,
-        lookup: Arc::new(Lookup::new(&config.lookup)?),
+        lookup,
         mark: mark::Mark::new(&config.relay)?,
         remembered: proxy::Remembered::default(),
         relay: default_relay,
