@@ -5,7 +5,7 @@
 //! them, with a list of what is made; taking back puts the copies in place where nobody changed the files since, and
 //! else takes out exactly what was made.
 
-use crate::config::{Config, Late};
+use crate::config::{Config, Late, Listen};
 use crate::environment;
 use crate::output::Output;
 use crate::serve::listen::Address;
@@ -127,16 +127,24 @@ struct Wanted {
 struct Stage<'a> {
     protocol: &'a str,
     socket: &'a Address,
-    /// Where a content filter hands mail back.
+    /// Where a content filter hands mail back, if it is to this Postfix.
     back: Option<Address>,
 }
 
 fn stages(config: &Config) -> Vec<Stage<'_>> {
-    let back = |protocol: &str| (protocol == "smtp").then(|| Address::Inet("127.0.0.1".into(), 10025));
+    let back = |listen: &Listen| {
+        let next_hop = listen.next_hop.as_ref().or(config.relay.next_hop.as_ref()).filter(|next_hop| !next_hop.lmtp)?;
+        match &next_hop.socket {
+            Address::Inet(host, _) if ["127.0.0.1", "::1", "localhost"].contains(&host.as_str()) => {
+                Some(next_hop.socket.clone())
+            }
+            _ => None,
+        }
+    };
     config
         .listen
         .iter()
-        .map(|listen| Stage { protocol: &listen.protocol, socket: &listen.socket, back: back(&listen.protocol) })
+        .map(|listen| Stage { protocol: &listen.protocol, socket: &listen.socket, back: back(listen) })
         .collect()
 }
 
@@ -574,6 +582,26 @@ mod tests {
         ] {
             assert_eq!(with(list, policy), longer);
         }
+    }
+
+    #[test]
+    fn a_content_filter_needs_a_way_there_and_a_way_back() {
+        let listen = "[[listen]]\nprotocol = \"smtp\"\nsocket = \"inet:127.0.0.1:10024\"\n";
+        let lines = |next_hop: &str| {
+            let config = Config::parse(&format!("{listen}next_hop = \"{next_hop}\"")).unwrap();
+            Wanted::of(&config, None).plan(None).unwrap().text()
+        };
+        let here = lines("smtp:127.0.0.1:10025");
+        for line in [
+            "content_filter = sekisho:[127.0.0.1]:10024",
+            "sekisho unix - - n - - smtp",
+            "  -o smtp_send_xforward_command=yes",
+            "127.0.0.1:10025 inet n - n - - smtpd",
+            "  -o content_filter=",
+        ] {
+            assert!(here.lines().any(|found| found == line), "{line} in {here}");
+        }
+        assert!(!lines("smtp:192.0.2.1:25").contains("inet n"), "that is another server's business");
     }
 
     #[test]
