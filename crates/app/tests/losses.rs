@@ -28,7 +28,9 @@ const SENDERS: usize = 8;
 const BATCH: usize = 10;
 /// Every so many-th message is one that the rules hold.
 const HELD: usize = 4;
-const PLAIN_RUN: usize = 40;
+const PLAIN_RUN: usize = 20;
+/// Of these a plain run has all ways; of the others, the milter.
+const TELLING: &[&str] = &["killed (SIGKILL)", "stopped for longer", "disk"];
 
 /// How sekisho stands at the mail server.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -569,6 +571,10 @@ fn nothing_is_lost() {
     let mut rows = Vec::new();
     for (way, name) in WAYS {
         for failure in FAILURES.iter().filter(|failure| failure.name.contains(&only)) {
+            let telling = TELLING.iter().any(|name| failure.name.starts_with(name));
+            if messages == PLAIN_RUN && *way != Way::Milter && !telling {
+                continue;
+            }
             let Some(scene) = Scene::set(*way, failure, messages) else { continue };
             let row = scene.play(name, failure);
             eprint!("{}", table(std::slice::from_ref(&row)).lines().nth(2).unwrap_or_default());
