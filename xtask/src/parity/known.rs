@@ -1,4 +1,5 @@
-//! `docs/parity-differences.toml`: where we knowingly differ from SpamAssassin, each entry with its cause.
+//! `docs/parity-differences.toml`: where we knowingly differ from SpamAssassin, each entry with its cause; and
+//! `docs/parity-never.toml`: rules that no message can exercise in a comparison.
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -33,6 +34,26 @@ impl Difference {
         });
         rule_named && (self.files.is_empty() || self.files.iter().any(|f| file.ends_with(f.as_str())))
     }
+}
+
+/// Rules that no message can exercise in a comparison, and why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Never {
+    pub rules: Vec<String>,
+    pub cause: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NeverFile {
+    never: Vec<Never>,
+}
+
+pub fn read_never(path: &Path) -> Result<Vec<Never>> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let file: NeverFile = toml::from_str(&text).with_context(|| path.display().to_string())?;
+    Ok(file.never)
 }
 
 pub fn read(path: &Path) -> Result<Vec<Difference>> {

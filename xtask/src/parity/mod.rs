@@ -45,6 +45,9 @@ pub struct Args {
     /// Write the table of all rules here (TSV)
     #[arg(long)]
     table: Option<PathBuf>,
+    /// Write every single difference here (TSV)
+    #[arg(long)]
+    differences: Option<PathBuf>,
     /// Processes for SpamAssassin
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -94,6 +97,7 @@ pub fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     let known = known::read(Path::new("docs/parity-differences.toml"))?;
+    let hopeless = known::read_never(Path::new("docs/parity-never.toml"))?;
     let setup = Setup {
         cf: args.cf.clone(),
         rules: args.rules.clone(),
@@ -122,19 +126,31 @@ pub fn run(args: &Args) -> Result<()> {
     outcome.print_differences(args.show, &known)?;
     let active: BTreeSet<&str> = judge.rule_names().collect();
     let never: Vec<_> = active.iter().filter(|n| !outcome.rules.contains_key(**n)).collect();
+    let cause_of = |rule: &str| hopeless.iter().find(|n| n.rules.iter().any(|r| r == rule)).map(|n| n.cause.as_str());
     let whole = |t: &Tally| t.only_theirs + t.only_ours + t.count_differs == 0;
     println!(
-        "{} active rules: {} exercised by mails, {} only by generated messages, {} never; {} of those exercised agree on \
-         every message",
+        "{} active rules: {} exercised by mails, {} only by generated messages, {} that nothing can exercise here \
+         (docs/parity-never.toml), {} by nothing else; {} of those exercised agree on every message",
         active.len(),
         active.iter().filter(|n| by_mails.contains(**n)).count(),
         active.iter().filter(|n| !by_mails.contains(**n) && outcome.rules.contains_key(**n)).count(),
-        never.len(),
+        never.iter().filter(|n| cause_of(n).is_some()).count(),
+        never.iter().filter(|n| cause_of(n).is_none()).count(),
         active.iter().filter_map(|n| outcome.rules.get(*n)).filter(|t| whole(t)).count(),
     );
     for rule in never.iter().filter(|_| args.generate) {
-        let reason = reasons.get(**rule).map_or("no message was made", String::as_str);
-        println!("never {rule}: {reason}");
+        let reason = cause_of(rule).or_else(|| reasons.get(**rule).map(String::as_str));
+        println!("never {rule}: {}", reason.unwrap_or("no message was made"));
+    }
+    for rule in hopeless.iter().flat_map(|n| &n.rules).filter(|r| !never.iter().any(|n| **n == r.as_str())) {
+        println!("docs/parity-never.toml names {rule}, which was exercised or does not run");
+    }
+    if let Some(path) = &args.differences {
+        let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
+        writeln!(out, "rule\tSpamAssassin\tsekisho\tknown\tfile")?;
+        for d in &outcome.differences {
+            writeln!(out, "{}\t{}\t{}\t{}\t{}", d.rule, d.theirs, d.ours, d.known.is_some(), d.file)?;
+        }
     }
     if let Some(path) = &args.table {
         let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
