@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -204,6 +204,9 @@ fn what_comes_back_is_not_judged_twice_and_does_not_run_in_circles() {
     assert!(contains(&postfix.delivery("<3@example.net>"), "\nX-Spam-Flag: YES"));
 }
 
+/// The mood in which it takes a message and says nothing.
+const SILENCE: &str = "silence";
+
 /// A next hop over LMTP that says what the recipient's name says, and keeps what it took.
 struct Table {
     port: u16,
@@ -263,6 +266,9 @@ impl Table {
                             all => content.extend_from_slice(all),
                         }
                     }
+                    if *mood.lock().unwrap() == SILENCE {
+                        return lines.read_to_end(&mut Vec::new()).map(drop);
+                    }
                     for name in recipients.drain(..) {
                         let reply = match name.as_str() {
                             "full" => "452 4.2.2 Quota exceeded".to_owned(),
@@ -280,6 +286,12 @@ impl Table {
                 _ => out.write_all(b"250 Ok\r\n")?,
             }
         }
+    }
+
+    /// What this recipient got with this text.
+    fn copy(&self, name: &str, text: &str) -> Option<Vec<u8>> {
+        let taken = self.taken.lock().unwrap();
+        taken.iter().find(|(who, content)| who == name && contains(content, text)).map(|(_, content)| content.clone())
     }
 
     fn taken_by(&self, name: &str) -> usize {
@@ -352,6 +364,102 @@ fn one_reply_for_all_loses_no_mail_and_doubles_none() {
     *table.mood.lock().unwrap() = "421 4.3.0 Going".into();
     let said = send(filter, &["sometimes@example.test"], &mail(3, "hello"));
     assert!(said.starts_with("451"), "{said}");
+}
+
+const POLICIES: &str = "[[policy]]\nname = \"bob\"\nwhen = { recipient = [\"bob@\"] }\nthen = { spam = \"discard\" }\n\
+    [[policy]]\nname = \"carl\"\nwhen = { recipient = [\"carl@\"] }\nthen = { spam = \"reject\" }\n\
+    [[policy]]\nname = \"as it is\"\nwhen = { recipient = [\"dora@\", \"sometimes@\", \"full@\"] }\n\
+    then = { spam = \"pass\" }\n\
+    [[policy]]\nname = \"eve\"\nwhen = { recipient = [\"eve@\"] }\nthen = { spam = \"redirect:else@example.test\" }\n";
+
+#[test]
+fn each_recipient_gets_what_holds_for_him() {
+    let folder = Folder::new("split");
+    let (smtp, lmtp) = (free_port(), free_port());
+    let table = Table::start();
+    let more = format!(
+        "[[listen]]\nprotocol = \"lmtp\"\nsocket = \"inet:127.0.0.1:{lmtp}\"\n\
+         [[listen]]\nprotocol = \"milter\"\nsocket = \"unix:{}/milter.sock\"\nmode = \"0666\"\n\
+         [relay]\nnext_hop = \"lmtp:127.0.0.1:{}\"\n{POLICIES}",
+        folder.0.display(),
+        table.port
+    );
+    let sekisho = Sekisho::start(&folder, &config(&folder, "smtp", smtp, "", &more));
+    let to = |names: &[&'static str]| names.iter().map(|name| format!("{name}@example.test")).collect::<Vec<_>>();
+    let send_to = |port, names: &[&'static str], message: &[u8]| {
+        let to = to(names);
+        send(port, &to.iter().map(String::as_str).collect::<Vec<_>>(), message)
+    };
+    let tagged = |name: &str, number: usize| {
+        table.copy(name, &format!("<{number}@example.net>")).map(|content| contains(&content, "X-Spam-Flag: YES"))
+    };
+
+    // LMTP: a reply for each, in their order.
+    let mut session = Smtp::connect(lmtp);
+    session.ask("LHLO client.example.net");
+    session.ask("MAIL FROM:<joe@example.net>");
+    for recipient in to(&["ann", "bob", "carl", "dora", "eve"]) {
+        assert!(session.ask(&format!("RCPT TO:<{recipient}>")).starts_with("250"));
+    }
+    session.ask("DATA");
+    let mut replies = vec![session.data(&mail(1, GTUBE))];
+    replies.extend((1..5).map(|_| session.reply()));
+    let codes: Vec<&str> = replies.iter().map(|reply| &reply[..3]).collect();
+    assert_eq!(codes, ["250", "250", "554", "250", "250"], "{replies:?}");
+    let got = ["ann", "bob", "carl", "dora", "eve", "else"].map(|name| tagged(name, 1));
+    assert_eq!(got, [Some(true), None, None, Some(false), None, Some(true)]);
+
+    // SMTP: one reply; who is to be refused among others has his copy kept.
+    let said = send_to(smtp, &["ann", "bob", "carl", "dora"], &mail(2, GTUBE));
+    assert!(said.starts_with("250"), "{said}");
+    assert_eq!(["ann", "bob", "carl", "dora"].map(|name| tagged(name, 2)), [Some(true), None, None, Some(false)]);
+    sekisho.wait_for("<carl@example.test>=quarantine");
+    let said = send_to(smtp, &["carl"], &mail(3, GTUBE));
+    assert!(said.starts_with("554 5.7.1"), "{said}");
+
+    // The second copy is deferred when the first is out: the first is not sent again.
+    *table.mood.lock().unwrap() = "452 4.2.2 Quota exceeded".into();
+    assert!(send_to(smtp, &["ann", "sometimes"], &mail(4, GTUBE)).starts_with("452"));
+    *table.mood.lock().unwrap() = "250 2.0.0 Saved".into();
+    let before = table.taken_by("ann");
+    assert!(send_to(smtp, &["ann", "sometimes"], &mail(4, GTUBE)).starts_with("250"));
+    assert_eq!((tagged("ann", 4), tagged("sometimes", 4)), (Some(true), Some(false)));
+    assert_eq!(table.taken_by("ann"), before);
+
+    // A milter has one message: the other copy is ours to send, before the reply.
+    let milter = format!("unix:{}/milter.sock", folder.0.display());
+    let Some(postfix) = Postfix::start(&folder, &milter) else { return };
+    assert!(send_to(postfix.port, &["ann", "dora"], &mail(5, GTUBE)).starts_with("250"), "{}", postfix.log());
+    assert!(contains(&postfix.delivery("<5@example.net>"), "X-Spam-Flag: YES"));
+    assert_eq!(tagged("dora", 5), Some(false));
+    let copy = table.copy("dora", "<5@example.net>").unwrap();
+    assert!(contains(&copy, "by mx.example.test (Postfix)") && contains(&copy, "\nX-Sekisho-Loop: "));
+    let said = send_to(postfix.port, &["ann", "full"], &mail(6, GTUBE));
+    assert!(said.starts_with("451"), "{said}");
+    assert!(!postfix.delivered().iter().any(|mail| contains(mail, "<6@example.net>")));
+}
+
+#[test]
+fn what_is_only_watched_goes_on_byte_for_byte_and_silence_is_no_success() {
+    let folder = Folder::new("bytes");
+    let port = free_port();
+    let table = Table::start();
+    let next_hop = format!("lmtp:127.0.0.1:{}", table.port);
+    let settings = config(&folder, "smtp", port, &next_hop, "");
+    let sekisho = Sekisho::start(&folder, &format!("mode = \"observe\"\n{settings}"));
+    let mut message = b"Subject:\t x \n y\nNo colon here\n\n.\n..\n.x\n \t\n".to_vec();
+    message.extend((0..=255).filter(|byte| !matches!(byte, b'\r' | b'\n')));
+    message.extend([b"\n", &[b'x'; 100_000][..], b"\n\n\nlast\n"].concat());
+    assert!(send(port, &["ann@example.test"], &message).starts_with("250"));
+    let got: Vec<u8> = table.copy("ann", "last").unwrap();
+    assert_eq!(got, message.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..]));
+    drop(sekisho);
+
+    *table.mood.lock().unwrap() = SILENCE.into();
+    let sekisho = Sekisho::start(&folder, &format!("{settings}[relay]\nlast_reply = \"1s\"\n"));
+    let said = send(port, &["ann@example.test"], &mail(1, "hello"));
+    assert!(said.starts_with("451 4.4.2 Next hop did not answer in time"), "{said}");
+    sekisho.wait_for("1 recipients were deferred and may get the message twice");
 }
 
 #[test]

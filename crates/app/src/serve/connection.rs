@@ -176,11 +176,15 @@ async fn judge(
     service: &Service,
     config: Arc<Config>,
     scan: Box<Scan>,
-    share: Share,
+    mut share: Share,
     proxy: Option<&Proxy<'_>>,
     via: [String; 2],
 ) -> (QuestionId, Answer) {
     let (question, began) = (scan.id, Instant::now());
+    if proxy.is_some() {
+        share.set(COPIES * scan.content.bytes.len());
+    }
+    let share = Arc::new(share);
     let scan = Arc::new(*scan);
     let peer = match proxy {
         Some(proxy) => proxy.peer(),
@@ -188,7 +192,7 @@ async fn judge(
     };
     let outcome = match judged_before(service, &scan) {
         Some(outcome) => outcome,
-        None => outcome(service, &config, &scan, share, peer, via).await,
+        None => outcome(service, &config, &scan, share.clone(), peer, via).await,
     };
     let Outcome { mut answer, copies, mut line, mut entry, .. } = outcome;
     match proxy {
@@ -199,12 +203,15 @@ async fn judge(
     (question, answer)
 }
 
+/// A message that is handed on is there as it came, as it goes, and as the wire has it.
+const COPIES: usize = 3;
+
 /// What is decided about a message, or what is configured for where that could not be done in time.
 pub async fn outcome(
     service: &Service,
     config: &Arc<Config>,
     scan: &Arc<Scan>,
-    share: Share,
+    share: Arc<Share>,
     peer: Peer,
     via: [String; 2],
 ) -> Outcome {
@@ -217,9 +224,9 @@ pub async fn outcome(
         via,
         store: service.store.clone(),
     };
-    let (share, metrics) = (Arc::new(share), service.metrics.clone());
+    let metrics = service.metrics.clone();
     let work = {
-        let (scan, share) = (scan.clone(), share.clone());
+        let scan = scan.clone();
         move |scratch: &mut engine::Scratch| {
             let _share = share;
             metrics.timed(asked, || decide(&bench, &scan, peer, scratch))

@@ -186,7 +186,7 @@ async fn check(service: &Arc<Service>, about: &Connection, request: Request<Inco
     let via = [super::HTTP.to_owned(), about.listener.clone().unwrap_or_default()];
     let scan = Arc::new(facts.scan(about, content));
     let Outcome { answer, mut line, entry, verdict, .. } =
-        connection::outcome(service, &config, &scan, share, Peer::Relays { each: true }, via).await;
+        connection::outcome(service, &config, &scan, Arc::new(share), Peer::Relays { each: true }, via).await;
     connection::told(service, &mut line, entry, began);
     let refusal = match answer.recipients.first().unwrap_or(&answer.decision) {
         Decision::Reject(refusal) => Some(refusal.lines(5).join("\n")),
