@@ -153,11 +153,12 @@ impl Relay {
         if let Some(offer) = current() {
             return offer;
         }
-        self.known().tried = Some(Instant::now());
         let client = Client::probe(self.dialect(), self.client.clone());
         let mut transaction = Transaction::begin(self, client).await;
         transaction.drive(|transaction| transaction.outcome.is_some()).await;
         transaction.leave().await;
+        // Not before: who comes while it is being asked waits for its answer.
+        self.known().tried = Some(Instant::now());
         self.known().offer
     }
 
