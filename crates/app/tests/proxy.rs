@@ -5,7 +5,7 @@ mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use support::{Folder, Postfix, Sekisho, Smtp, contains, free_port, wait_until};
 
@@ -460,6 +460,64 @@ fn what_is_only_watched_goes_on_byte_for_byte_and_silence_is_no_success() {
     let said = send(port, &["ann@example.test"], &mail(1, "hello"));
     assert!(said.starts_with("451 4.4.2 Next hop did not answer in time"), "{said}");
     sekisho.wait_for("1 recipients were deferred and may get the message twice");
+}
+
+/// A Dovecot that takes mail over LMTP for Ann alone; stopped in the end.
+struct Dovecot(Child, u16);
+
+impl Dovecot {
+    fn start(folder: &Folder) -> Option<Dovecot> {
+        let root = std::fs::metadata("/proc/self").is_ok_and(|about| std::os::unix::fs::MetadataExt::uid(&about) == 0);
+        if !root || !std::path::Path::new("/usr/lib/dovecot/lmtp").exists() {
+            eprintln!("skipped: there is no Dovecot that this user may start");
+            return None;
+        }
+        let (here, port) = (folder.0.display(), free_port());
+        let users = folder.file("users", "ann@example.test::65534:65534::::\n");
+        std::fs::create_dir_all(folder.0.join("mail")).unwrap();
+        std::os::unix::fs::chown(folder.0.join("mail"), Some(65534), Some(65534)).unwrap();
+        let settings = folder.file(
+            "dovecot.conf",
+            &format!(
+                "base_dir = {here}/run\nlog_path = {here}/dovecot.log\nprotocols = lmtp\nssl = no\n\
+                 mail_location = maildir:{here}/mail/%u\nfirst_valid_uid = 65534\n\
+                 userdb {{\n driver = passwd-file\n args = {}\n}}\npassdb {{\n driver = static\n args = nopassword=y\n}}\n\
+                 service lmtp {{\n inet_listener lmtp {{\n  address = 127.0.0.1\n  port = {port}\n }}\n}}\n",
+                users.display()
+            ),
+        );
+        let child = Command::new("/usr/sbin/dovecot").arg("-F").arg("-c").arg(settings).spawn().unwrap();
+        wait_until("Dovecot answers", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Some(Dovecot(child, port))
+    }
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status(); // its children end with it
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn before_the_mailboxes_of_dovecot() {
+    let folder = Folder::new("dovecot");
+    let Some(dovecot) = Dovecot::start(&folder) else { return };
+    let port = free_port();
+    let settings = config(&folder, "lmtp", port, &format!("lmtp:127.0.0.1:{}", dovecot.1), "");
+    let _sekisho = Sekisho::start(&folder, &settings);
+    let mut session = Smtp::connect(port);
+    assert!(session.ask("LHLO client.example.net").starts_with("250"));
+    assert!(session.ask("MAIL FROM:<joe@example.net>").starts_with("250"));
+    assert!(session.ask("RCPT TO:<nobody@example.test>").starts_with("550"), "Dovecot knows no such user");
+    assert!(session.ask("RCPT TO:<ann@example.test>").starts_with("250"));
+    assert!(session.ask("DATA").starts_with("354"));
+    let said = session.data(&mail(1, ".dot\nhello"));
+    assert!(said.starts_with("250 2.0.0") && said.contains("Saved"), "{said}");
+    let mut delivered = std::fs::read_dir(folder.0.join("mail/ann@example.test/new")).unwrap();
+    let delivered = std::fs::read(delivered.next().unwrap().unwrap().path()).unwrap();
+    assert_eq!(as_sent(&delivered), String::from_utf8(mail(1, ".dot\nhello")).unwrap());
+    assert!(contains(&delivered, "\nX-Spam-Status: No"));
 }
 
 #[test]
