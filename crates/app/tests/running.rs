@@ -162,8 +162,11 @@ fn rules_and_configuration_change_while_it_runs() {
     fs::write(&own, "body HELLO /hello there/\nscore HELLO 2.75\n").unwrap();
     sekisho.wait_for("rules reloaded");
     assert!(score().contains("\"score\":2.75"), "{}", score());
+    fs::write(&own, "body HELLO /hello (there/\nscore HELLO 2.75\n").unwrap();
+    sekisho.wait_for("rules not reloaded: 1 rules fewer and");
+    assert!(score().contains("\"score\":2.75"), "the old ones stay: {}", score());
     fs::remove_file(&own).unwrap();
-    sekisho.wait_for("rules not reloaded");
+    wait_until("refused again", || sekisho.log().iter().filter(|line| line.contains("rules not reloaded")).count() > 1);
     assert!(score().contains("\"score\":2.75"), "the old ones stay: {}", score());
 
     // The configuration, by signal.
@@ -183,7 +186,7 @@ fn rules_and_configuration_change_while_it_runs() {
         let metrics = get(port, "/metrics").1;
         metrics.contains("{what=\"configuration\",result=\"ok\"} 1\n")
             && metrics.contains("{what=\"configuration\",result=\"refused\"} 1\n")
-            && metrics.contains("{what=\"rules\",result=\"refused\"} 1\n")
+            && metrics.contains("{what=\"rules\",result=\"refused\"} 2\n")
     });
     assert!(score().contains("\"score\":3.25"), "{}", score());
 }

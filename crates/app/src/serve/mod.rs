@@ -42,6 +42,7 @@ use proxy::Passage;
 use relay::Relay;
 use reload::Origin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use store::{Store, Time, quarantine};
 use tokio::signal::unix::{SignalKind, signal};
@@ -53,6 +54,8 @@ pub struct Service {
     config: ArcSwap<Config>,
     settings: ArcSwap<protocols::Settings>,
     engine: ArcSwap<Engine>,
+    /// In the rule files that are in force.
+    errors: AtomicUsize,
     gate: ArcSwap<Gate>,
     judges: Judges,
     memory: Arc<Memory>,
@@ -120,7 +123,7 @@ async fn listen_all(config: &Config) -> anyhow::Result<Vec<(Listen, Listener)>> 
 }
 
 /// At the start there is nothing to fall back on: without rules there is no service.
-fn first_rules(selection: &Selection, journal: &Journal) -> anyhow::Result<Engine> {
+fn first_rules(selection: &Selection, journal: &Journal) -> anyhow::Result<(Engine, usize)> {
     let loaded = load(selection);
     if let Some(problem) = loaded.problems.first() {
         bail!("{problem}");
@@ -129,8 +132,9 @@ fn first_rules(selection: &Selection, journal: &Journal) -> anyhow::Result<Engin
     if rules == 0 {
         bail!("no rule can be used; see: sekisho lint");
     }
-    journal.note(&format!("{rules} rules, {} errors in rule files", loaded.serious().count()));
-    Ok(loaded.engine)
+    let errors = loaded.serious().count();
+    journal.note(&format!("{rules} rules, {errors} errors in rule files"));
+    Ok((loaded.engine, errors))
 }
 
 fn load(selection: &Selection) -> Loaded {
@@ -146,7 +150,7 @@ async fn serve(
     origin: Origin,
     listeners: Vec<(Listen, Listener)>,
     certificates: tls::Certificates,
-    engine: Engine,
+    (engine, errors): (Engine, usize),
     gate: Gate,
     store: Option<Store>,
     lookup: Arc<Lookup>,
@@ -173,6 +177,7 @@ async fn serve(
     let service = Arc::new(Service {
         settings: ArcSwap::from_pointee(settings(&config)),
         engine: ArcSwap::from_pointee(engine),
+        errors: AtomicUsize::new(errors),
         gate: ArcSwap::from_pointee(gate),
         judges: Judges::start(concurrent)?,
         memory: Arc::new(Memory::new(config.limits.memory.0)),

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::rule_files::{self, Selection};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 
@@ -121,7 +122,16 @@ pub async fn rules(service: &Service) {
             ));
             false
         }
+        // A file that can no longer be read leaves a hole where its rules were.
+        None if now < before && errors > service.errors.load(Ordering::Relaxed) => {
+            journal.note(&format!(
+                "rules not reloaded: {} rules fewer and {errors} errors; the old ones stay; see: sekisho lint",
+                before - now
+            ));
+            false
+        }
         None => {
+            service.errors.store(errors, Ordering::Relaxed);
             journal.note(&format!("rules reloaded: {now} rules, {errors} errors in rule files"));
             service.engine.store(Arc::new(loaded.engine));
             true
