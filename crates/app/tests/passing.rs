@@ -57,8 +57,24 @@ fn odd(number: usize, body: &[u8]) -> Vec<u8> {
 fn signatures_still_verify() {
     let Some(python) = python() else { return };
     let folder = Folder::new("dkim");
-    let _sekisho = Sekisho::start(&folder, &config(&folder, "[actions]\nbad_header = \"tag\"\n"));
-    let Some(postfix) = postfix(&folder) else { return };
+    let (front, filter_port, back) = (free_port(), free_port(), free_port());
+    let proxy = format!(
+        "[actions]\nbad_header = \"tag\"\n[[listen]]\nprotocol = \"smtp\"\n\
+         socket = \"inet:127.0.0.1:{filter_port}\"\nnext_hop = \"smtp:127.0.0.1:{back}\"\n"
+    );
+    let _sekisho = Sekisho::start(&folder, &config(&folder, &proxy));
+    let milter = format!("smtpd_milters = unix:{}/milter.sock\n", folder.0.display());
+    let ports = [(front, String::new()), (back, "-o smtpd_milters=".to_owned())];
+    let Some(postfix) = Postfix::start_with(&folder, &ports, &milter) else { return };
+    let send = |port: u16, mail: &[u8]| {
+        let mut smtp = Smtp::connect(port);
+        for command in ["EHLO client.example.net", "MAIL FROM:<joe@example.net>", "RCPT TO:<ann@example.test>", "DATA"]
+        {
+            let said = smtp.ask(command);
+            assert!(said.starts_with(['2', '3']), "{command}: {said}");
+        }
+        smtp.data(mail)
+    };
     let key = folder.0.join("key.pem").display().to_string();
     let made =
         Command::new("openssl").args(["genrsa", "-traditional", "-out", &key, "2048"]).stderr(Stdio::null()).status();
@@ -80,12 +96,14 @@ fn signatures_still_verify() {
     let signed = dkim(&["sign", &key, "relaxed/relaxed"], &odd(0, bodies[0]));
     assert_eq!(verdict(&[&signed[..], b"more\n"].concat()), "1 bad\n");
     let mut number = 0;
-    for canonicalization in ["simple/simple", "relaxed/relaxed"] {
+    // As a milter, and handing on.
+    let ways = [front, filter_port].into_iter().flat_map(|port| [(port, "simple/simple"), (port, "relaxed/relaxed")]);
+    for (port, canonicalization) in ways {
         for body in bodies {
             number += 1;
             let signed = dkim(&["sign", &key, canonicalization], &odd(number, body));
             assert_eq!(verdict(&signed), "1 good\n");
-            assert!(postfix.send(&signed).starts_with("250"), "{}", postfix.log());
+            assert!(send(port, &signed).starts_with("250"), "{}", postfix.log());
             let delivered = postfix.delivery(&format!("<{number}@example.net>"));
             assert!(contains(&delivered, "X-Spam-Status: "));
             let shown = |mail: &[u8]| String::from_utf8_lossy(mail).into_owned();

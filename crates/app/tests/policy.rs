@@ -112,6 +112,12 @@ fn each_recipient_gets_what_holds_for_him() {
     assert!(contains(&arrived(&postfix, 4, "ann@example.test"), "\nX-Sekisho-Alert: banned\n"));
     sekisho.wait_for("direction=internal");
 
+    // A header that breaks the standard passes like any ham: our fields on top, foreign ones gone.
+    let dateless = b"X-Spam-Status: No, score=-99\nFrom: joe@example.net\nMessage-ID: <6@example.net>\n\nhello\n";
+    assert!(send(&postfix, STRANGER, &["ann@example.test"], dateless).starts_with("250"));
+    let delivered = arrived(&postfix, 6, "ann@example.test");
+    assert!(contains(&delivered, "\nX-Spam-Status: No") && !contains(&delivered, "score=-99"));
+
     // Only watched.
     assert!(send(&postfix, "203.0.113.9", &["dan@example.test"], &mail(5, GTUBE)).starts_with("250"));
     assert!(!contains(&arrived(&postfix, 5, "dan@example.test"), "X-Spam"));
