@@ -310,7 +310,7 @@ impl Sendmail {
 
 impl Drop for Sendmail {
     fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status(); // ends its children, as KILL would not
+        support::signal(&self.child, "TERM"); // ends its children, as KILL would not
         let _ = self.child.wait();
     }
 }

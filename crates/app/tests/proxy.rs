@@ -494,7 +494,7 @@ impl Dovecot {
 
 impl Drop for Dovecot {
     fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status(); // its children end with it
+        support::signal(&self.0, "TERM"); // its children end with it
         let _ = self.0.wait();
     }
 }

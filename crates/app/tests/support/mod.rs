@@ -99,14 +99,28 @@ impl Sekisho {
     }
 
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+        signal(&self.child, name);
     }
 
     /// The exit code after a signal that ends it.
     pub fn ends(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
+}
+
+/// No program for it: a bare system has no kill(1).
+pub fn signal(child: &Child, name: &str) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let signal = match name {
+        "CONT" => Signal::CONT,
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        "KILL" => Signal::KILL,
+        "STOP" => Signal::STOP,
+        "TERM" => Signal::TERM,
+        other => panic!("{other} is not in this list"),
+    };
+    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 impl Drop for Sekisho {

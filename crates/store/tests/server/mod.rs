@@ -152,7 +152,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             // SIGINT: PostgreSQL ends its own children then.
-            let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+            let _ =
+                rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT);
             let _ = child.wait();
         }
         let _ = fs::remove_dir_all(&self.directory);
