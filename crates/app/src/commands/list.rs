@@ -22,7 +22,7 @@ enum What {
     #[command(group = ArgGroup::new("effect").required(true))]
     Add {
         kind: ListKind,
-        /// ann@example.jp, example.jp, 192.0.2.0/24, https://example.jp/path, or a digest in hexadecimal
+        /// ann@example.jp, example.jp, 192.0.2.0/24, <https://example.jp/path>, or a digest in hexadecimal
         value: String,
         /// Let it pass
         #[arg(long, group = "effect")]

@@ -17,7 +17,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Give a recipient, or a user of spamc, an action or score of his own: a key of [actions] in sekisho.toml
+    /// Give a recipient, or a user of spamc, an action or score of his own: a key of the table `actions` of sekisho.toml
     Set {
         #[arg(value_name = "ADDRESS")]
         user: String,

@@ -261,7 +261,7 @@ impl Config {
         Ok((config, Some(found)))
     }
 
-    /// [actions] and each [[policy]], as far as can be told before there is a message.
+    /// `[actions]` and each `[[policy]]`, as far as can be told before there is a message.
     fn check_actions(&self) -> anyhow::Result<()> {
         let with = |policy: &Policy| {
             let mut actions = self.actions.clone();
