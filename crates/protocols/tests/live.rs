@@ -9,7 +9,6 @@ mod postfix;
 use protocols::*;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -321,7 +320,8 @@ impl Postfix {
         let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let ports = [free(), free(), free()];
         let filter = filter(ports[2]);
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("postfix-{}", std::process::id()));
+        // Not below target/: Postfix's own user may not be allowed to go there.
+        let folder = std::env::temp_dir().join(format!("sekisho-live-postfix-{}", std::process::id()));
         let asking = format!(
             "-o smtpd_milters=inet:127.0.0.1:{milter} \
              -o smtpd_recipient_restrictions=reject_unauth_destination,check_policy_service,inet:127.0.0.1:{policy}"
