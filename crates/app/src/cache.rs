@@ -58,7 +58,7 @@ impl Kept {
             add(format!("{:?}", source.kind).as_bytes());
             add(&source.text);
         }
-        let name: String = hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let name = store::Hash(hasher.finalize().into());
         Some(Kept { path: environment::cache_folder()?.join(format!("{name}.rules")) })
     }
 

@@ -92,7 +92,12 @@ pub fn secret_random() -> anyhow::Result<[u8; 32]> {
     Ok(bytes)
 }
 
-pub fn milliseconds() -> i64 {
+/// The time, as the store wants it.
+pub fn now() -> store::Time {
+    store::Time::from_millis(milliseconds())
+}
+
+fn milliseconds() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use store::quarantine::Query;
-use support::{Folder, Postfix, Sekisho, free_port, wait_until};
+use support::{Folder, Postfix, Sekisho, dotted, free_port, wait_until};
 
 /// Clients at the same time.
 const SENDERS: usize = 8;
@@ -458,19 +458,6 @@ fn message(number: usize) -> Vec<u8> {
         mail.push(b'\n');
     }
     mail
-}
-
-fn dotted(message: &[u8]) -> Vec<u8> {
-    let mut wire = Vec::new();
-    for line in message.split_inclusive(|byte| *byte == b'\n') {
-        if line.starts_with(b".") {
-            wire.push(b'.');
-        }
-        wire.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
-        wire.extend_from_slice(b"\r\n");
-    }
-    wire.extend_from_slice(b".\r\n");
-    wire
 }
 
 fn body(mail: &[u8]) -> &[u8] {

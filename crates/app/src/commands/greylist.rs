@@ -7,7 +7,6 @@ use crate::{CLEAN, FOUND, environment};
 use anyhow::bail;
 use clap::{Subcommand, ValueEnum};
 use std::net::IpAddr;
-use store::Time;
 use store::seen::{Seen, Sighting};
 
 #[derive(Debug, clap::Args)]
@@ -60,7 +59,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let (config, store) = arguments.store.open()?;
     let seen = store.seen();
     let policy = config.greylist.policy();
-    let now = Time::from_millis(environment::milliseconds());
+    let now = environment::now();
     let mut output = Output::new();
     let mut code = CLEAN;
     match &arguments.what {

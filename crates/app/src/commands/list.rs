@@ -5,7 +5,6 @@ use crate::output::Output;
 use crate::{CLEAN, FOUND, config, environment};
 use clap::{ArgGroup, Subcommand, ValueEnum};
 use std::net::IpAddr;
-use store::Time;
 use store::lists::{Effect, Entry, Kind, Scope, Subject};
 
 #[derive(Debug, clap::Args)]
@@ -104,7 +103,7 @@ const PAGE: usize = 1000;
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let (_, store) = arguments.store.open()?;
     let lists = store.lists();
-    let now = Time::from_millis(environment::milliseconds());
+    let now = environment::now();
     let mut output = Output::new();
     let mut code = CLEAN;
     match &arguments.what {

@@ -8,7 +8,7 @@ use crate::{CLEAN, FOUND, environment};
 use anyhow::Context;
 use clap::Subcommand;
 use store::quarantine::{Entry, Query, Release, State, Who};
-use store::{Bytes, Id, Time};
+use store::{Bytes, Id};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -65,7 +65,7 @@ fn id(text: &str) -> Result<Id, String> {
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let (config, store) = arguments.store.open()?;
     let shelf = store.quarantine();
-    let now = Time::from_millis(environment::milliseconds());
+    let now = environment::now();
     let by = environment::variable("USER").unwrap_or_else(|| "command line".into());
     let mut output = Output::new();
     let mut code = CLEAN;

@@ -1,6 +1,6 @@
 //! Which clients are exempt, by confirmed host name or network.
 
-use super::Network;
+use super::units::{Network, below};
 use serde::{Deserialize, Deserializer};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -60,10 +60,6 @@ impl<'de> Deserialize<'de> for Client {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
-}
-
-fn below(name: &str, host: &str) -> bool {
-    name.strip_suffix(host).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
 /// Whether `*`, anything but dots, makes the pattern the name.

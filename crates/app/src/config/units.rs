@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -94,6 +94,20 @@ pub struct Network {
 }
 
 impl Network {
+    /// The network of so many bits around an address of either version.
+    pub fn around(address: IpAddr, bits_4: u8, bits_6: u8) -> Network {
+        match address.to_canonical() {
+            IpAddr::V4(address) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(bits_4.min(32))).unwrap_or(0);
+                Network { address: Ipv4Addr::from_bits(address.to_bits() & mask).into(), length: bits_4.min(32) }
+            }
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(bits_6.min(128))).unwrap_or(0);
+                Network { address: Ipv6Addr::from_bits(address.to_bits() & mask).into(), length: bits_6.min(128) }
+            }
+        }
+    }
+
     pub fn contains(&self, address: IpAddr) -> bool {
         let differ = match (self.address, address.to_canonical()) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => (ours.to_bits() ^ theirs.to_bits()).leading_zeros(),
@@ -197,12 +211,15 @@ impl Addresses {
             Addresses::Null => address.is_empty(),
             Addresses::Whole(whole) => *whole == address,
             Addresses::Domain(wanted) => domain == wanted,
-            Addresses::Below(wanted) => {
-                domain == wanted || domain.strip_suffix(wanted.as_str()).is_some_and(|rest| rest.ends_with('.'))
-            }
+            Addresses::Below(wanted) => below(domain, wanted),
             Addresses::Local(wanted) => local == wanted && !address.is_empty(),
         }
     }
+}
+
+/// Whether it is this host or one below it.
+pub(super) fn below(name: &str, host: &str) -> bool {
+    name.strip_suffix(host).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
 impl FromStr for Addresses {

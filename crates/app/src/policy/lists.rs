@@ -5,10 +5,8 @@
 
 use mail::{HeaderRequest, Message, Transaction, Views};
 use protocols::Scan;
-use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use store::lists::{Effect, Lists, Matches, Scope, Subject};
-use store::{Store, Time};
+use store::{Hash, Store, Time};
 
 /// Of more recipients only the lists of everybody are read.
 const RECIPIENTS: usize = 100;
@@ -69,7 +67,7 @@ fn content(lists: &Lists, scopes: &[Scope], message: &Message, views: &Views<'_>
     let urls: Vec<String> = uris.iter().flat_map(|uri| uri.cleaned.iter().take(4)).map(|url| text(url)).collect();
     let hosts: Vec<String> = uris.iter().flat_map(|uri| uri.hosts.iter().take(4)).map(|(host, _)| text(host)).collect();
     let hashes: Vec<String> =
-        message.leaves().take(PARTS).map(|(_, part)| hexadecimal(&Sha256::digest(part.decoded()))).collect();
+        message.leaves().take(PARTS).map(|(_, part)| Hash::of(part.decoded()).to_string()).collect();
     let subjects: Vec<Subject<'_>> = urls
         .iter()
         .map(|url| Subject::Url(url))
@@ -81,13 +79,6 @@ fn content(lists: &Lists, scopes: &[Scope], message: &Message, views: &Views<'_>
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Those that concern this recipient.

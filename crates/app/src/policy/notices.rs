@@ -143,14 +143,10 @@ fn notice(notify: &Notify, kind: &'static str, to: &str, values: &Values<'_>) ->
         .from(("sekisho", from.as_str()))
         .to(to)
         .subject(subject)
-        .message_id(format!("{}@{host}", hexadecimal(&environment::secret_random()?[..16])))
+        .message_id(format!("{}@{host}", store::Hash::of(&environment::secret_random()?)))
         .header("Auto-Submitted", Raw::new("auto-generated"))
         .text_body(body.trim_start_matches('\n'));
     Ok(Notice { kind, recipient: to.to_owned(), body: message.write_to_vec()? })
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The administrator's, where there is one, else ours.

@@ -16,7 +16,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{Store, Time, history};
+use store::{Store, history};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -248,14 +248,13 @@ pub fn told(service: &Service, line: &mut Line, entry: Option<history::Entry>, b
     line.milliseconds = began.elapsed().as_secs_f64() * 1e3;
     service.journal.message(line);
     service.metrics.message(line.action, line.direction, line.hits.len(), line.size);
-    let of_store = |trouble: &&String| ["quarantine: ", "lists: "].iter().any(|start| trouble.starts_with(start));
-    line.troubles.iter().filter(of_store).for_each(|_| service.metrics.store_error());
+    service.metrics.store_errors(line.store_errors);
     if let (Some(store), Some(entry)) = (service.store.clone(), entry) {
         let (journal, metrics, took) = (service.journal, service.metrics.clone(), line.milliseconds as u64);
         // The answer need not wait for this.
         tokio::task::spawn_blocking(move || {
             if let Err(error) = record(&store, history::Entry { took_ms: took, ..entry }) {
-                metrics.store_error();
+                metrics.store_errors(1);
                 journal.note(&format!("history: {error:#}"));
             }
         });
@@ -277,7 +276,7 @@ fn judged_before(service: &Service, scan: &Scan) -> Option<Outcome> {
 }
 
 fn record(store: &Store, entry: history::Entry) -> anyhow::Result<()> {
-    let at = Time::from_millis(environment::milliseconds());
+    let at = environment::now();
     store.history().add(at, &environment::secret_random()?, entry)?;
     Ok(())
 }

@@ -87,7 +87,8 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     }
 
     let mut troubles = Vec::new();
-    let now = Time::from_millis(environment::milliseconds());
+    let mut store_errors = 0;
+    let now = environment::now();
     let lists =
         store.map(|store| lists::matching(store, scan, &transaction, &views, now)).unwrap_or(Ok(Default::default()));
     let findings = Findings {
@@ -96,6 +97,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         categories: category::of(scan, &transaction.message, &verdict, &config.banned, &config.categories),
         lists: lists.unwrap_or_else(|error| {
             troubles.push(format!("lists: {error}; judged without them"));
+            store_errors += 1;
             Default::default()
         }),
         wishes: scan
@@ -117,7 +119,13 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     if matches!(peer, Peer::Relays { .. }) {
         split::without_holding(&mut fates, store.is_some());
     }
-    let kept = quarantined(store, scan, &mut fates, &views, &mut troubles);
+    let mut kept = vec![None; fates.len()];
+    if let Err(error) = quarantined(store, scan, &mut fates, &views, &mut kept) {
+        troubles.push(format!("quarantine: {error:#}; the message was deferred"));
+        store_errors += 1;
+        // What was kept for others stays kept: they get it twice rather than not at all.
+        fates.iter_mut().filter(|fate| !fate.actions.observe).for_each(|fate| fate.action = Action::Defer);
+    }
     if let Some(store) = store.filter(|_| config.notify.is_used())
         && let Err(error) = notify(config, store, scan, &fates, &verdict, &transaction.message, &views)
     {
@@ -133,6 +141,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     let mut line = Line::of(scan, &verdict);
     line.tell(&fates);
     line.troubles.extend(troubles);
+    line.store_errors = store_errors;
     let entry = remembers.then(|| entry(scan, &verdict, &line, &fates, &kept, &transaction.message, &views));
     Outcome { answer: plan.answer, copies: plan.copies, line, entry, verdict: Some(verdict) }
 }
@@ -183,16 +192,14 @@ fn judgement(
     Outcome { answer, copies: Vec::new(), line, entry: None, verdict: Some(verdict.clone()) }
 }
 
-/// Keeps the copies that are to be kept, one entry for each reason; where that fails they are deferred. An id for each
-/// recipient that has one.
+/// Keeps the copies that are to be kept, one entry for each reason; each recipient's copy learns its id.
 fn quarantined(
     store: Option<&Store>,
     scan: &Scan,
     fates: &mut [Fate],
     views: &Views<'_>,
-    troubles: &mut Vec<String>,
-) -> Vec<Option<Id>> {
-    let mut kept = vec![None; fates.len()];
+    kept: &mut [Option<Id>],
+) -> anyhow::Result<()> {
     for at in 0..fates.len() {
         if *fates[at].effective() != Action::Quarantine || kept[at].is_some() {
             continue;
@@ -207,15 +214,10 @@ fn quarantined(
             Ok(id) => of.iter().for_each(|at| kept[*at] = Some(id)),
             // Only its beginning and end are here; the whole of it is where it came from.
             Err(_) if scan.content.omitted.is_some() => of.iter().for_each(|at| fates[*at].action = Action::Hold),
-            Err(error) => {
-                troubles.push(format!("quarantine: {error:#}; the message was deferred"));
-                // What was kept for others stays kept: they get it twice rather than not at all.
-                fates.iter_mut().filter(|fate| !fate.actions.observe).for_each(|fate| fate.action = Action::Defer);
-                return kept;
-            }
+            Err(error) => return Err(error),
         }
     }
-    kept
+    Ok(())
 }
 
 /// A message that somebody released comes by here once more where the mail server shows us its local mail: it is the one
@@ -293,7 +295,7 @@ fn keep(
         score: fate.score,
         details: Default::default(),
     };
-    let at = Time::from_millis(environment::milliseconds());
+    let at = environment::now();
     Ok(store.quarantine().put(at, &environment::secret_random()?, new, &scan.content.bytes)?.id)
 }
 

@@ -9,13 +9,13 @@ mod rates;
 
 use super::Service;
 use super::journal::{Journal, visible};
-use crate::config::{Addresses, Client, Config, Mode, S25rAction, Trouble};
+use crate::config::{Addresses, Client, Config, Mode, Network, S25rAction, Trouble};
 use crate::environment;
 use anyhow::Context;
 use engine::s25r::{self, Rule};
 use protocols::{Answer, Ask, Decision, Peer, Refusal, Scan, Stage, Stages};
 use serde::Serialize;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::lists::{Effect, Scope, Subject};
@@ -329,14 +329,8 @@ fn listed(store: &Store, ask: &Ask, sender: &[u8], recipient: &[u8], now: Time) 
 }
 
 /// A client's network, as text: mail that is sent again often comes from a neighbour.
-pub fn network(address: IpAddr, version_6: u32) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => format!("{}/24", Ipv4Addr::from_bits(address.to_bits() & !0xff)),
-        IpAddr::V6(address) => {
-            let mask = u128::MAX.checked_shl(128 - version_6.clamp(1, 128)).unwrap_or(u128::MAX);
-            format!("{}/{version_6}", Ipv6Addr::from_bits(address.to_bits() & mask))
-        }
-    }
+pub fn network(address: IpAddr, version_6: u8) -> String {
+    Network::around(address, 24, version_6).to_string()
 }
 
 /// A sender without what changes from message to message: extensions and numbers, as mailing lists have them.
@@ -369,10 +363,6 @@ async fn asking<T: Send + 'static>(work: impl FnOnce() -> store::Result<T> + Sen
     }
 }
 
-fn now() -> Time {
-    Time::from_millis(environment::milliseconds())
-}
-
 /// The answer to a question that comes before the message.
 pub async fn answer(service: &Service, visit: &Visit, ask: Box<Ask>) -> Answer {
     let gate = service.gate.load_full();
@@ -398,7 +388,7 @@ async fn recipient(service: &Service, gate: &Arc<Gate>, visit: &Visit, ask: Box<
         None => (ask.peer.address, None, ask.instance.clone()),
     };
     let (work, store) = (gate.clone(), service.store.clone());
-    let mut judged = match asking(move || work.judge(store.as_ref(), &ask, now())).await {
+    let mut judged = match asking(move || work.judge(store.as_ref(), &ask, environment::now())).await {
         Ok(None) => return Decision::Accept,
         Ok(Some(judged)) => judged,
         Err(error) => return trouble(service, gate, line, &error),

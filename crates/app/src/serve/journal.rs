@@ -39,6 +39,9 @@ pub struct Line {
     pub hits: Vec<(String, f64)>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<String>,
+    /// How many of them were the store's.
+    #[serde(skip)]
+    pub store_errors: u64,
     /// What the next hop said, where we hand mail on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<String>,
@@ -79,6 +82,7 @@ impl Line {
             size: scan.content.size(),
             hits: Vec::new(),
             troubles: Vec::new(),
+            store_errors: 0,
             next_hop: None,
             milliseconds: 0.0,
         }

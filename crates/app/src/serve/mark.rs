@@ -51,7 +51,7 @@ impl Mark {
     fn digest(&self, message: &[u8]) -> String {
         let inner = identity(message);
         let outer = Sha256::new().chain_update(self.secret).chain_update(inner).finalize();
-        outer.iter().map(|byte| format!("{byte:02x}")).collect()
+        store::Hash(outer.into()).to_string()
     }
 }
 

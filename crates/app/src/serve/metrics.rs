@@ -143,8 +143,8 @@ impl Metrics {
         if taken { self.configurations.ok.add(1) } else { self.configurations.refused.add(1) }
     }
 
-    pub fn store_error(&self) {
-        self.store_errors.add(1);
+    pub fn store_errors(&self, count: u64) {
+        self.store_errors.add(count);
     }
 
     pub fn text(&self, gauges: &Gauges) -> String {

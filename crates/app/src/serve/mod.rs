@@ -44,7 +44,7 @@ use reload::Origin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
-use store::{Store, Time, quarantine};
+use store::{Store, quarantine};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -273,7 +273,7 @@ async fn tidy(service: Arc<Service>) {
         let metrics = service.metrics.clone();
         let done = tokio::task::spawn_blocking(move || {
             let settings = &config.store;
-            let now = Time::from_millis(environment::milliseconds());
+            let now = environment::now();
             let retention = quarantine::Retention { age: settings.quarantine.0, bytes: settings.quarantine_size.0 };
             let expired = store.quarantine().expire(now, retention).map(drop);
             let history = store.history().expire(now, settings.history.0).map(drop);
@@ -281,7 +281,7 @@ async fn tidy(service: Arc<Service>) {
             let rates = store.rates().expire(now).map(drop);
             let lists = store.lists().expire(now).map(drop);
             for error in [expired, history, seen, rates, lists].into_iter().filter_map(Result::err) {
-                metrics.store_error();
+                metrics.store_errors(1);
                 journal.note(&format!("store: {error}. {}", error.remedy()));
             }
         });

@@ -42,7 +42,7 @@ pub async fn run(service: Arc<Service>) {
 
 /// On stable storage when this returns.
 pub fn enqueue(store: &Store, notices: &[Notice]) -> anyhow::Result<()> {
-    let now = Time::from_millis(environment::milliseconds());
+    let now = environment::now();
     for notice in notices {
         store.outbox().enqueue(
             now,
@@ -57,7 +57,7 @@ pub fn enqueue(store: &Store, notices: &[Notice]) -> anyhow::Result<()> {
 
 fn send(store: &Store, config: &Config) -> anyhow::Result<()> {
     let outbox = store.outbox();
-    let now = || Time::from_millis(environment::milliseconds());
+    let now = environment::now;
     for notice in outbox.take(now(), LEASE, AT_ONCE)? {
         match hand_over(&config.store.release, b"", &[&notice.recipient.0], &notice.body.0) {
             Ok(()) => outbox.sent(notice.id, now())?,
@@ -75,7 +75,7 @@ fn digests(store: &Store, config: &Config) -> anyhow::Result<()> {
     if every.is_zero() {
         return Ok(());
     }
-    let now = Time::from_millis(environment::milliseconds());
+    let now = environment::now();
     let rates = store.rates();
     if rates.add("digest", b"", every, 0, now)? > 0 || rates.add("digest", b"", every, 1, now)? != 1 {
         return Ok(());

@@ -236,6 +236,20 @@ impl Postfix {
     }
 }
 
+/// A message with LF line ends as DATA carries it, the end included.
+pub fn dotted(message: &[u8]) -> Vec<u8> {
+    let mut wire = Vec::new();
+    for line in message.split_inclusive(|byte| *byte == b'\n') {
+        if line.starts_with(b".") {
+            wire.push(b'.');
+        }
+        wire.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+        wire.extend_from_slice(b"\r\n");
+    }
+    wire.extend_from_slice(b".\r\n");
+    wire
+}
+
 pub struct Smtp(BufReader<TcpStream>);
 
 impl Smtp {
@@ -259,16 +273,7 @@ impl Smtp {
 
     /// A message with LF line ends.
     pub fn data(&mut self, message: &[u8]) -> String {
-        let mut wire = Vec::new();
-        for line in message.split_inclusive(|byte| *byte == b'\n') {
-            if line.starts_with(b".") {
-                wire.push(b'.');
-            }
-            wire.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
-            wire.extend_from_slice(b"\r\n");
-        }
-        wire.extend_from_slice(b".\r\n");
-        self.0.get_mut().write_all(&wire).unwrap();
+        self.0.get_mut().write_all(&dotted(message)).unwrap();
         self.reply()
     }
 

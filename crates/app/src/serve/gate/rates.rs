@@ -5,7 +5,7 @@
 //! the recipients are known, and at RCPT is looked whether there is room. What is refused is not counted: who goes on
 //! trying is free again when the window has passed.
 
-use super::{Gate, Line, Visit, asking, network, now, trouble};
+use super::{Gate, Line, Visit, asking, network, trouble};
 use crate::config::{RateAction, Rates};
 use crate::environment;
 use crate::policy::notices;
@@ -73,7 +73,7 @@ pub async fn decide(service: &Service, gate: &Gate, visit: &Visit, ask: &Ask) ->
     let mut line = Line { observed: gate.config.mode == crate::config::Mode::Observe, ..Line::new(ask) };
     let place = ask.peer.address.map(|address| network(address, 48));
     let (settings, whose) = (rates.clone(), sender.clone());
-    let counted = asking(move || count(&settings, &store, &whose, place.as_deref(), more, now())).await;
+    let counted = asking(move || count(&settings, &store, &whose, place.as_deref(), more, environment::now())).await;
     let counted = match counted {
         Ok(counted) => counted,
         Err(error) => return trouble(service, gate, line, &error),
@@ -217,7 +217,7 @@ async fn alarm(service: &Service, gate: &Gate, sender: &Sender, excess: &Excess)
     let kept = match notice.and_then(|notice| Ok((notice, environment::secret_random()?))) {
         Ok((notice, random)) => {
             let recipient = notice.recipient.into_bytes();
-            asking(move || store.outbox().enqueue(now(), &random, "alarm", &recipient, &notice.body)).await
+            asking(move || store.outbox().enqueue(environment::now(), &random, "alarm", &recipient, &notice.body)).await
         }
         Err(error) => Err(format!("{error:#}")),
     };
