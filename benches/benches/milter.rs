@@ -7,7 +7,7 @@
 //!
 //! Processor time is that of the filter's processes, all of them, from /proc: the machine may have other things to do.
 //! Nobody asks the network: `spamd -L`, rspamd without the modules that do. sekisho and spamd have SpamAssassin's rules,
-//! rspamd its own.
+//! rspamd its own, and in a second run SpamAssassin's too.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // a bench prints its result
 #![allow(dead_code)]
@@ -59,7 +59,8 @@ fn main() -> Result<(), Error> {
         ("sekisho", sekisho as fn(&Path) -> Result<Option<Filter>, Error>),
         ("sekisho, observe", observing),
         ("spamass-milter + spamd", spamass),
-        ("rspamd", rspamd),
+        ("rspamd, its own rules", rspamd_alone),
+        ("rspamd, SpamAssassin's rules too", rspamd_with_rules),
     ] {
         let Some(filter) = start(&folder)? else {
             println!("{name}: not here");
@@ -240,8 +241,17 @@ fn spamass(folder: &Path) -> Result<Option<Filter>, Error> {
     started(all, port)
 }
 
-/// Without what asks the network; its own rules, its own configuration otherwise.
-fn rspamd(folder: &Path) -> Result<Option<Filter>, Error> {
+fn rspamd_alone(folder: &Path) -> Result<Option<Filter>, Error> {
+    rspamd(folder, "enabled = false;\n")
+}
+
+/// Those of them that its module understands.
+fn rspamd_with_rules(folder: &Path) -> Result<Option<Filter>, Error> {
+    rspamd(folder, "enabled = true;\nruleset = \"/usr/share/spamassassin/*.cf\";\n")
+}
+
+/// Without what asks the network; its own configuration otherwise.
+fn rspamd(folder: &Path, rules: &str) -> Result<Option<Filter>, Error> {
     let Some((program, libraries)) = beside("usr/bin/rspamd") else { return Ok(None) };
     let root = program.ancestors().nth(3).unwrap_or(Path::new("/")).to_owned();
     let port = free_port()?;
@@ -279,6 +289,7 @@ fn rspamd(folder: &Path) -> Result<Option<Filter>, Error> {
     ] {
         fs::write(over.join(format!("{module}.conf")), "enabled = false;\n")?;
     }
+    fs::write(over.join("spamassassin.conf"), rules)?;
     for worker in ["normal", "controller", "fuzzy"] {
         fs::write(over.join(format!("worker-{worker}.inc")), "enabled = false;\n")?;
     }
@@ -288,7 +299,7 @@ fn rspamd(folder: &Path) -> Result<Option<Filter>, Error> {
     );
     fs::write(over.join("worker-proxy.inc"), proxy)?;
     let share = root.join("usr/share/rspamd");
-    let own = folder.join("rspamd");
+    let own = folder.join(format!("rspamd-{port}"));
     fs::create_dir_all(&own)?;
     fs::set_permissions(&own, fs::Permissions::from_mode(0o777))?;
     let mut command = Command::new(&program);
