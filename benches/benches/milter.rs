@@ -247,7 +247,8 @@ fn rspamd_alone(folder: &Path) -> Result<Option<Filter>, Error> {
 
 /// Those of them that its module understands.
 fn rspamd_with_rules(folder: &Path) -> Result<Option<Filter>, Error> {
-    rspamd(folder, "enabled = true;\nruleset = \"/usr/share/spamassassin/*.cf\";\n")
+    // Every key here is a list of files to the module, `enabled` too.
+    rspamd(folder, "ruleset = \"/usr/share/spamassassin/*.cf\";\n")
 }
 
 /// Without what asks the network; its own configuration otherwise.
@@ -320,7 +321,16 @@ fn rspamd(folder: &Path, rules: &str) -> Result<Option<Filter>, Error> {
     }
     let libraries = format!("{libraries}:{}", root.join("usr/lib/rspamd").display());
     command.env("LD_LIBRARY_PATH", libraries);
-    started(vec![quiet(&mut command)?], port)
+    let Some(filter) = started(vec![quiet(&mut command)?], port)? else { return Ok(None) };
+    // It goes on compiling patterns while it already answers.
+    for _ in 0..300 {
+        let before = filter.processor();
+        std::thread::sleep(Duration::from_secs(3));
+        if filter.processor() - before < 0.05 {
+            break;
+        }
+    }
+    Ok(Some(filter))
 }
 
 /// A program that `scripts/beside.sh` unpacked, and where its libraries are.
