@@ -4,5 +4,6 @@
 
 pub mod fuzz;
 pub mod losses;
+pub mod normalise;
 pub mod parity;
 pub mod picture;

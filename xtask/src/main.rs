@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use xtask::{fuzz, losses, parity, picture};
+use xtask::{fuzz, losses, normalise, parity, picture};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Chores of the sekisho repository")]
@@ -13,6 +13,8 @@ enum Chore {
     Fuzz(fuzz::Args),
     /// Send a thousand messages through each failure and count them
     Losses(losses::Args),
+    /// Compare the normalised copies of every HTML part with those of the installed ClamAV
+    Normalise(normalise::Args),
     /// Draw what sekisho prints as an SVG
     Picture(picture::Args),
 }
@@ -22,6 +24,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Parity(args) => parity::run(&args),
         Chore::Fuzz(args) => fuzz::run(&args),
         Chore::Losses(args) => losses::run(&args),
+        Chore::Normalise(args) => normalise::run(&args),
         Chore::Picture(args) => picture::run(&args),
     }
 }
