@@ -8,7 +8,7 @@
 mod encoded;
 mod entities;
 mod links;
-pub(crate) mod script;
+mod script;
 
 use crate::{Budget, Limit};
 pub use links::{Link, LinkKind};
@@ -136,7 +136,9 @@ struct Machine {
     quoted: Quoted,
     escaped: bool,
     in_data: bool,
+    /// In a script or a style sheet, where only an end tag ends the text.
     in_script: bool,
+    in_style: bool,
     spaced: bool,
     /// Bytes beyond ASCII that wait until it is clear whether they are a full stop in disguise.
     wide: u32,
@@ -192,6 +194,7 @@ impl Machine {
             escaped: false,
             in_data: false,
             in_script: false,
+            in_style: false,
             spaced: false,
             wide: 0,
             wide_value: 0,
@@ -591,7 +594,7 @@ impl Machine {
             self.put(b'.');
             self.put_text(b'.');
             if self.wide == 0xa1 {
-                // ClamAV stays in this state, so that the next byte is written after a NUL's worth of nothing.
+                // Stays in this state, so that a NUL is written before the next character: as ClamAV does.
                 self.wide = 0;
                 return at + 1;
             }
@@ -730,8 +733,6 @@ impl Machine {
                         self.put(b'.');
                         self.push_value(b'.');
                         if wide == 0xa1 {
-                            // Skips the look ahead for a backslash, as ClamAV does; `escaped` is set again by the
-                            // caller, which makes no difference but for a backslash right here.
                             return at + 1;
                         }
                     } else {
@@ -832,6 +833,7 @@ impl Machine {
         if self.tag.first() == Some(&b'/') {
             if self.tag == b"/script" {
                 self.in_script = false;
+                self.in_style = false;
                 if self.reader.is_some() {
                     self.script_to = Some(at);
                     self.script_piece(line, at);
@@ -839,9 +841,16 @@ impl Machine {
                     self.script_to = None;
                 }
             }
+            if self.tag == b"/style" && self.in_style {
+                self.in_script = false;
+                self.in_style = false;
+            }
             self.links.end_tag(&self.tag, at);
         } else if self.tag == b"script" {
             self.begin_script(at);
+        } else if self.tag == b"style" {
+            self.in_script = true;
+            self.in_style = true;
         } else if self.tag == b"%@" {
             let language = self.attribute(b"language").unwrap_or_default();
             if encoded::LANGUAGES.iter().any(|(name, _)| language.eq_ignore_ascii_case(name)) {
@@ -1037,7 +1046,8 @@ mod tests {
     fn data_is_taken_out() {
         let normalised = normalise(b"<img src=\"data:text/plain;base64,QUJD\">", &mut Budget::default());
         assert_eq!(normalised.nocomment, b"<img src=\"data\">");
-        let message = b"From html-normalise\nContent-type: text/plain;base64\nContent-transfer-encoding: base64\n\nQUJD";
+        let message =
+            b"From html-normalise\nContent-type: text/plain;base64\nContent-transfer-encoding: base64\n\nQUJD";
         assert_eq!(normalised.data, [message.to_vec()]);
     }
 
