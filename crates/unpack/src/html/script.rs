@@ -482,7 +482,7 @@ impl Reader {
         let mut work = DECODING;
         while at < self.tokens.len() && work > 0 {
             let found = match &self.tokens[at] {
-                Token::Function(_) if at + 13 < self.tokens.len() => {
+                Token::Function(_) | Token::FunctionEnd if at + 13 < self.tokens.len() => {
                     at += 1;
                     let mut name = None;
                     if let Token::Name(given) = &self.tokens[at] {
