@@ -16,6 +16,7 @@ pub mod s25r;
 pub mod scan;
 mod score;
 pub mod scratch;
+pub mod signatures;
 mod special;
 
 pub use answers::{Answer, Answers, Asking, Question, Record};

@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod explain;
 pub mod ruleset;
 pub mod settings;
+pub mod signatures;
 pub mod source;
 pub mod spamassassin;
 
