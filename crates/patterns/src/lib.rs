@@ -19,6 +19,7 @@ pub mod perl;
 mod prefilter;
 mod regex;
 mod scratch;
+pub mod signature;
 mod spec;
 mod translate;
 mod verify;

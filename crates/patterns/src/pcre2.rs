@@ -6,6 +6,7 @@
 //! stays off: in 10.46 it loses matches of a stock rule under the JIT compiler (see `tests/perl.rs`). Every search
 //! has a step limit; a search given up says so and is never taken for "no match".
 
+use crate::signature::PcreFlags;
 use pcre2_sys as ffi;
 use std::ptr;
 use std::sync::OnceLock;
@@ -93,8 +94,24 @@ impl Drop for Code {
 impl Code {
     /// The error says what PCRE2 said, and where in its own text of the pattern.
     pub fn compile(pattern: &[u8], jit: bool) -> Result<Code, (usize, String)> {
+        Code::compile_with(pattern, PcreFlags::default(), jit)
+    }
+
+    /// As [`Code::compile`], with flags that do not stand in the pattern itself.
+    pub fn compile_with(pattern: &[u8], flags: PcreFlags, jit: bool) -> Result<Code, (usize, String)> {
         let Some(tables) = tables() else { return Err((0, "out of memory".into())) };
-        let options = ffi::PCRE2_NEVER_UTF
+        let given = [
+            (flags.caseless, ffi::PCRE2_CASELESS),
+            (flags.dot_all, ffi::PCRE2_DOTALL),
+            (flags.multiline, ffi::PCRE2_MULTILINE),
+            (flags.extended, ffi::PCRE2_EXTENDED),
+            (flags.anchored, ffi::PCRE2_ANCHORED),
+            (flags.dollar_end_only, ffi::PCRE2_DOLLAR_ENDONLY),
+            (flags.ungreedy, ffi::PCRE2_UNGREEDY),
+        ];
+        let given = given.into_iter().filter(|(on, _)| *on).fold(0, |all, (_, option)| all | option);
+        let options = given
+            | ffi::PCRE2_NEVER_UTF
             | ffi::PCRE2_NEVER_UCP
             | ffi::PCRE2_NEVER_BACKSLASH_C
             | ffi::PCRE2_NO_START_OPTIMIZE
