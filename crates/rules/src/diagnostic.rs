@@ -110,6 +110,11 @@ codes! {
     BAD_NETWORK = "SK0701" "bad-network" Error "write networks as 192.0.2.0/24, 192.0.2.1 or 2001:db8::/32, with ! in front to except one";
     NETWORK_NOT_TRUSTED = "SK0702" "network-not-trusted" Error "add it to the other list as well, or correct it; it is left out";
     BAD_LIST_ENTRY = "SK0703" "bad-list-entry" Warning "the entry is left out";
+    BAD_SIGNATURE = "SK0801" "bad-signature" Error "correct or remove the line; the rest of the file is in force";
+    UNKNOWN_SIGNATURE_FORMAT = "SK0802" "unknown-signature-format" Warning "the file is passed over; rename it if it holds signatures";
+    UNREAD_SIGNATURE_FORMAT = "SK0803" "unread-signature-format" Warning "the file is passed over";
+    EMPTY_SIGNATURE_FILE = "SK0804" "empty-signature-file" Warning "fetch the file again, or remove it";
+    BAD_CONTAINER = "SK0805" "bad-signature-container" Error "fetch the file again; nothing of it is in force";
 }
 
 impl Code {

@@ -2,5 +2,5 @@
 
 pub mod layer;
 
-pub use layer::{Found, Layer, Member, Outcome, Scratch, layer, member};
+pub use layer::{Executable, Found, Layer, Member, Outcome, Scratch, SignatureId, layer, member};
 pub use rules::signatures::{FileType, Set, Target};

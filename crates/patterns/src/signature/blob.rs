@@ -1,16 +1,16 @@
 //! Tables of numbers, stored as bytes: a cache is then read at the speed of copying.
 
 /// `#[serde(with = "blob::bytes")]`
-pub(crate) mod bytes {
+pub mod bytes {
     use serde::de::{Error, SeqAccess, Visitor};
     use serde::{Deserializer, Serializer};
     use std::fmt;
 
-    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(bytes)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         struct Bytes;
         impl<'de> Visitor<'de> for Bytes {
             type Value = Vec<u8>;
@@ -37,15 +37,15 @@ pub(crate) mod bytes {
 
 macro_rules! numbers {
     ($module:ident, $type:ty) => {
-        pub(crate) mod $module {
+        pub mod $module {
             use serde::{Deserializer, Serializer};
 
-            pub(crate) fn serialize<S: Serializer>(numbers: &[$type], serializer: S) -> Result<S::Ok, S::Error> {
+            pub fn serialize<S: Serializer>(numbers: &[$type], serializer: S) -> Result<S::Ok, S::Error> {
                 let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
                 serializer.serialize_bytes(&bytes)
             }
 
-            pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<$type>, D::Error> {
+            pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<$type>, D::Error> {
                 const WIDTH: usize = std::mem::size_of::<$type>();
                 let bytes = super::bytes::deserialize(deserializer)?;
                 let (chunks, _) = bytes.as_chunks::<WIDTH>();

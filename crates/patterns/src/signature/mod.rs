@@ -7,7 +7,7 @@
 //! several parts is known by the rarest piece of any of them: only where that occurs are the others looked for, in order,
 //! once a text. So a gap that may be as long as the file costs nothing while nothing speaks for the signature.
 
-mod blob;
+pub mod blob;
 mod offset;
 mod parse;
 pub mod pcre;

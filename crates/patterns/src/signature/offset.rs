@@ -1,9 +1,10 @@
 //! Where in a file a signature may begin.
 
 use crate::PatternError;
+use serde::{Deserialize, Serialize};
 
 /// The first byte of the first part lies here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Offset {
     #[default]
     Any,
@@ -18,7 +19,7 @@ pub enum Offset {
 }
 
 /// Places in executables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Landmark {
     /// Entry point, plus.
     EntryPoint(i32),

@@ -5,10 +5,11 @@
 use crate::PatternError;
 use crate::pcre2::{Code, Outcome, Search};
 use crate::regex::with_workspace;
+use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 
 /// The flags that change how the expression is compiled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PcreFlags {
     pub caseless: bool,
     pub dot_all: bool,
@@ -20,9 +21,11 @@ pub struct PcreFlags {
 }
 
 /// One expression; compiled at its first use.
+#[derive(Serialize, Deserialize)]
 pub struct Pcre {
     source: Vec<u8>,
     flags: PcreFlags,
+    #[serde(skip)]
     code: OnceLock<Option<Code>>,
 }
 
@@ -39,6 +42,10 @@ impl Pcre {
     /// Takes the expression without looking at it.
     pub fn new(source: &[u8], flags: PcreFlags) -> Pcre {
         Pcre { source: source.to_vec(), flags, code: OnceLock::new() }
+    }
+
+    pub fn source(&self) -> &[u8] {
+        &self.source
     }
 
     /// Would it compile?
