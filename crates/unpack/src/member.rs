@@ -1,6 +1,6 @@
 //! What comes out of a container: members, and notes on what did not come out as it should.
 
-use crate::{Kind, Limit};
+use crate::Limit;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -137,10 +137,4 @@ impl fmt::Display for Note {
             Note::Volume => f.write_str("one of several volumes"),
         }
     }
-}
-
-/// What [`crate::open`] knows how to open.
-pub(crate) struct Format {
-    pub kinds: &'static [Kind],
-    pub open: for<'a> fn(&'a [u8], &mut crate::formats::Opening<'_, 'a>),
 }

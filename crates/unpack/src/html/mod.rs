@@ -69,6 +69,17 @@ pub fn decode_utf16(bytes: &[u8]) -> Vec<u8> {
     bytes.chunks_exact(2).map(|pair| (pair[1] << 4).wrapping_add(pair[0])).collect()
 }
 
+/// A file of Microsoft's Script Encoder as the HTML that ClamAV makes of it.
+pub(crate) fn decode_script(bytes: &[u8]) -> Option<Vec<u8>> {
+    let bytes: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+    let script = &bytes[memchr::memmem::find(&bytes, encoded::MARK)? + encoded::MARK.len()..];
+    let mut decoder = encoded::Decoder::new(script.get(..6)?);
+    let mut decoded = b"<script>".to_vec();
+    decoded.extend(decoder.decode(script.get(8..)?));
+    decoded.extend_from_slice(b"</script>");
+    Some(decoded)
+}
+
 /// Longest tag, attribute name, attribute value and character name that is remembered.
 const LONGEST: usize = 1024;
 /// A chunk's length.
