@@ -78,17 +78,22 @@ impl Kept {
     pub fn store(&self, ruleset: &Ruleset, diagnostics: &[Diagnostic], includes: &Includes) -> io::Result<()> {
         let includes = includes.read.iter().map(|(path, text)| (path.as_str(), hash(text))).collect();
         let body = postcard::to_stdvec(&ContentRef { includes, ruleset, diagnostics }).map_err(io::Error::other)?;
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        make_private(folder)?;
-        let draft = self.path.with_extension(format!("{}.new", std::process::id()));
-        fs::write(&draft, [&MAGIC[..], &hash(&body), &body].concat())?;
-        let renamed = fs::rename(&draft, &self.path);
-        if renamed.is_err() {
-            let _ = fs::remove_file(&draft);
-        }
-        sweep(folder);
-        renamed
+        write_whole(&self.path, &[&MAGIC[..], &hash(&body), &body].concat(), "rules", KEPT)
     }
+}
+
+/// Puts a file in its place whole, and lets the oldest of that ending go.
+pub fn write_whole(path: &Path, bytes: &[u8], ending: &str, kept: usize) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    make_private(folder)?;
+    let draft = path.with_extension(format!("{}.new", std::process::id()));
+    fs::write(&draft, bytes)?;
+    let renamed = fs::rename(&draft, path);
+    if renamed.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    sweep(folder, ending, kept);
+    renamed
 }
 
 fn hash(bytes: &[u8]) -> Hash {
@@ -107,18 +112,18 @@ fn make_private(folder: &Path) -> io::Result<()> {
 }
 
 /// Keeps the newest files.
-fn sweep(folder: &Path) {
+fn sweep(folder: &Path, ending: &str, kept: usize) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let mut files: Vec<_> = entries
         .filter_map(|entry| {
             let entry = entry.ok()?;
             let path = entry.path();
-            let ours = path.extension().is_some_and(|extension| extension == "rules" || extension == "new");
+            let ours = path.extension().is_some_and(|extension| extension == ending || extension == "new");
             ours.then_some((entry.metadata().ok()?.modified().ok()?, path))
         })
         .collect();
     files.sort();
-    let surplus = files.len().saturating_sub(KEPT);
+    let surplus = files.len().saturating_sub(kept);
     for (_, path) in &files[..surplus] {
         let _ = fs::remove_file(path);
     }

@@ -31,6 +31,9 @@ fn is_japanese() -> bool {
 }
 
 pub const SPAM: Message = Message::new("SPAM", "迷惑メール");
+pub const VIRUS: Message = Message::new("VIRUS", "ウイルス");
+pub const BANNED: Message = Message::new("BANNED", "禁止された添付");
+pub const PHISHING: Message = Message::new("PHISHING", "フィッシング");
 pub const HAM: Message = Message::new("ham", "通常メール");
 pub const TROUBLE: Message = Message::new("trouble", "処理できません");
 pub const POINTS: Message = Message::new("points", "点");
@@ -68,6 +71,13 @@ pub fn errors_in_rules(errors: usize) -> String {
     match is_japanese() {
         true => format!("規則ファイルに {errors} 件のエラーがあります（sekisho lint で確認できます）"),
         false => format!("{errors} errors in rule files; see: sekisho lint"),
+    }
+}
+
+pub fn errors_in_signatures(errors: usize) -> String {
+    match is_japanese() {
+        true => format!("シグネチャファイルに {errors} 件のエラーがあります（sekisho lint で確認できます）"),
+        false => format!("{errors} errors in signature files; see: sekisho lint"),
     }
 }
 

@@ -17,6 +17,7 @@ mod output;
 mod policy;
 mod rule_files;
 mod serve;
+mod signatures;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use commands::{check, explain, lint, spamassassin};

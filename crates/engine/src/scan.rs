@@ -17,6 +17,7 @@ use rules::{Kind, RuleId};
 
 /// What a scan has come to.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once a message, and the large one is what is wanted")]
 pub enum Step {
     /// Checks wait for these; answer them all, then advance again.
     Ask(Vec<Question>),

@@ -63,12 +63,14 @@ pub struct Timing {
     pub patterns: u64,
     pub checks: u64,
     pub metas: u64,
+    /// Set by whoever walks with signatures.
+    pub signatures: u64,
     pub messages: u64,
 }
 
 impl Timing {
     pub fn total(&self) -> u64 {
-        self.parse + self.views + self.patterns + self.checks + self.metas
+        self.parse + self.views + self.patterns + self.checks + self.metas + self.signatures
     }
 
     pub fn add(&mut self, other: &Timing) {
@@ -77,6 +79,7 @@ impl Timing {
         self.patterns += other.patterns;
         self.checks += other.checks;
         self.metas += other.metas;
+        self.signatures += other.signatures;
         self.messages += other.messages;
     }
 }
@@ -90,6 +93,8 @@ pub struct Scratch {
     pub clock: Option<fn() -> u64>,
     /// Fill [`mail::Hit::evidence`].
     pub explain: bool,
+    /// Of walks with signatures.
+    pub signatures: crate::signatures::walk::Scratch,
     pub(crate) patterns: patterns::Scratch,
     pub(crate) found: patterns::Found,
     /// Patterns made of tags.

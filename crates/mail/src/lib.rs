@@ -18,7 +18,7 @@ pub use limits::Limits;
 pub use message::{CharsetMismatch, Header, HeaderBlock, LineEnding, Message, Note, Place};
 pub use part::{Part, PartId, SaText};
 pub use received::{Relay, Relays, TrustNetworks};
-pub use verdict::{Evidence, ForRecipient, Hit, ShortCircuit, Trouble, Verdict};
+pub use verdict::{Evidence, ForRecipient, Hit, Meaning, ShortCircuit, Signature, Trouble, Verdict};
 pub use views::{HeaderRequest, HeaderRequestId, HeaderRequests, HeaderValue, UnitText, ViewConfig, Views};
 
 /// Everything known before judging: who brought the message, and the message.

@@ -45,6 +45,41 @@ pub struct ForRecipient {
     pub spam: bool,
 }
 
+/// What a signature that hit says about a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Meaning {
+    Virus,
+    /// An attachment that is not taken.
+    Banned,
+    Phishing,
+    /// Counts with its score alone.
+    Spam,
+    /// It could not be looked at whole: encrypted, or beyond a limit.
+    Unchecked,
+}
+
+impl Meaning {
+    pub fn name(self) -> &'static str {
+        match self {
+            Meaning::Virus => "virus",
+            Meaning::Banned => "banned",
+            Meaning::Phishing => "phishing",
+            Meaning::Spam => "spam",
+            Meaning::Unchecked => "unchecked",
+        }
+    }
+}
+
+/// A signature that hit; its score and evidence are with the [`Hit`] of that name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// As reported, `.UNOFFICIAL` included.
+    pub name: String,
+    pub meaning: Meaning,
+    /// The file that it is written in; empty for heuristics.
+    pub source: String,
+}
+
 /// Something that did not go as it should; the verdict stands without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -71,6 +106,8 @@ pub struct Verdict {
     /// The score as the learner counts it: without rules that learn or that the user set.
     pub autolearn_points: f64,
     pub troubles: Vec<Trouble>,
+    /// What signatures say, the allow-listed left out.
+    pub signatures: Vec<Signature>,
     /// One for each envelope recipient.
     pub recipients: Vec<ForRecipient>,
 }

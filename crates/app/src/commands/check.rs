@@ -4,13 +4,15 @@ use super::{Format, RuleArguments};
 use crate::debug::Debug;
 use crate::input::{self, Place};
 use crate::language;
+use crate::config::Config;
 use crate::loading::{self, Loaded};
 use crate::output::{Colour, Output, Painter, readable};
+use crate::signatures::{self, Signatures};
 use crate::{CLEAN, FOUND, TROUBLE, environment};
 use engine::markup::summary;
 use engine::{Scratch, Timing};
 use indicatif::{ProgressBar, ProgressStyle};
-use mail::{Envelope, Evidence, Message, Transaction, Trouble, Verdict};
+use mail::{Envelope, Evidence, Meaning, Message, Transaction, Trouble, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -48,6 +50,15 @@ pub struct Arguments {
     /// What happened inside, on standard error: all, metadata, rules, check, uri, config
     #[arg(short = 'D', long, value_name = "AREA,...", num_args = 0..=1, default_missing_value = "all", require_equals = true)]
     debug: Option<String>,
+    /// Signatures in ClamAV's formats, files or folders, in place of those that the configuration names; repeatable
+    #[arg(long, value_name = "FILE|DIR")]
+    signatures: Vec<PathBuf>,
+    /// No signatures
+    #[arg(long, conflicts_with = "signatures")]
+    no_signatures: bool,
+    /// Configuration of the service, for what it says of signatures; default: /etc/sekisho/sekisho.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleArguments,
 }
@@ -63,6 +74,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let debug = Debug::new(arguments.debug.as_deref());
     let loaded = loading::load(&arguments.rules.selection(), !arguments.rules.no_cache, true, &debug);
     loaded.warn();
+    let signatures = signatures(arguments)?;
     let stdin = [PathBuf::from("-")];
     let named = if arguments.files.is_empty() { &stdin[..] } else { &arguments.files };
     let format = if arguments.mbox { input::Format::Mbox } else { input::Format::Detect };
@@ -79,7 +91,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     each_in_order(
         &places,
         arguments.jobs,
-        |place, scratch| judge(place, scratch, arguments, &loaded, &debug, painter),
+        |place, scratch| judge(place, scratch, arguments, &loaded, signatures.as_ref(), &debug, painter),
         |outcome| {
             progress.inc(1);
             code = code.max(outcome.code);
@@ -102,6 +114,27 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         print_timing(&timing, environment::nanoseconds() - began);
     }
     Ok(code)
+}
+
+/// Those of the command line, or of the configuration; `None` where none are installed.
+fn signatures(arguments: &Arguments) -> anyhow::Result<Option<Signatures>> {
+    if arguments.no_signatures {
+        return Ok(None);
+    }
+    let (config, _) = Config::load(arguments.config.as_deref())?;
+    let mut config = config.signatures;
+    if !arguments.signatures.is_empty() {
+        config.folders.clone_from(&arguments.signatures);
+        if let Some(missing) = config.folders.iter().find(|folder| !folder.exists()) {
+            anyhow::bail!("{}: {}", missing.display(), std::io::Error::from(std::io::ErrorKind::NotFound));
+        }
+    }
+    let loaded = signatures::load(&config, !arguments.rules.no_cache);
+    loaded.problems.iter().for_each(|problem| eprintln!("sekisho: {problem}"));
+    if loaded.errors() > 0 {
+        eprintln!("sekisho: {}", language::errors_in_signatures(loaded.errors()));
+    }
+    Ok(loaded.signatures)
 }
 
 /// Runs `work` on every place on several threads and hands the results to `take` in order, until it says no more.
@@ -154,6 +187,7 @@ fn judge(
     scratch: &mut Scratch,
     arguments: &Arguments,
     loaded: &Loaded,
+    signatures: Option<&Signatures>,
     debug: &Debug,
     painter: Painter,
 ) -> Outcome {
@@ -174,7 +208,12 @@ fn judge(
         let message = Message::parse(&raw, &loaded.engine.views.limits);
         scratch.timing.parse += environment::processor_nanoseconds() - began;
         let transaction = Transaction { envelope: Envelope::default(), message, now: environment::unix_time() };
-        let (verdict, views) = engine::judge_with_views(&loaded.engine, &transaction, scratch);
+        let (mut verdict, views) = engine::judge_with_views(&loaded.engine, &transaction, scratch);
+        if let Some(signatures) = signatures {
+            let began = environment::processor_nanoseconds();
+            signatures.judge(&views, scratch, &mut verdict);
+            scratch.timing.signatures += environment::processor_nanoseconds() - began;
+        }
         if debug.is_on() {
             debug.message(&views, &verdict);
         }
@@ -191,7 +230,13 @@ fn judge(
         Format::Text => human(&name, &verdict, arguments, loaded.engine.style.report_wrap_width, painter),
         Format::Json => json(&Record::new(&name, &verdict, arguments.explain)),
     };
-    Outcome { text, code: if verdict.spam { FOUND } else { CLEAN }, timing: scratch.timing }
+    Outcome { text, code: if verdict.spam || is_bad(&verdict) { FOUND } else { CLEAN }, timing: scratch.timing }
+}
+
+/// What signatures call more than spam is found, whatever the score.
+fn is_bad(verdict: &Verdict) -> bool {
+    let bad = |meaning| matches!(meaning, Meaning::Virus | Meaning::Banned | Meaning::Phishing);
+    verdict.signatures.iter().any(|signature| bad(signature.meaning))
 }
 
 fn trouble(name: &str, reason: &str, format: Format, painter: Painter) -> Outcome {
@@ -221,9 +266,13 @@ fn compressed(raw: &[u8]) -> Option<&'static str> {
 
 /// The report for people.
 fn human(name: &str, verdict: &Verdict, arguments: &Arguments, width: usize, painter: Painter) -> Vec<u8> {
-    let judgement = match verdict.spam {
-        true => painter.paint(Colour::Red, language::SPAM.text()),
-        false => painter.paint(Colour::Green, language::HAM.text()),
+    let worst = verdict.signatures.iter().map(|signature| signature.meaning).min();
+    let judgement = match (worst, verdict.spam) {
+        (Some(Meaning::Virus), _) => painter.paint(Colour::Red, language::VIRUS.text()),
+        (Some(Meaning::Banned), _) => painter.paint(Colour::Red, language::BANNED.text()),
+        (Some(Meaning::Phishing), _) => painter.paint(Colour::Red, language::PHISHING.text()),
+        (_, true) => painter.paint(Colour::Red, language::SPAM.text()),
+        (_, false) => painter.paint(Colour::Green, language::HAM.text()),
     };
     let head = format!(
         "{}: {judgement}  {:.1} {} ({} {:.1})\n",
@@ -301,7 +350,16 @@ pub struct Record<'a> {
     hits: Vec<HitRecord<'a>>,
     subtests: BTreeMap<&'a str, u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    signatures: Vec<SignatureRecord<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     troubles: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct SignatureRecord<'a> {
+    name: &'a str,
+    means: &'static str,
+    source: &'a str,
 }
 
 #[derive(Serialize)]
@@ -350,6 +408,11 @@ impl<'a> Record<'a> {
                 })
                 .collect(),
             subtests: verdict.subtests.iter().map(|(name, count)| (name.as_str(), *count)).collect(),
+            signatures: verdict
+                .signatures
+                .iter()
+                .map(|hit| SignatureRecord { name: &hit.name, means: hit.meaning.name(), source: &hit.source })
+                .collect(),
             troubles: verdict.troubles.iter().map(told).collect(),
         }
     }
@@ -385,6 +448,7 @@ fn print_timing(timing: &Timing, wall: u64) {
         ("patterns", timing.patterns),
         ("checks", timing.checks),
         ("metas", timing.metas),
+        ("signatures", timing.signatures),
     ] {
         eprintln!("  {stage:<9} {:>8.1} µs {:>5.1} %", micros(nanos), share(nanos));
     }

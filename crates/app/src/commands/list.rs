@@ -21,7 +21,7 @@ enum What {
     #[command(group = ArgGroup::new("effect").required(true))]
     Add {
         kind: ListKind,
-        /// ann@example.jp, example.jp, 192.0.2.0/24, <https://example.jp/path>, or a digest in hexadecimal
+        /// ann@example.jp, example.jp, 192.0.2.0/24, <https://example.jp/path>, a digest in hexadecimal, or a signature's name
         value: String,
         /// Let it pass
         #[arg(long, group = "effect")]
@@ -83,6 +83,8 @@ enum ListKind {
     Url,
     /// SHA-256 or another digest of a file
     Hash,
+    /// A signature's name, as the log has it
+    Signature,
 }
 
 impl From<ListKind> for Kind {
@@ -93,6 +95,7 @@ impl From<ListKind> for Kind {
             ListKind::Network => Kind::Network,
             ListKind::Url => Kind::Url,
             ListKind::Hash => Kind::Hash,
+            ListKind::Signature => Kind::Signature,
         }
     }
 }

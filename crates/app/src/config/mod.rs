@@ -13,6 +13,7 @@ pub mod origin;
 mod rates;
 pub mod relay;
 mod service;
+mod signatures;
 mod units;
 
 use crate::rule_files::RuleSet;
@@ -27,6 +28,7 @@ pub use notify::{Language, Notify};
 pub use rates::{RateAction, Rates};
 use serde::Deserialize;
 pub use service::Service;
+pub use signatures::{Mean, Signatures, meaning};
 use std::path::{Path, PathBuf};
 pub use units::{Addresses, Glob, Network, Size, SocketMode, Span};
 
@@ -42,6 +44,7 @@ pub struct Config {
     pub mode: Mode,
     pub listen: Vec<Listen>,
     pub rules: Rules,
+    pub signatures: Signatures,
     pub networks: Networks,
     pub actions: Actions,
     pub policy: Vec<Policy>,
@@ -178,6 +181,7 @@ impl Default for Config {
             mode: Mode::Filter,
             listen: vec![listen("milter", 8899), listen("spamd", 783)],
             rules: Rules::default(),
+            signatures: Signatures::default(),
             networks: Networks::default(),
             actions: Actions::default(),
             policy: Vec::new(),
@@ -245,6 +249,7 @@ impl Config {
         let store = !config.store.location.is_empty();
         config.s25r.check(&config.greylist, store)?;
         config.rates.check(store)?;
+        config.signatures.check()?;
         config.service.check()?;
         if config.store.release.is_empty() {
             anyhow::bail!("store: release names no program");
@@ -344,6 +349,8 @@ mod tests {
             ("[s25r]\naction = \"greylist\"\n[store]\nlocation = \"\"", "kept in the store"),
             ("[greylist]\neverybody = true\n[store]\nlocation = \"\"", "kept in the store"),
             ("[greylist]\ndelay = \"3d\"", "nobody ever passes"),
+            ("[signatures]\nmeans = [{ is = \"virus\" }]", "names neither"),
+            ("[signatures]\nmeans = [{ names = [\"*\"], is = \"bad\" }]", "unknown variant `bad`"),
             ("[rates]\nwindow = \"0s\"", "longer than nothing"),
             ("[rates]\nlogin_messages = 5\n[store]\nlocation = \"\"", "counted in the store"),
         ] {

@@ -2,7 +2,7 @@
 
 use super::banned;
 use crate::config::{Action, Actions, Banned, Categories};
-use mail::{Message, Verdict};
+use mail::{Meaning, Message, Verdict};
 use protocols::Scan;
 
 /// The weightiest first: the first that has an action decides.
@@ -56,7 +56,7 @@ impl Category {
     }
 }
 
-/// All but spam and phishing, which differ from recipient to recipient.
+/// All but spam and the phishing that rules find, which differ from recipient to recipient.
 pub fn of(
     scan: &Scan,
     message: &Message,
@@ -69,8 +69,21 @@ pub fn of(
     if let Some(hit) = verdict.hits.iter().find(|hit| viral(&hit.rule)) {
         found.push((Category::Virus, hit.rule.clone()));
     }
+    let signed = |meaning| verdict.signatures.iter().find(|signature| signature.meaning == meaning);
+    if let Some(signature) = signed(Meaning::Virus) {
+        found.push((Category::Virus, signature.name.clone()));
+    }
+    if let Some(signature) = signed(Meaning::Banned) {
+        found.push((Category::Banned, signature.name.clone()));
+    }
+    if let Some(signature) = signed(Meaning::Phishing) {
+        found.push((Category::Phishing, signature.name.clone()));
+    }
     if let Some(name) = banned::find(message, banned) {
         found.push((Category::Banned, name));
+    }
+    if let Some(signature) = signed(Meaning::Unchecked) {
+        found.push((Category::Unchecked, signature.name.clone()));
     }
     if let Some(trouble) = verdict.troubles.first() {
         found.push((Category::Unchecked, format!("{}: {}", trouble.rule, trouble.what)));
@@ -81,6 +94,8 @@ pub fn of(
     if let Some(why) = bad_header(message) {
         found.push((Category::BadHeader, why));
     }
+    found.sort_by_key(|(category, _)| *category);
+    found.dedup_by_key(|(category, _)| *category);
     found
 }
 

@@ -219,6 +219,7 @@ pub async fn outcome(
     let bench = Bench {
         config: config.clone(),
         engine: service.engine.load_full(),
+        signatures: service.signatures.load_full(),
         gate: service.gate.load_full(),
         lookup: service.lookup.clone(),
         via,
@@ -233,7 +234,11 @@ pub async fn outcome(
         }
     };
     match service.judges.run(config.limits.deadline.0, work).await {
-        Ok(outcome) => outcome,
+        Ok(outcome) => {
+            let hits = outcome.verdict.as_ref().map(|verdict| &verdict.signatures[..]);
+            service.metrics.signatures_hit(hits.unwrap_or_default());
+            outcome
+        }
         Err(why) => {
             let late = why == NoVerdict::Late;
             let line = Line::unjudged(scan, if late { "late" } else { "failed" });

@@ -10,6 +10,7 @@ use crate::lookup::Lookup;
 use crate::policy::category::{self, Category};
 use crate::policy::split::{self, Copy, Told};
 use crate::policy::{self, Fate, Findings, lists, notices};
+use crate::signatures::{Allowed, Loaded};
 use anyhow::Context;
 use engine::markup::{Stamp, Tags, rewrite};
 use engine::{Engine, Scratch};
@@ -46,6 +47,7 @@ pub enum Peer {
 pub struct Bench {
     pub config: Arc<Config>,
     pub engine: Arc<Engine>,
+    pub signatures: Arc<Loaded>,
     pub gate: Arc<Gate>,
     pub lookup: Arc<Lookup>,
     pub store: Option<Store>,
@@ -55,7 +57,7 @@ pub struct Bench {
 
 /// Judges a message, does what is to be done here (quarantine), and says what is to be done elsewhere.
 pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> Outcome {
-    let Bench { config, engine, gate, lookup, store, via } = bench;
+    let Bench { config, engine, signatures, gate, lookup, store, via } = bench;
     let store = store.as_ref();
     let remembers = store.is_some() && scan.want == Want::Decision;
     scratch.explain = remembers;
@@ -67,6 +69,21 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         now: environment::unix_time(),
     };
     let (mut verdict, views) = engine::judge_with_views(engine, &transaction, scratch);
+    let mut troubles = Vec::new();
+    let mut store_errors = 0;
+    let now = environment::now();
+    if let Some(signatures) = &signatures.signatures {
+        match store {
+            Some(store) => {
+                let allowed = Allowed { store, now };
+                if let Err(error) = signatures.judge_with_lists(&views, &allowed, scratch, &mut verdict) {
+                    troubles.push(format!("lists: {error}; no signature was allowed"));
+                    store_errors += 1;
+                }
+            }
+            None => signatures.judge(&views, scratch, &mut verdict),
+        }
+    }
     if scan.content.omitted.is_some() {
         add_hit(&mut verdict, own_hit("OVERSIZED", 0.0, "Longer than is judged: beginning and end were looked at"));
     }
@@ -86,9 +103,6 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         return judgement(engine, scan, &transaction, &verdict, &views, &stamp);
     }
 
-    let mut troubles = Vec::new();
-    let mut store_errors = 0;
-    let now = environment::now();
     let lists =
         store.map(|store| lists::matching(store, scan, &transaction, &views, now)).unwrap_or(Ok(Default::default()));
     let findings = Findings {

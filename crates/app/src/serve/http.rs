@@ -106,6 +106,7 @@ async fn metrics(service: &Service) -> Reply {
     };
     let gauges = Gauges {
         rules: active(&service.engine.load()),
+        signatures: service.signatures.load().signatures.as_ref().map_or(0, |these| these.database.set.len()),
         queued: service.judges.queued(),
         stopping: *service.stopping.borrow(),
         quarantine,

@@ -3,6 +3,7 @@
 //! Atomics in fixed tables: to count costs nothing that a message would notice. No label is chosen by a stranger; a word
 //! that is not in its table counts as `other`.
 
+use mail::Meaning;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -63,6 +64,9 @@ impl Histogram {
     }
 }
 
+const MEANINGS: [Meaning; 5] =
+    [Meaning::Virus, Meaning::Banned, Meaning::Phishing, Meaning::Spam, Meaning::Unchecked];
+
 #[derive(Debug, Default)]
 pub struct Metrics {
     messages: [[Counter; DIRECTIONS.len()]; ACTIONS.len()],
@@ -74,6 +78,8 @@ pub struct Metrics {
     opened: [Counter; PROTOCOLS.len()],
     closed: [Counter; PROTOCOLS.len()],
     rules: Outcomes,
+    signatures: Outcomes,
+    signature_hits: [Counter; MEANINGS.len()],
     configurations: Outcomes,
     store_errors: Counter,
 }
@@ -99,6 +105,7 @@ impl Drop for Going<'_> {
 #[derive(Debug, Default)]
 pub struct Gauges {
     pub rules: usize,
+    pub signatures: u64,
     pub queued: usize,
     pub stopping: bool,
     /// Bytes; `None`: there is no store, or it does not answer.
@@ -137,6 +144,15 @@ impl Metrics {
 
     pub fn rules_reloaded(&self, taken: bool) {
         if taken { self.rules.ok.add(1) } else { self.rules.refused.add(1) }
+    }
+
+    pub fn signatures_reloaded(&self, taken: bool) {
+        if taken { self.signatures.ok.add(1) } else { self.signatures.refused.add(1) }
+    }
+
+    /// Signatures that hit in one message.
+    pub fn signatures_hit(&self, hits: &[mail::Signature]) {
+        hits.iter().for_each(|hit| self.signature_hits[hit.meaning as usize].add(1));
     }
 
     pub fn configuration_reloaded(&self, taken: bool) {
@@ -186,8 +202,13 @@ impl Metrics {
         }
 
         out.plain("rules", "gauge", "Rules in force.", gauges.rules as u64);
+        out.plain("signatures", "gauge", "Signatures in force.", gauges.signatures);
+        out.head("signature_hits_total", "counter", "Signatures that hit, by what they mean.");
+        for (meaning, counter) in MEANINGS.iter().zip(&self.signature_hits).filter(|(_, c)| c.count() > 0) {
+            out.value("signature_hits_total", &[("means", meaning.name())], counter.count());
+        }
         out.head("reloads_total", "counter", "New rules and configurations, taken or refused.");
-        for (what, outcomes) in [("rules", &self.rules), ("configuration", &self.configurations)] {
+        for (what, outcomes) in [("rules", &self.rules), ("signatures", &self.signatures), ("configuration", &self.configurations)] {
             out.value("reloads_total", &[("what", what), ("result", "ok")], outcomes.ok.count());
             out.value("reloads_total", &[("what", what), ("result", "refused")], outcomes.refused.count());
         }

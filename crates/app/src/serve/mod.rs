@@ -28,6 +28,7 @@ use crate::environment;
 use crate::loading::{self, Loaded};
 use crate::lookup::Lookup;
 use crate::rule_files::Selection;
+use crate::signatures;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use engine::Engine;
@@ -40,7 +41,7 @@ use metrics::Metrics;
 use privileges::Account;
 use proxy::Passage;
 use relay::Relay;
-use reload::Origin;
+use reload::{Origin, What};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -54,6 +55,7 @@ pub struct Service {
     config: ArcSwap<Config>,
     settings: ArcSwap<protocols::Settings>,
     engine: ArcSwap<Engine>,
+    signatures: ArcSwap<signatures::Loaded>,
     /// In the rule files that are in force.
     errors: AtomicUsize,
     gate: ArcSwap<Gate>,
@@ -101,6 +103,8 @@ pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
         None => {}
     }
     let engine = first_rules(&reload::selection(&config), &journal)?;
+    let signatures = signatures::load(&config.signatures, true);
+    reload::tell_signatures(&journal, "", &signatures);
     let gate = Gate::new(&config)?;
     let store = config.store.open()?;
     if let Some(store) = &store {
@@ -109,7 +113,7 @@ pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
     let lookup = Arc::new(Lookup::new(&config.lookup)?);
     // Their connections to servers may not be closed from within the runtime: the last of them goes after it.
     let _last = (store.clone(), lookup.clone());
-    let served = runtime.block_on(serve(config, origin, listeners, certificates, engine, gate, store, lookup, journal));
+    let served = runtime.block_on(serve(config, origin, listeners, certificates, engine, signatures, gate, store, lookup, journal));
     drop(runtime);
     served
 }
@@ -151,6 +155,7 @@ async fn serve(
     listeners: Vec<(Listen, Listener)>,
     certificates: tls::Certificates,
     (engine, errors): (Engine, usize),
+    signatures: signatures::Loaded,
     gate: Gate,
     store: Option<Store>,
     lookup: Arc<Lookup>,
@@ -177,6 +182,7 @@ async fn serve(
     let service = Arc::new(Service {
         settings: ArcSwap::from_pointee(settings(&config)),
         engine: ArcSwap::from_pointee(engine),
+        signatures: ArcSwap::from_pointee(signatures),
         errors: AtomicUsize::new(errors),
         gate: ArcSwap::from_pointee(gate),
         judges: Judges::start(concurrent)?,
@@ -219,22 +225,29 @@ async fn serve(
 
     tokio::spawn(tidy(service.clone()));
     tokio::spawn(outbox::run(service.clone()));
-    let (changed, mut changes) = mpsc::channel(1);
-    tokio::spawn(reload::watch(service.clone(), changed));
+    let (changed, mut changes) = mpsc::channel(2);
+    for what in [What::Rules, What::Signatures] {
+        tokio::spawn(reload::watch(service.clone(), what, changed.clone()));
+    }
 
     loop {
-        let configuration_too = tokio::select! {
+        let changed = tokio::select! {
             signal = signals.next() => match signal {
-                Signal::Reload => true,
+                Signal::Reload => None,
                 Signal::Stop => break,
             },
-            Some(()) = changes.recv() => false,
+            Some(what) = changes.recv() => Some(what),
         };
         notify(&format!("RELOADING=1\nMONOTONIC_USEC={}", environment::monotonic_microseconds()));
-        if configuration_too {
+        if changed.is_none() {
             reload::configuration(&service, &origin).await;
         }
-        reload::rules(&service).await;
+        if changed != Some(What::Signatures) {
+            reload::rules(&service).await;
+        }
+        if changed != Some(What::Rules) {
+            reload::signatures(&service).await;
+        }
         notify("READY=1");
     }
 

@@ -4,9 +4,11 @@
 //! a notification of the kernel, which every system has another of and network file systems have none.
 
 use super::gate::Gate;
+use super::journal::Journal;
 use super::{Service, active, load, settings};
 use crate::config::Config;
 use crate::rule_files::{self, Selection};
+use crate::signatures;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -140,6 +142,51 @@ pub async fn rules(service: &Service) {
     service.metrics.rules_reloaded(taken);
 }
 
+/// New signatures, whole, or the old ones. Lines that cannot be understood keep nothing out but themselves.
+pub async fn signatures(service: &Service) {
+    let journal = service.journal;
+    let config = service.config.load_full();
+    let Ok(loaded) = tokio::task::spawn_blocking(move || signatures::load(&config.signatures, true)).await else {
+        journal.note("signatures not reloaded: the program failed on them; the old ones stay");
+        return service.metrics.signatures_reloaded(false);
+    };
+    let count = |loaded: &signatures::Loaded| loaded.signatures.as_ref().map_or(0, |these| these.database.set.len());
+    let (before, now) = (count(&service.signatures.load()), count(&loaded));
+    let refused = match loaded.problems.first() {
+        Some(problem) => Some(problem.clone()),
+        // As with rules: half of a download is no reason to let everything in.
+        None if now * 2 < before => Some(format!("only {now} signatures of {before} are left")),
+        None => None,
+    };
+    match &refused {
+        Some(why) => journal.note(&format!("signatures not reloaded: {why}; the old ones stay")),
+        None if before == 0 && now == 0 => return,
+        None => {
+            tell_signatures(&journal, "reloaded: ", &loaded);
+            service.signatures.store(Arc::new(loaded));
+        }
+    }
+    service.metrics.signatures_reloaded(refused.is_none());
+}
+
+/// What was loaded, if anything was there.
+pub fn tell_signatures(journal: &Journal, reloaded: &str, loaded: &signatures::Loaded) {
+    for problem in &loaded.problems {
+        journal.note(&format!("signatures: {problem}"));
+    }
+    if let Some(these) = &loaded.signatures {
+        let (count, errors) = (these.database.set.len(), loaded.errors());
+        journal.note(&format!("signatures {reloaded}{count}, {errors} errors in their files"));
+    }
+}
+
+/// What is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Rules,
+    Signatures,
+}
+
 /// While files are being written they change from look to look.
 const QUIET: Duration = Duration::from_millis(500);
 /// Whoever writes longer is read at the next turn.
@@ -147,20 +194,20 @@ const LOOKS: usize = 60;
 /// While watching is off, how often to see whether it still is.
 const OFF: Duration = Duration::from_secs(60);
 
-/// Says when rule files have changed and rest again.
-pub async fn watch(service: Arc<Service>, changed: mpsc::Sender<()>) {
-    let mut known = look(&service).await;
+/// Says when files have changed and rest again.
+pub async fn watch(service: Arc<Service>, what: What, changed: mpsc::Sender<What>) {
+    let mut known = look(&service, what).await;
     loop {
         let every = service.config.load().rules.watch.0;
         tokio::time::sleep(if every.is_zero() { OFF } else { every }).await;
-        let mut now = look(&service).await;
+        let mut now = look(&service, what).await;
         if every.is_zero() || now == known {
             known = now;
             continue;
         }
         for _ in 0..LOOKS {
             tokio::time::sleep(QUIET).await;
-            let again = look(&service).await;
+            let again = look(&service, what).await;
             let rest = again == now;
             now = again;
             if rest {
@@ -169,7 +216,7 @@ pub async fn watch(service: Arc<Service>, changed: mpsc::Sender<()>) {
         }
         // Those that are refused now are not tried again until they change.
         known = now;
-        if changed.send(()).await.is_err() {
+        if changed.send(what).await.is_err() {
             return;
         }
     }
@@ -177,15 +224,19 @@ pub async fn watch(service: Arc<Service>, changed: mpsc::Sender<()>) {
 
 type Seen = Vec<(PathBuf, u64, Option<SystemTime>)>;
 
-async fn look(service: &Service) -> Seen {
-    let selection = selection(&service.config.load());
+async fn look(service: &Service, what: What) -> Seen {
+    let config = service.config.load_full();
     let look = tokio::task::spawn_blocking(move || {
         let about = |path: PathBuf| {
             let about = path.metadata().ok();
             let (length, time) = about.map_or((0, None), |about| (about.len(), about.modified().ok()));
             (path, length, time)
         };
-        rule_files::watched(&selection).into_iter().map(about).collect()
+        let paths = match what {
+            What::Rules => rule_files::watched(&selection(&config)),
+            What::Signatures => signatures::files(&config.signatures.folders).0,
+        };
+        paths.into_iter().map(about).collect()
     });
     look.await.unwrap_or_default()
 }

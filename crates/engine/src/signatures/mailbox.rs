@@ -579,11 +579,7 @@ impl<'r> Reader<'r> {
         match kind {
             Type::None => links = Some(Links::Text),
             Type::Text => links = Some(if html { Links::Html } else { Links::Text }),
-            Type::Multipart => {
-                if self.multipart(mail, depth) {
-                    return;
-                }
-            }
+            Type::Multipart if self.multipart(mail, depth) => return,
             Type::Message => {
                 if mail.subtype == b"rfc822" || mail.subtype == b"delivery-status" {
                     let lines = std::mem::take(&mut mail.lines);
@@ -640,7 +636,7 @@ impl<'r> Reader<'r> {
         };
         let typed = |line: &&[u8]| starts_with(line, b"content-type:");
         // What matters below cannot be where no line says a type.
-        let Some(last) = text.iter().rposition(|line| typed(line)) else { return };
+        let Some(last) = text.iter().rposition(typed) else { return };
         let mut at = 0;
         let mut found = 0;
         while at <= last && found < BOUNCES {
@@ -760,7 +756,7 @@ impl<'r> Reader<'r> {
                         while let Some(next) = lines.get(at + 1) {
                             let folded = matches!(next.first(), Some(b' ' | b'\t'));
                             let open = field.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
-                            if !folded && !(open && !next.is_empty()) {
+                            if !folded && (!open || next.is_empty()) {
                                 break;
                             }
                             field.extend_from_slice(next);

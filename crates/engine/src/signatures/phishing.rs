@@ -14,6 +14,11 @@ pub struct Deceit {
 }
 
 impl Phishing {
+    pub fn new(tables: &rules::signatures::Phishing) -> Phishing {
+        let _ = tables;
+        Phishing::default()
+    }
+
     pub fn is_empty(&self) -> bool {
         true
     }

@@ -15,9 +15,12 @@ use mail::views::{ViewConfig, Views};
 use mail::{Message, Part};
 use rules::signatures::{FileType, Target};
 use std::borrow::Cow;
+use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::hash::Hasher;
 use unpack::{Budget, Kind};
+
+pub use unpack::Limits;
 
 /// How far a walk goes.
 #[derive(Debug, Clone)]
@@ -29,12 +32,12 @@ pub struct Options {
     pub phishing: bool,
     /// Report encrypted members and limits reached.
     pub alert: bool,
-    pub limits: unpack::Limits,
+    pub limits: Limits,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { beyond: true, phishing: true, alert: true, limits: unpack::Limits::default() }
+        Options { beyond: true, phishing: true, alert: true, limits: Limits::default() }
     }
 }
 
@@ -51,6 +54,8 @@ pub struct Hit {
     pub view: String,
     pub matched: Vec<u8>,
     pub offset: usize,
+    /// SHA-256 of the files around the place, the innermost first.
+    pub files: Vec<[u8; 32]>,
 }
 
 /// What a walk came to.
@@ -74,8 +79,6 @@ const SMALLEST: usize = 6;
 const HITS: usize = 1000;
 /// Files within text or data that are looked at.
 const EMBEDDED: usize = 20;
-/// Messages pasted into one text.
-const PASTED: usize = 3;
 
 /// What one thread keeps from message to message.
 #[derive(Default)]
@@ -224,6 +227,10 @@ impl<'w> Walk<'w> {
             }
             self.allowed |= self.path.is_empty();
         }
+        if self.report.hits.len() > first {
+            let digest: [u8; 32] = Sha256::digest(bytes).into();
+            self.report.hits[first..].iter_mut().for_each(|hit| hit.files.push(digest));
+        }
     }
 
     fn layer(
@@ -278,6 +285,7 @@ impl<'w> Walk<'w> {
             view,
             matched: matched[..matched.len().min(EVIDENCE)].to_vec(),
             offset,
+            files: Vec::new(),
         });
     }
 
@@ -289,6 +297,7 @@ impl<'w> Walk<'w> {
             view: self.view(view),
             matched: matched[..matched.len().min(EVIDENCE)].to_vec(),
             offset,
+            files: Vec::new(),
         };
         self.push(hit);
     }
@@ -542,17 +551,14 @@ impl<'w> Walk<'w> {
 
     /// Messages in a text, header and all.
     fn pasted(&mut self, text: &[u8], config: &ViewConfig) {
-        let mut found = 0;
         let mut at = 0;
         let mut before_blank = true;
-        while at < text.len() && found < PASTED {
+        while at < text.len() {
             let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end + 1);
             let line = &text[at..end];
             if before_blank && at > 0 && begins_message(&text[at..]) {
                 self.within("pasted message", |walk| walk.enclosed(&text[at..], config));
-                found += 1;
-                // What comes after is within that message.
-                return;
+                return; // what comes after is within that message
             }
             before_blank = line.trim_ascii().is_empty() || line.starts_with(b"-----") || line.starts_with(b"=====");
             at = end;

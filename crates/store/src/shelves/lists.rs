@@ -54,10 +54,13 @@ pub enum Kind {
     Url,
     /// A digest of a part or file, hexadecimal.
     Hash,
+    /// A signature's name, without `.UNOFFICIAL`.
+    Signature,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 5] = [Kind::Sender, Kind::Domain, Kind::Network, Kind::Url, Kind::Hash];
+    pub const ALL: [Kind; 6] =
+        [Kind::Sender, Kind::Domain, Kind::Network, Kind::Url, Kind::Hash, Kind::Signature];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -66,6 +69,7 @@ impl Kind {
             Kind::Network => "network",
             Kind::Url => "url",
             Kind::Hash => "hash",
+            Kind::Signature => "signature",
         }
     }
 }
@@ -166,6 +170,12 @@ fn canonical(kind: Kind, value: &str) -> Result<String> {
             let fits = digits.len() >= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
             if fits { Ok(digits) } else { Err(wrong("write at least 32 hexadecimal digits")) }
         }
+        Kind::Signature => {
+            let name = value.to_ascii_lowercase();
+            let name = name.strip_suffix(".unofficial").unwrap_or(&name);
+            let fits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*');
+            if fits { Ok(name.to_owned()) } else { Err(wrong("write the whole name, as the log has it")) }
+        }
     }
 }
 
@@ -209,6 +219,7 @@ pub enum Subject<'a> {
     Address(IpAddr),
     Url(&'a str),
     Hash(&'a str),
+    Signature(&'a str),
 }
 
 impl Subject<'_> {
@@ -250,6 +261,9 @@ impl Subject<'_> {
                 values
             }
             Subject::Hash(digits) => vec![(Kind::Hash, digits.to_ascii_lowercase())],
+            Subject::Signature(name) => {
+                canonical(Kind::Signature, name).into_iter().map(|name| (Kind::Signature, name)).collect()
+            }
         }
     }
 }
@@ -358,7 +372,7 @@ impl Lists {
 /// A digest or a whole address names one thing; then come URLs, domains by their length, networks by theirs.
 fn narrowness(entry: &Entry) -> (u8, usize) {
     match entry.kind {
-        Kind::Hash | Kind::Sender => (3, 0),
+        Kind::Hash | Kind::Sender | Kind::Signature => (3, 0),
         Kind::Url => (2, entry.value.len()),
         Kind::Domain => (1, entry.value.split('.').count()),
         Kind::Network => (0, entry.value.rsplit_once('/').and_then(|(_, length)| length.parse().ok()).unwrap_or(0)),
@@ -389,6 +403,8 @@ mod tests {
             (Kind::Url, "example.jp", None),
             (Kind::Hash, "d41d8cd98f00b204e9800998ecf8427E", Some("d41d8cd98f00b204e9800998ecf8427e")),
             (Kind::Hash, "xyz", None),
+            (Kind::Signature, "Sane.Phish.1.UNOFFICIAL", Some("sane.phish.1")),
+            (Kind::Signature, "Sane.*", None),
             (Kind::Domain, "  ", None),
         ] {
             assert_eq!(canonical(kind, written).ok().as_deref(), kept, "{kind:?} {written:?}");
