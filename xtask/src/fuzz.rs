@@ -107,6 +107,14 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
             let patterns = texts.iter().flat_map(|text| text.split(|b| *b == b'\n')).filter_map(pattern);
             patterns.map(|pattern| [b"/", pattern, b"\n", pattern].concat()).collect()
         }
+        "unpack" => archives()?,
+        "normalise" => {
+            let goldens = std::fs::read_to_string("crates/unpack/tests/html.txt")?;
+            let documents = goldens.lines().filter_map(|line| line.strip_prefix("< "));
+            let html = leaves()?.into_iter().map(|(_, body)| body);
+            documents.map(|text| text.as_bytes().to_vec()).chain(html).collect()
+        }
+        "ole" | "pdf" | "rtf" | "tnef" => documents(target)?,
         _ => Vec::new(),
     };
     Ok(seeds)
@@ -166,6 +174,66 @@ fn received() -> Result<Vec<Vec<u8>>> {
         }
     }
     Ok(seeds)
+}
+
+/// The archives of `unpack`'s tests; the first byte, beyond any format's number, leaves the choice to the magic.
+fn archives() -> Result<Vec<Vec<u8>>> {
+    let text = std::fs::read_to_string("crates/unpack/tests/data/archives.txt")?;
+    let mut archives: Vec<Vec<u8>> = Vec::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if line.ends_with(':') {
+            archives.push(vec![0xff]);
+        } else if let Some(archive) = archives.last_mut() {
+            let digits = line.trim().as_bytes().chunks_exact(2).filter_map(|pair| std::str::from_utf8(pair).ok());
+            archive.extend(digits.filter_map(|pair| u8::from_str_radix(pair, 16).ok()));
+        }
+    }
+    Ok(archives)
+}
+
+/// A small document of each kind.
+fn documents(kind: &str) -> Result<Vec<Vec<u8>>> {
+    Ok(match kind {
+        "pdf" => vec![
+            b"%PDF-1.4\n1 0 obj << /Length 3 /Filter [/ASCIIHexDecode /FlateDecode] >>\nstream\n00>\nendstream /URI (x)".into(),
+            b"%PDF-1.4\n1 0 obj << /Filter /LZWDecode >>\nstream\n\x80\x0b\x60\x50\x22\x0c\x0c\x85\x01\nendstream /JS <61>".into(),
+        ],
+        "rtf" => vec![b"{\\rtf1 {\\objdata 0105000002000000080000005061636b61676500000000000000000004000000 41424344}}".into()],
+        "tnef" => vec![b"\x78\x9f\x3e\x22\x01\x00\x02\x02\x90\x06\x00\0\0\0\0\0\0\x02\x0f\x80\x06\x00\x01\0\0\0x\0\0".into()],
+        _ => vec![compound()],
+    })
+}
+
+/// A compound file of six sectors: table, directory with one stream, small table, small stream with a macro.
+fn compound() -> Vec<u8> {
+    let mut file = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec();
+    file.resize(24, 0);
+    file.extend([0x3e, 0, 3, 0, 0xfe, 0xff, 9, 0, 6, 0]);
+    file.resize(44, 0);
+    for word in [1u32, 1, 0, 4096, 2, 1, 0xffff_fffe, 0, 0] {
+        file.extend(word.to_le_bytes());
+    }
+    file.resize(512, 0xff);
+    for word in [0xffff_fffdu32, 0xffff_fffe, 0xffff_fffe, 0xffff_fffe] {
+        file.extend(word.to_le_bytes());
+    }
+    file.resize(1024, 0xff);
+    for (name, kind, start, size) in [("R\0", 5, 3u32, 64u32), ("M\0", 2, 0, 30)] {
+        let from = file.len();
+        file.extend_from_slice(name.as_bytes());
+        file.resize(from + 64, 0);
+        file.extend([4, 0, kind, 1]);
+        file.resize(from + 116, 0);
+        file.extend(start.to_le_bytes());
+        file.extend(size.to_le_bytes());
+        file.resize(from + 128, 0);
+    }
+    file.resize(1536, 0);
+    file.extend([0xfe, 0xff, 0xff, 0xff]);
+    file.resize(2048, 0xff);
+    file.extend_from_slice(b"\x01\x0b\xb0\x00Attribut\x04e \x06\x90");
+    file.resize(2560, 0);
+    file
 }
 
 fn rule_files() -> Result<Vec<Vec<u8>>> {

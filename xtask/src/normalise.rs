@@ -59,7 +59,8 @@ pub fn run(args: &Args) -> Result<()> {
                 equal += 1;
                 continue;
             }
-            let which: Vec<&str> = COPIES.iter().zip(&same).filter(|(_, same)| !**same).map(|(name, _)| *name).collect();
+            let which: Vec<&str> =
+                COPIES.iter().zip(&same).filter(|(_, same)| !**same).map(|(name, _)| *name).collect();
             println!("differs in {}: {}", which.join(", "), file.display());
             if let Some(keep) = &args.keep {
                 let stem = keep.join(format!("{:04}", parts));
@@ -73,7 +74,10 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     std::fs::remove_dir_all(&work)?;
-    println!("{} files, {parts} different HTML parts, {scripts} with scripts: {equal} equal in all copies", files.len());
+    println!(
+        "{} files, {parts} different HTML parts, {scripts} with scripts: {equal} equal in all copies",
+        files.len()
+    );
     for (name, count) in COPIES.iter().zip(equal_each) {
         println!("  {name}: {count} of {parts}");
     }

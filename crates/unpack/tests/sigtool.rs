@@ -70,7 +70,7 @@ const PIECES: &[&[u8]] = &[
     b"<a href=",
     b"<%@ language=jscript.encode %>",
     b"<script language=jscript.encode>",
-    b"#@~^DgAAAA==\\ko$K6,JCV^GJIqAQAAA==^#~@",
+    b"#@~^HAAAAA==\\ko$K6,JCV^GP6DG:,l~d1DkaOJsgkAAA==^#~@",
     b"<form action='http://d.example/'>",
     b"</form>",
     b"\\",

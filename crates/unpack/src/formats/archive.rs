@@ -7,9 +7,11 @@ pub fn cpio<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
     let mut offset = 0;
     loop {
         let header = at::slice(bytes, offset, 110);
-        let (name_length, size, head, align) = match header.get(..6) {
-            Some(b"070707") => (radix(header, 59..65, 8), radix(header, 65..76, 8), 76, 1),
-            Some(b"070701" | b"070702") => (radix(header, 94..102, 16), radix(header, 54..62, 16), 110, 4),
+        let (name_length, size, mode, head, align) = match header.get(..6) {
+            Some(b"070707") => (radix(header, 59..65, 8), radix(header, 65..76, 8), radix(header, 18..24, 8), 76, 1),
+            Some(b"070701" | b"070702") => {
+                (radix(header, 94..102, 16), radix(header, 54..62, 16), radix(header, 14..22, 16), 110, 4)
+            }
             _ => return opening.note(Note::Truncated),
         };
         let (Some(name_length), Some(size)) = (name_length, size) else {
@@ -21,7 +23,11 @@ pub fn cpio<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
         }
         let Some(from) = padded(offset + head, name_length, align) else { return };
         let content = at::slice(bytes, from, size);
-        if !stored(opening, name, content, size as u64, size as u64, 0) {
+        let more = match mode {
+            Some(mode) if mode & 0o170_000 == 0o040_000 => listed(opening, name, 0, 0, 0, false),
+            _ => stored(opening, name, content, size as u64, size as u64, 0),
+        };
+        if !more {
             return;
         }
         match padded(from, size, align) {

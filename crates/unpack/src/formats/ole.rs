@@ -143,6 +143,7 @@ impl<'a> Compound<'a> {
         let mut out = Vec::new();
         let mut number = first;
         let mut left = self.table.len().max(1);
+        let endless = size == u64::MAX;
         let size = usize::try_from(size).unwrap_or(usize::MAX).min(self.bytes.len());
         while number < SPECIAL && out.len() < size {
             if left == 0 {
@@ -156,6 +157,9 @@ impl<'a> Compound<'a> {
             }
             out.extend_from_slice(&sector[..sector.len().min(size - out.len())]);
             number = self.table.get(number as usize).copied().unwrap_or(END);
+        }
+        if endless && out.len() >= size {
+            opening.note(Note::Broken("a chain of sectors loops"));
         }
         out
     }

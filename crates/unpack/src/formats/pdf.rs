@@ -18,10 +18,9 @@ pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
     if is_encrypted(bytes) {
         opening.note(Note::Encrypted);
     }
-    if !strings(bytes, opening) {
-        return;
-    }
     let mut from = 0;
+    // What stands between the streams.
+    let mut outside = 0;
     let mut ends = true;
     while let Some(found) = memchr::memmem::find(&bytes[from..], b"stream") {
         let word = from + found;
@@ -55,16 +54,26 @@ pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
             ends = end.is_some();
             end
         });
-        let data = &rest[..length.unwrap_or(rest.len())];
+        let mut data = &rest[..length.unwrap_or(rest.len())];
+        if stated.is_none() {
+            // The line end before the word is not of the stream.
+            data = data.strip_suffix(b"\n").unwrap_or(data);
+            data = data.strip_suffix(b"\r").unwrap_or(data);
+        }
         if length.is_none() {
             opening.note(Note::Truncated);
         }
-        from = start + data.len();
+        if !strings(&bytes[outside..start.min(bytes.len())], opening) {
+            return;
+        }
+        from = (start + data.len()).min(bytes.len());
+        outside = from;
         let name = object_number(&window[..object]);
         if !stream(said, data, name, opening) {
             return;
         }
     }
+    let _ = strings(&bytes[outside..], opening);
 }
 
 fn stream<'a>(said: &[u8], data: &'a [u8], name: Vec<u8>, opening: &mut Opening<'_, 'a>) -> bool {

@@ -1,7 +1,7 @@
 //! One compressed file: gzip, bzip2, xz, Zstandard.
 
 use super::{Opening, at, until_nul};
-use crate::{Content, Member, Note, Role};
+use crate::{Content, Limit, Member, Note, Role};
 use std::io::Read;
 
 /// Memory for a dictionary, in KiB. xz's largest preset needs 65 MiB.
@@ -18,12 +18,31 @@ fn add<'a>(opening: &mut Opening<'_, 'a>, packed: &[u8], name: Vec<u8>, reader: 
     let _ = opening.add(member);
 }
 
+/// Several files after one another are one; what else follows is padding, and means nothing.
 pub fn gzip<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
-    add(opening, bytes, gzip_name(bytes).unwrap_or_default(), &mut flate2::bufread::MultiGzDecoder::new(bytes));
-    // Padding and junk after the last file are common and mean nothing.
-    if opening.unpacked.members.first().is_some_and(|member| !member.bytes.is_empty()) {
-        opening.unpacked.notes.retain(|note| *note != Note::Broken("compressed data"));
+    let mut all = Vec::new();
+    let mut whole = Content::Whole;
+    let mut rest = bytes;
+    while whole == Content::Whole && rest.starts_with(b"\x1f\x8b") && opening.step(64) {
+        let mut decoder = flate2::bufread::GzDecoder::new(rest);
+        let (piece, content) = opening.unpack(&mut decoder, rest.len());
+        if all.len() as u64 + piece.len() as u64 > opening.budget.limits().member {
+            let limit = opening.budget.reach(Limit::Member);
+            opening.stop(limit);
+            whole = Content::Part;
+            break;
+        }
+        all.extend(piece);
+        whole = content;
+        rest = decoder.into_inner();
     }
+    if all.is_empty() && whole == Content::Part {
+        return;
+    }
+    let mut member = Member::new(Role::File, all).named(gzip_name(bytes).unwrap_or_default());
+    member.packed = bytes.len() as u64;
+    member.content = whole;
+    let _ = opening.add(member);
 }
 
 fn gzip_name(bytes: &[u8]) -> Option<Vec<u8>> {

@@ -516,7 +516,7 @@ impl Reader {
                 let outer = std::mem::take(&mut self.tokens);
                 if self.depth < DEEPEST && self.read < limit {
                     self.depth += 1;
-                    self.lexing = Lexing::Start;
+                    // A token left open at the script's end goes on in what was decoded: as ClamAV does.
                     self.read(&decoded.text);
                     self.depth -= 1;
                 }
