@@ -115,9 +115,36 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
             documents.map(|text| text.as_bytes().to_vec()).chain(html).collect()
         }
         "ole" | "pdf" | "rtf" | "tnef" => documents(target)?,
+        "signatures" => signatures(),
         _ => Vec::new(),
     };
     Ok(seeds)
+}
+
+/// A line or two of each format, under the number of its ending, and a text.
+fn signatures() -> Vec<Vec<u8>> {
+    const LINES: &[(&str, &str)] = &[
+        ("cdb", "N:CL_TYPE_ZIP:10-20:(?i)\\.exe$:*:-4:0:1-:*:*:30"),
+        ("db", "Name=6162636465"),
+        ("fp", "900150983cd24fb0d6963f7d28e17f72:3:N"),
+        ("ftm", "1:*:46726f6d20??61:Mail:CL_TYPE_ANY:CL_TYPE_MAIL:20:"),
+        ("gdb", "S1:P:01020304:20-"),
+        ("hsb", "a9993e364706816aba3e25717850c26c9cd0d89d:*:N:73"),
+        ("ign2", "Name:900150983cd24fb0d6963f7d28e17f72"),
+        (
+            "ldb",
+            "L;Engine:51-255,Target:0,FileSize:1-9;(0&1)>1,2;EOF-9,3:6162::wa;0/a;b/gi\nM;Target:0;0;0(>>1#hb2#=1)",
+        ),
+        ("ndb", "A:0:*:6162{2-4}6364(61|62)*6162\nB:4:EOF-4,2:(B)6162!(W)"),
+        ("pdb", "H:paypal.com:17-\nR:.+\\.bank\\.com"),
+        ("pwdb", "n;Engine:81-255,Container:CL_TYPE_ZIP;1;616263"),
+        ("wdb", "X:a.+:b.+:1-\nM:a.com:b.com"),
+    ];
+    let seed = |(ending, lines): &(&str, &str)| {
+        let number = rules::signatures::FORMATS.iter().position(|format| format.ending == *ending).unwrap_or(0);
+        [&[number as u8][..], lines.as_bytes(), b"\0abcd--ab From a.exe"].concat()
+    };
+    LINES.iter().map(seed).collect()
 }
 
 fn parsed(raw: &[u8]) -> Message {

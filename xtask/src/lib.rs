@@ -7,3 +7,4 @@ pub mod losses;
 pub mod normalise;
 pub mod parity;
 pub mod picture;
+pub mod signatures;

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use xtask::{fuzz, losses, normalise, parity, picture};
+use xtask::{fuzz, losses, normalise, parity, picture, signatures};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Chores of the sekisho repository")]
@@ -17,6 +17,8 @@ enum Chore {
     Normalise(normalise::Args),
     /// Draw what sekisho prints as an SVG
     Picture(picture::Args),
+    /// Compare signatures with ClamAV
+    Signatures(signatures::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -26,5 +28,6 @@ fn main() -> anyhow::Result<()> {
         Chore::Losses(args) => losses::run(&args),
         Chore::Normalise(args) => normalise::run(&args),
         Chore::Picture(args) => picture::run(&args),
+        Chore::Signatures(args) => signatures::run(&args),
     }
 }
