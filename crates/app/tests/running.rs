@@ -411,6 +411,61 @@ fn postfix_is_told_and_forgets_again() {
     assert!(!files.0.0.join("sekisho.saved").exists());
 }
 
+fn relaying(received: bool) -> String {
+    format!(
+        "[[listen]]\nprotocol = \"smtp\"\nsocket = \"inet:127.0.0.1:10024\"\nreceived = {received}\n\
+         next_hop = \"smtp:127.0.0.1:10025\"\n"
+    )
+}
+
+#[test]
+fn postfix_is_told_of_filters_after_and_before_its_queue() {
+    for (received, wanted, service, other) in [
+        (true, "content_filter = sekisho:[127.0.0.1]:10024", "sekisho unix - - n - - smtp", "smtpd_proxy_filter"),
+        (false, "smtp/inet/smtpd_proxy_filter = 127.0.0.1:10024", "smtp inet n - n - - smtpd", "content_filter"),
+    ] {
+        let Some(files) = PostfixFiles::new(&format!("postconf-filter-{received}")) else { return };
+        let before = (files.read("main.cf"), files.read("master.cf"));
+        let config = relaying(received);
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let all = || words(&[files.postconf(&["-n"]), files.postconf(&["-P"]), files.postconf(&["-M"])].concat());
+
+        let (said, code) = files.sekisho(&config, &["--apply"]);
+        assert_eq!(code, Some(0), "{said}");
+        let there = all();
+        for part in [wanted, service, "127.0.0.1:10025 inet n - n - - smtpd", "127.0.0.1:10025/inet/content_filter ="] {
+            assert!(there.contains(part), "{part} in {there}");
+        }
+        assert!(!there.contains(&format!("smtp/inet/{other}")) && !there.contains(&format!(" {other} = ")), "{there}");
+        assert!(files.sekisho(&config, &["--apply"]).0.contains("nothing is changed"));
+
+        // The other kind of filter instead, and back to the byte.
+        assert_eq!(files.sekisho(&relaying(!received), &["--apply"]).1, Some(0));
+        assert!(!all().contains(wanted), "{}", all());
+        assert_eq!(files.sekisho(&config, &["--undo"]).1, Some(0));
+        assert_eq!((files.read("main.cf"), files.read("master.cf")), before);
+
+        // Others change both files in between: ours goes, theirs stays.
+        assert_eq!(files.sekisho(&config, &["--apply"]).1, Some(0));
+        files.postconf(&["-e", "myhostname=other.example.test"]);
+        files.postconf(&["-P", "smtp/inet/smtpd_banner=hello"]);
+        let (said, code) = files.sekisho(&config, &["--undo"]);
+        assert!(code == Some(0) && !said.contains("Left alone"), "{said}");
+        let there = all();
+        assert!(there.contains("myhostname = other.example.test") && there.contains("smtpd_banner = hello"), "{there}");
+        assert!(!there.contains("10024") && !there.contains("10025") && !there.contains("sekisho unix"), "{there}");
+
+        // What is there already is nobody's to overwrite.
+        match received {
+            true => files.postconf(&["-e", "content_filter=amavis:[127.0.0.1]:10024"]),
+            false => files.postconf(&["-P", "smtp/inet/smtpd_proxy_filter=127.0.0.1:9"]),
+        };
+        let (said, code) = files.sekisho(&config, &["--apply"]);
+        assert!(code == Some(2) && said.contains("it is left alone"), "{said}");
+        assert!(!all().contains(wanted), "{}", all());
+    }
+}
+
 #[test]
 fn what_others_change_meanwhile_stays() {
     let Some(files) = PostfixFiles::new("postconf-meanwhile") else { return };

@@ -77,7 +77,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         output.line("What an earlier --apply made is taken back first.")?;
     }
     let plan = wanted.plan(Some(&postfix))?;
-    if plan.main.is_empty() && plan.master.is_empty() {
+    if plan.is_empty() {
         output.line("There is nothing to change.")?;
     } else {
         postfix.apply(&wanted, &plan)?;
@@ -114,6 +114,8 @@ enum Part {
     Value { key: String, value: String },
     /// An entry of master.cf: `name/type`, and the line.
     Service { name: String, line: String },
+    /// A parameter (`-o`) of an entry that is there: `name/type/parameter`.
+    Option { name: String, value: String },
 }
 
 /// What this configuration wants.
@@ -129,6 +131,8 @@ struct Stage<'a> {
     socket: &'a Address,
     /// Where a content filter hands mail back, if it is to this Postfix.
     back: Option<Address>,
+    /// It is to be asked while the client waits: what adds no Received field is no hop of its own.
+    before_queue: bool,
 }
 
 fn stages(config: &Config) -> Vec<Stage<'_>> {
@@ -144,7 +148,12 @@ fn stages(config: &Config) -> Vec<Stage<'_>> {
     config
         .listen
         .iter()
-        .map(|listen| Stage { protocol: &listen.protocol, socket: &listen.socket, back: back(listen) })
+        .map(|listen| Stage {
+            protocol: &listen.protocol,
+            socket: &listen.socket,
+            back: back(listen),
+            before_queue: !listen.received,
+        })
         .collect()
 }
 
@@ -154,7 +163,7 @@ const PATIENCE: u64 = 270;
 impl Wanted {
     fn of(config: &Config, postfix: Option<&Postfix>) -> Wanted {
         let mut wanted = Wanted::default();
-        for Stage { protocol, socket, back } in stages(config) {
+        for Stage { protocol, socket, back, before_queue } in stages(config) {
             match protocol {
                 "milter" => wanted.milter(config, &spelled(socket, postfix)),
                 "policy" => {
@@ -163,6 +172,7 @@ impl Wanted {
                     let element = format!("check_policy_service {{ {socket}, default_action = DUNNO }}");
                     wanted.parts.push(Part::Element { key: "smtpd_recipient_restrictions".into(), element, socket });
                 }
+                "smtp" if before_queue => wanted.proxy_filter(socket, back),
                 "smtp" => wanted.content_filter(socket, back),
                 _ => continue,
             }
@@ -198,10 +208,28 @@ impl Wanted {
         let line = "sekisho unix - - n - - smtp -o smtp_send_xforward_command=yes -o disable_dns_lookups=yes \
                     -o smtp_tls_security_level=none -o max_use=20";
         self.parts.push(Part::Service { name: "sekisho/unix".into(), line: line.into() });
+        self.way_back(back);
+    }
+
+    /// At the port where strangers come alone: what people hand in who log in has no client that could be judged.
+    fn proxy_filter(&mut self, socket: &Address, back: Option<Address>) {
+        let Address::Inet(host, port) = socket else {
+            return self.notes.push(format!("smtp on {socket}: Postfix's smtpd needs an inet socket; left out"));
+        };
+        for (key, value) in [
+            ("smtpd_proxy_filter", format!("{}:{port}", bracketed(near(host)))),
+            ("smtpd_proxy_timeout", "600s".to_owned()),
+        ] {
+            self.parts.push(Part::Option { name: format!("smtp/inet/{key}"), value });
+        }
+        self.way_back(back);
+    }
+
+    fn way_back(&mut self, back: Option<Address>) {
         if let Some(Address::Inet(host, port)) = back {
-            let name = format!("{}:{port}", near(&host));
+            let name = format!("{}:{port}", bracketed(near(&host)));
             let line = format!(
-                "{name} inet n - n - - smtpd -o content_filter= \
+                "{name} inet n - n - - smtpd -o content_filter= -o smtpd_proxy_filter= \
                  -o receive_override_options=no_unknown_recipient_checks,no_header_body_checks,no_milters \
                  -o smtpd_helo_restrictions= -o smtpd_client_restrictions= -o smtpd_sender_restrictions= \
                  -o smtpd_relay_restrictions= -o smtpd_recipient_restrictions=permit_mynetworks,reject \
@@ -245,6 +273,11 @@ impl Wanted {
                     Some(_) => plan.obstacles.push(format!("master.cf has {name} already; it is left alone")),
                     None => plan.master.push((name.clone(), line.clone())),
                 },
+                Part::Option { name, value } => match postfix.map_or(Ok(None), |postfix| postfix.option(name))? {
+                    Some(old) if old == *value => {}
+                    Some(old) => plan.obstacles.push(format!("master.cf has {name} = {old} already; it is left alone")),
+                    None => plan.options.push((name.clone(), value.clone())),
+                },
             }
         }
         Ok(plan)
@@ -256,10 +289,15 @@ impl Wanted {
 struct Plan {
     main: Vec<(String, String)>,
     master: Vec<(String, String)>,
+    options: Vec<(String, String)>,
     obstacles: Vec<String>,
 }
 
 impl Plan {
+    fn is_empty(&self) -> bool {
+        self.main.is_empty() && self.master.is_empty() && self.options.is_empty()
+    }
+
     fn text(&self) -> String {
         let mut out = String::new();
         if !self.main.is_empty() {
@@ -270,11 +308,23 @@ impl Plan {
             out.push_str("# master.cf\n");
             self.master.iter().for_each(|(_, line)| out.push_str(&format!("{}\n", line.replace(" -o ", "\n  -o "))));
         }
+        if !self.options.is_empty() {
+            out.push_str("# master.cf, at the entries that are there\n");
+            self.options.iter().for_each(|(name, value)| {
+                let (service, key) = name.rsplit_once('/').unwrap_or_default();
+                out.push_str(&format!("{service}\n  -o {key}={value}\n"));
+            });
+        }
         if out.is_empty() {
             out.push_str("# Nothing needs to be changed.\n");
         }
         out
     }
+}
+
+/// As an address of version 6 stands before a port.
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 /// From where Postfix runs.
@@ -338,6 +388,8 @@ struct Made {
     /// Key, what it was (`None`: not in the file), what it is.
     main: Vec<(String, Option<String>, String)>,
     master: Vec<(String, String)>,
+    #[serde(default)]
+    options: Vec<(String, String)>,
 }
 
 const FILES: [&str; 2] = ["main.cf", "master.cf"];
@@ -412,6 +464,15 @@ impl Postfix {
             .map(str::to_owned))
     }
 
+    /// A parameter of an entry of master.cf, `name/type/parameter`; `None`: the entry does not say.
+    fn option(&self, name: &str) -> anyhow::Result<Option<String>> {
+        let all = self.postconf(&["-P"])?;
+        let value = |line: &str| {
+            line.split_once('=').filter(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned())
+        };
+        Ok(all.lines().find_map(value))
+    }
+
     /// Why the socket may be out of reach.
     fn cannot_reach(&self, path: &Path) -> Option<String> {
         let queue = self.parameter("queue_directory").ok()?;
@@ -438,7 +499,7 @@ impl Postfix {
     fn has(&self, wanted: &Wanted) -> anyhow::Result<bool> {
         let made = self.made()?.is_some_and(|made| made.parts == wanted.parts);
         let plan = wanted.plan(Some(self))?;
-        Ok(made && plan.main.is_empty() && plan.master.is_empty() && plan.obstacles.is_empty())
+        Ok(made && plan.is_empty() && plan.obstacles.is_empty())
     }
 
     fn apply(&self, wanted: &Wanted, plan: &Plan) -> anyhow::Result<()> {
@@ -447,6 +508,7 @@ impl Postfix {
             parts: wanted.parts.clone(),
             main: main.collect::<anyhow::Result<_>>()?,
             master: plan.master.clone(),
+            options: plan.options.clone(),
         };
         self.save(&made)?;
         let done = self.make(plan).and_then(|()| match environment::is_root() {
@@ -478,6 +540,9 @@ impl Postfix {
         }
         for (name, line) in &plan.master {
             self.postconf(&["-M", &format!("{name}={line}")])?;
+        }
+        for (name, value) in &plan.options {
+            self.postconf(&["-P", &format!("{name}={value}")])?;
         }
         for name in FILES {
             fs::copy(self.file(name), self.saved().join(format!("{name}.made")))?;
@@ -513,6 +578,13 @@ impl Postfix {
                 match self.master(name)? {
                     Some(now) if same_words(&now, line) => drop(self.postconf(&["-MX", name])?),
                     Some(_) => left.push(format!("{name} in master.cf, which has been changed since")),
+                    None => {}
+                }
+            }
+            for (name, value) in &made.options {
+                match self.option(name)? {
+                    Some(now) if now == *value => drop(self.postconf(&["-PX", name])?),
+                    Some(now) => left.push(format!("{name} = {now} in master.cf, which has been changed since")),
                     None => {}
                 }
             }
