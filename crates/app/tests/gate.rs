@@ -367,3 +367,90 @@ fn without_its_store_it_does_as_it_is_told() {
     assert!(attempt(&postfix, LINE, "a@example.net").starts_with("250"));
     sekisho.wait_for("action=pass, reason=store trouble, client_name=pool-203-0-113-5.example.net");
 }
+
+/// `smtpd` hands mail to us while the client waits, or `smtp` out of the queue later.
+#[test]
+fn clients_before_the_queue_are_asked_and_queues_are_not() {
+    let folder = Folder::new("gate-proxy");
+    let (before, after, on, asking, queued, always, back) =
+        (free_port(), free_port(), free_port(), free_port(), free_port(), free_port(), free_port());
+    let listen = |port: u16, more: &str| {
+        format!(
+            "[[listen]]\nprotocol = \"smtp\"\nsocket = \"inet:127.0.0.1:{port}\"\n\
+             next_hop = \"smtp:127.0.0.1:{back}\"\n{more}"
+        )
+    };
+    let rates = "[rates]\ninternal_recipients = 2\nalarm_to = \"\"\n";
+    let settings = format!(
+        "{}{}{}[rules]\nset = \"shipped\"\n[store]\nlocation = \"{}/store\"\n{GREYLIST}{rates}",
+        listen(before, "received = false\n"),
+        listen(after, ""),
+        listen(on, "gate = \"on\"\n"),
+        folder.0.display()
+    );
+    let sekisho = Sekisho::start(&folder, &settings);
+    let commands = Commands(folder.0.join("sekisho.toml").display().to_string());
+    let ports = [
+        (asking, format!("-o smtpd_proxy_filter=127.0.0.1:{before}")),
+        (queued, format!("-o content_filter=smtp:[127.0.0.1]:{after}")),
+        (always, format!("-o smtpd_proxy_filter=127.0.0.1:{on}")),
+        (back, "-o smtpd_authorized_xforward_hosts=127.0.0.0/8".to_owned()),
+    ];
+    // Our clients come from here, whatever XCLIENT says.
+    let more = "smtp_send_xforward_command = yes\nlocal_header_rewrite_clients =\n";
+    let Some(mut postfix) = Postfix::start_with(&folder, &ports, more) else { return };
+
+    let first = attempt(&postfix, LINE, "a@example.net");
+    assert!(first.starts_with("450 4.7.1 <pool-203-0-113-5.example.net[203.0.113.5]>: Greylisted"), "{first}");
+    sekisho.wait_for("action=greylist, reason=new, client_name=pool-203-0-113-5.example.net");
+    wait_until("a retry passes", || attempt(&postfix, LINE, "a@example.net").starts_with("250"));
+    sekisho.wait_for("reason=retried");
+    assert!(attempt(&postfix, NAMELESS, "a@example.net").starts_with("450"));
+    // One recipient must wait, the other not: the next hop gets the one alone.
+    assert!(attempt(&postfix, SERVER, "a@example.net").starts_with("250"));
+    let (said, code) = commands.run(&["greylist", "allow", "203.0.113.5"]);
+    assert_eq!(code, Some(0), "{said}");
+    let mut smtp = client(&postfix, LINE, "b@example.net");
+    assert!(smtp.ask("RCPT TO:<ann@example.test>").starts_with("250"));
+    assert!(message(&mut smtp).starts_with("250"), "{}", postfix.log());
+    // Who is blocked is refused, and our own network counted.
+    assert_eq!(commands.run(&["list", "add", "sender", "bad@example.net", "--block"]).1, Some(0));
+    assert!(attempt(&postfix, SERVER, "bad@example.net").starts_with("550"));
+    let mut smtp = client(&postfix, "", "printer@example.test");
+    for (recipient, reply) in [("r0", "250"), ("r1", "250"), ("r2", "450")] {
+        let said = smtp.ask(&format!("RCPT TO:<{recipient}@example.test>"));
+        assert!(said.starts_with(reply), "{said}");
+    }
+    assert!(message(&mut smtp).starts_with("250"), "the other two are served");
+
+    // Mail that is in a queue is nobody's to send again.
+    let decisions = || sekisho.log().iter().filter(|line| line.contains("client_address=")).count();
+    let so_far = decisions();
+    postfix.port = queued;
+    let mut smtp = client(&postfix, NAMELESS, "q@example.net");
+    assert!(smtp.ask("RCPT TO:<queue@example.test>").starts_with("250"));
+    assert!(message(&mut smtp).starts_with("250"));
+    sekisho.wait_for("to=<queue@example.test>");
+    assert_eq!(decisions(), so_far);
+    postfix.port = always;
+    assert!(attempt(&postfix, NAMELESS, "always@example.net").starts_with("450"));
+}
+
+/// Name servers that do not answer: nothing is known of the client, which is not the same as a client without name.
+#[test]
+fn a_name_that_cannot_be_looked_up_now_is_not_held_against_anybody() {
+    const SILENT: &str = "ADDR=198.51.100.13 NAME=[TEMPUNAVAIL] REVERSE_NAME=[TEMPUNAVAIL]";
+    let folder = Folder::new("gate-dns");
+    let sekisho = Sekisho::start(&folder, &config(&folder, GREYLIST));
+    let Some(postfix) = Postfix::start(&folder, &milter(&folder)) else { return };
+    assert!(attempt(&postfix, NAMELESS, "a@example.net").starts_with("450"));
+    let mut smtp = client(&postfix, SILENT, "a@example.net");
+    assert!(smtp.ask("RCPT TO:<ann@example.test>").starts_with("250"));
+    assert!(message(&mut smtp).starts_with("250"));
+    sekisho.wait_for("client=198.51.100.13");
+    let log = sekisho.log();
+    assert!(
+        !log.iter().any(|line| line.contains("client_address=198.51.100.13") || line.contains("S25R_0")),
+        "{log:?}"
+    );
+}

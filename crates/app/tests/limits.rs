@@ -7,7 +7,7 @@ mod support;
 use milter::Milter;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Barrier};
-use support::{Folder, Postfix, Sekisho, Smtp, contains};
+use support::{Folder, Postfix, Sekisho, Smtp, contains, free_port};
 
 const SESSIONS: usize = 200;
 
@@ -48,7 +48,7 @@ fn two_hundred_sessions_and_ten_messages_in_work() {
          smtpd_client_connection_count_limit = 0\n",
         folder.0.display()
     );
-    let Some(postfix) = Postfix::start_with(&folder, &[(support::free_port(), String::new())], &more) else { return };
+    let Some(postfix) = Postfix::start_with(&folder, &[(free_port(), String::new())], &more) else { return };
     let together = Arc::new(Barrier::new(SESSIONS));
     let sessions: Vec<_> = (0..SESSIONS)
         .map(|number| {
@@ -143,4 +143,56 @@ fn too_late_means_what_was_configured() {
     let delivered = postfix.delivery("<2@example.net>");
     assert!(delivered.ends_with(&mail(2, 40_000)) && !contains(&delivered, "X-Spam-"), "as it came");
     assert!(!postfix.delivered().iter().any(|mail| contains(mail, "<1@example.net>")));
+}
+
+#[test]
+fn what_is_late_can_be_kept() {
+    let folder = Folder::new("late-kept");
+    let (filter, back) = (free_port(), free_port());
+    let here = folder.0.display().to_string();
+    let milter = format!("smtpd_milters = unix:{here}/milter.sock\n");
+    let ports = [(free_port(), String::new()), (back, "-o smtpd_milters=".to_owned())];
+    let Some(mut postfix) = Postfix::start_with(&folder, &ports, &milter) else { return };
+    let settings = config(&folder, "deadline = \"1ms\"\nlate = \"quarantine\"")
+        .replace("location = \"\"", &format!("location = \"{here}/store\""))
+        + &format!(
+            "[[listen]]\nprotocol = \"spamd\"\nsocket = \"inet:127.0.0.1:0\"\n\
+             [[listen]]\nprotocol = \"smtp\"\nsocket = \"inet:127.0.0.1:{filter}\"\n\
+             next_hop = \"smtp:127.0.0.1:{back}\"\n"
+        );
+    let sekisho = Sekisho::start(&folder, &settings);
+    let held = || {
+        let store = store::Store::open(&format!("{here}/store").parse().unwrap()).unwrap();
+        let entries = store.quarantine().list(&store::quarantine::Query::default()).unwrap().entries;
+        let content = |entry: &store::quarantine::Entry| store.quarantine().content(entry).unwrap();
+        entries.iter().map(|entry| (entry.clone(), content(entry))).collect::<Vec<_>>()
+    };
+    // As a milter; the same message sent again is held already.
+    for _ in 0..2 {
+        let said = postfix.send(&mail(1, 40_000));
+        assert!(said.starts_with("250"), "{said}");
+    }
+    sekisho.wait_for("action=late category=unchecked reason=\"not judged within 0.001 s; kept in quarantine\"");
+    let (entry, content) = held().remove(0);
+    assert_eq!((entry.subject.as_str(), entry.from.as_str()), ("number 1", "Joe <joe@example.net>"));
+    assert_eq!(content.split(|byte| *byte == b'\r').collect::<Vec<_>>().concat(), mail(1, 40_000), "as it came");
+    assert_eq!(held().len(), 1);
+    // Between two mail servers.
+    postfix.port = filter;
+    assert!(postfix.send(&mail(2, 40_000)).starts_with("250"));
+    assert_eq!(held().len(), 2);
+    // Who has the message himself is told that there is no verdict.
+    let port = sekisho.port("spamd").to_string();
+    let (_, code) =
+        support::filter("spamc", &["-d", "127.0.0.1", "-p", &port, "-x", "-s", "100000000"], &mail(3, 40_000));
+    assert!(code.is_some_and(|code| code != 0), "{code:?}");
+    assert_eq!((held().len(), postfix.delivered().len()), (2, 0));
+    // Without a store for it the sender tries again.
+    drop(sekisho);
+    let large = settings.replace("late = ", "message = \"100KiB\"\nlate = ");
+    let sekisho = Sekisho::start(&folder, &large);
+    postfix.port = ports[0].0;
+    let said = postfix.send(&mail(4, 40_000));
+    assert!(said.starts_with("451 4.7.1 Not judged in time"), "{said}");
+    sekisho.wait_for("quarantine: longer than limits.message; the message was deferred");
 }

@@ -15,6 +15,8 @@ pub struct Peer {
     pub port: Option<u16>,
     /// The name of the address, confirmed by a forward look-up. `None`: there is none, or it did not confirm.
     pub name: Option<String>,
+    /// Without a name: whether there is one is an open question, since its look-up failed for now or nobody made one.
+    pub unresolved: bool,
     /// What the address' PTR record says, confirmed or not, where the server tells.
     pub reverse_name: Option<String>,
     pub helo: Option<Vec<u8>>,

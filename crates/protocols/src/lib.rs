@@ -301,6 +301,8 @@ pub struct Connection {
     /// Who connected; `None` over a Unix socket.
     pub address: Option<IpAddr>,
     pub port: Option<u16>,
+    /// It comes from this very machine: over a Unix socket, or from the address to which it goes.
+    pub own: bool,
     /// The name of the listener, as the configuration has it.
     pub listener: Option<String>,
 }

@@ -289,6 +289,7 @@ fn through_server_and_client() {
                 content: Some(message.clone()),
                 forward: Some(Forwarded {
                     name: Some("mail.example.com".into()),
+                    resolved: true,
                     address: "203.0.113.5".parse().ok(),
                     port: Some(40000),
                     protocol: Some("ESMTP".into()),

@@ -355,7 +355,8 @@ fn play(protocol: &'static Protocol, script: &str, whole: bool) -> String {
             settings(&mut config, line);
         }
     }
-    let connection = Connection { address: "192.0.2.99".parse().ok(), port: Some(4025), listener: Some("test".into()) };
+    let connection =
+        Connection { address: "192.0.2.99".parse().ok(), port: Some(4025), own: false, listener: Some("test".into()) };
     let mut session = (protocol.open)(&Arc::new(config), &connection);
     let mut told: Vec<String> = Vec::new();
     let mut open: Option<QuestionId> = None;

@@ -26,6 +26,17 @@ pub enum Trouble {
     Defer,
 }
 
+/// Whether the gate is asked about those whose mail an smtp or lmtp listener takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Asked {
+    /// Where the client itself waits for the reply.
+    #[default]
+    Auto,
+    On,
+    Off,
+}
+
 impl Default for Gate {
     fn default() -> Self {
         Gate {

@@ -21,7 +21,7 @@ use crate::serve::listen::Address;
 pub use actions::{Action, Actions, Banned, Categories, Changes, Direction, Policy, When};
 use anyhow::Context;
 pub use exempt::Client;
-pub use gate::{Gate, Greylist, S25r, S25rAction, Trouble};
+pub use gate::{Asked, Gate, Greylist, S25r, S25rAction, Trouble};
 pub use lookup::{Lookup, OnError};
 pub use networks::Networks;
 pub use notify::{Language, Notify};
@@ -81,6 +81,9 @@ pub struct Listen {
     /// Whether a relaying protocol adds a Received field.
     #[serde(default = "yes")]
     pub received: bool,
+    /// Whether a relaying protocol asks the gate at RCPT.
+    #[serde(default)]
+    pub gate: Asked,
     /// Of a Unix socket.
     #[serde(default)]
     pub mode: SocketMode,
@@ -116,6 +119,7 @@ pub struct Limits {
 pub enum Late {
     Defer,
     Pass,
+    Quarantine,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -173,6 +177,7 @@ impl Default for Config {
             socket: Address::Inet("127.0.0.1".into(), port),
             next_hop: None,
             received: true,
+            gate: Asked::Auto,
             mode: SocketMode::default(),
             owner: String::new(),
             group: String::new(),
@@ -239,6 +244,9 @@ impl Config {
         config.relay.validate(&config.listen)?;
         if config.limits.deadline.0.is_zero() || config.limits.idle.0.is_zero() {
             anyhow::bail!("limits: deadline and idle must be longer than nothing");
+        }
+        if config.limits.late == Late::Quarantine && config.store.location.is_empty() {
+            anyhow::bail!("limits: late = \"quarantine\" keeps mail in the store: set store.location");
         }
         config.check_actions()?;
         config.lookup.check().map_err(anyhow::Error::msg)?;
@@ -339,6 +347,9 @@ mod tests {
             ("[relay]\nloops = 0", "more than nothing"),
             ("[relay]\ntls = \"maybe\"", "unknown variant `maybe`"),
             ("[actions]\nspam = \"quarantine\"\n[store]\nlocation = \"\"", "no quarantine without a store"),
+            ("[limits]\nlate = \"quarantine\"\n[store]\nlocation = \"\"", "set store.location"),
+            ("[relay]\nxforward_from = [\"here\"]", "no network"),
+            ("[[listen]]\nprotocol = \"milter\"\nsocket = \"inet:h:1\"\ngate = \"off\"", "for protocols smtp and lmtp"),
             ("[gate]\ntrouble = \"panic\"", "unknown variant `panic`"),
             ("[gate]\nallow_clients = [\"exa mple\"]", "neither a host name nor a network"),
             ("[gate]\nallow_senders = [\"@\"]", "names no addresses"),

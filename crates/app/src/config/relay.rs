@@ -1,9 +1,10 @@
 //! `[relay]`: where mail that was judged is handed on, how, and what keeps it from running in circles.
 
-use super::Listen;
-use super::units::{Size, Span};
+use super::units::{Network, Size, Span};
+use super::{Asked, Listen};
 use crate::serve::listen::Address;
 use anyhow::bail;
+use protocols::Connection;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::path::PathBuf;
@@ -56,6 +57,7 @@ pub struct Relay {
     pub content: Span,
     pub last_reply: Span,
     pub message: Size,
+    pub xforward_from: Vec<Network>,
     pub tls: RelayTls,
     pub ca: PathBuf,
     pub certificate: PathBuf,
@@ -85,6 +87,7 @@ impl Default for Relay {
             content: Span::seconds(180),
             last_reply: Span::seconds(300),
             message: Size(64 << 20),
+            xforward_from: ["127.0.0.0/8", "::1"].map(|text| text.parse().expect("written here")).to_vec(),
             tls: RelayTls::Never,
             ca: PathBuf::new(),
             certificate: PathBuf::new(),
@@ -96,11 +99,19 @@ impl Default for Relay {
 }
 
 impl Relay {
+    /// Whether who connects may say for whom: a process of this machine, or one in the networks that were named.
+    pub fn believes(&self, about: &Connection) -> bool {
+        about.own || about.address.is_some_and(|address| self.xforward_from.iter().any(|from| from.contains(address)))
+    }
+
     pub fn validate(&self, listen: &[Listen]) -> anyhow::Result<()> {
         for listen in listen {
             let relays = relays(&listen.protocol);
             if !relays && listen.next_hop.is_some() {
                 bail!("listen: next_hop is for protocols smtp and lmtp; what a milter sends goes to relay.next_hop");
+            }
+            if !relays && listen.gate != Asked::Auto {
+                bail!("listen: gate is for protocols smtp and lmtp; milters and policy services always ask");
             }
             if !relays {
                 continue;

@@ -5,6 +5,7 @@ use super::decide::{Bench, Outcome, Peer, decide, without_verdict};
 use super::gate::{self, Visit};
 use super::journal::Line;
 use super::judges::NoVerdict;
+use super::late;
 use super::listen::Listener;
 use super::memory::Share;
 use super::proxy::{self, Passage, Proxy};
@@ -33,10 +34,13 @@ pub async fn accept(listener: &Listener) -> io::Result<(Box<dyn Stream>, Connect
         Listener::Tcp(listener) => {
             let (stream, peer) = listener.accept().await?;
             let _ = stream.set_nodelay(true);
-            let about = Connection { address: Some(peer.ip()), port: Some(peer.port()), listener: None };
+            let own = stream.local_addr().is_ok_and(|here| here.ip() == peer.ip());
+            let about = Connection { address: Some(peer.ip()), port: Some(peer.port()), own, listener: None };
             (Box::new(stream), about)
         }
-        Listener::Unix(listener, _) => (Box::new(listener.accept().await?.0), Connection::default()),
+        Listener::Unix(listener, _) => {
+            (Box::new(listener.accept().await?.0), Connection { own: true, ..Connection::default() })
+        }
     })
 }
 
@@ -150,13 +154,15 @@ fn drain<'s>(
                 let share = share.hand_over(scan.content.bytes.len());
                 *pending = Some(Box::pin(judge(service, config.clone(), scan, share, proxy, via)));
             }
-            Event::Ask(ask) if proxy.is_some() => {
-                *pending =
-                    proxy.map(|proxy| -> Pending<'s> { Box::pin(async move { (ask.id, proxy.ask(&ask).await) }) });
-            }
             Event::Ask(ask) => {
                 let question = ask.id;
-                *pending = Some(Box::pin(async move { (question, gate::answer(service, visit, ask).await) }));
+                *pending = Some(Box::pin(async move {
+                    let answer = match proxy {
+                        Some(proxy) => proxy.ask(service, visit, ask).await,
+                        None => gate::answer(service, visit, ask).await,
+                    };
+                    (question, answer)
+                }));
             }
             Event::Tell(tell) => {
                 let told = Told { refused: true, ..Told::default() };
@@ -194,6 +200,7 @@ async fn judge(
         Some(outcome) => outcome,
         None => outcome(service, &config, &scan, share.clone(), peer, via).await,
     };
+    let outcome = late::kept(service, &config, &scan, outcome).await;
     let Outcome { mut answer, copies, mut line, mut entry, .. } = outcome;
     match proxy {
         Some(proxy) => answer = proxy.hand_on(service, &scan, answer, copies, &mut line, entry.as_mut()).await,
@@ -240,9 +247,9 @@ pub async fn outcome(
             outcome
         }
         Err(why) => {
-            let late = why == NoVerdict::Late;
-            let line = Line::unjudged(scan, if late { "late" } else { "failed" });
-            let answer = without_verdict(config, late);
+            let is_late = why == NoVerdict::Late;
+            let line = Line::unjudged(scan, if is_late { late::LATE } else { late::FAILED });
+            let answer = without_verdict(config, is_late);
             Outcome { answer, copies: Vec::new(), line, entry: None, verdict: None }
         }
     }

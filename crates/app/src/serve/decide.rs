@@ -2,7 +2,7 @@
 
 use super::gate::Gate;
 use super::journal::Line;
-use super::outbox;
+use super::once::{self, Held};
 use crate::config::relay::MARK;
 use crate::config::{Action, Config, Late, Mode};
 use crate::environment;
@@ -206,7 +206,8 @@ fn judgement(
     Outcome { answer, copies: Vec::new(), line, entry: None, verdict: Some(verdict.clone()) }
 }
 
-/// Keeps the copies that are to be kept, one entry for each reason; each recipient's copy learns its id.
+/// Keeps the copies that are to be kept and are not from an earlier try, one entry for each reason; each recipient's copy
+/// learns its id.
 fn quarantined(
     store: Option<&Store>,
     scan: &Scan,
@@ -214,6 +215,18 @@ fn quarantined(
     views: &Views<'_>,
     kept: &mut [Option<Id>],
 ) -> anyhow::Result<()> {
+    if !fates.iter().any(|fate| *fate.effective() == Action::Quarantine) {
+        return Ok(());
+    }
+    let message = once::message(scan);
+    if let Some(store) = store {
+        let held = Held::of(store, &message)?;
+        for (fate, kept) in
+            fates.iter().zip(kept.iter_mut()).filter(|(fate, _)| *fate.effective() == Action::Quarantine)
+        {
+            *kept = held.for_recipient(&fate.recipient.address);
+        }
+    }
     for at in 0..fates.len() {
         if *fates[at].effective() != Action::Quarantine || kept[at].is_some() {
             continue;
@@ -222,9 +235,10 @@ fn quarantined(
             *fate.effective() == Action::Quarantine
                 && (fate.category, &fate.reason) == (fates[at].category, &fates[at].reason)
         };
-        let of: Vec<usize> = (at..fates.len()).filter(|other| alike(&fates[*other])).collect();
+        let of: Vec<usize> =
+            (at..fates.len()).filter(|other| kept[*other].is_none() && alike(&fates[*other])).collect();
         let recipients = of.iter().map(|at| fates[*at].recipient.address.clone().into()).collect();
-        match keep(store, scan, &fates[at], recipients, views) {
+        match keep(store, scan, message, &fates[at], recipients, views) {
             Ok(id) => of.iter().for_each(|at| kept[*at] = Some(id)),
             // Only its beginning and end are here; the whole of it is where it came from.
             Err(_) if scan.content.omitted.is_some() => of.iter().for_each(|at| fates[*at].action = Action::Hold),
@@ -282,13 +296,15 @@ fn notify(
         rules: verdict.hits.iter().map(|hit| hit.rule.as_str()).collect::<Vec<_>>().join(", "),
         header: message.pristine_header(),
     };
-    outbox::enqueue(store, &notices::of(config, fates, &about)?)
+    let notices = notices::of(config, fates, &about)?;
+    if notices.is_empty() { Ok(()) } else { once::enqueue(store, &once::message(scan), &notices) }
 }
 
 /// Puts the message where it can be released from; on stable storage when this returns.
 fn keep(
     store: Option<&Store>,
     scan: &Scan,
+    message: Hash,
     fate: &Fate,
     recipients: Vec<Bytes>,
     views: &Views<'_>,
@@ -298,6 +314,7 @@ fn keep(
         anyhow::bail!("larger than limits.message");
     }
     let new = quarantine::NewEntry {
+        message: Some(message),
         queue_id: scan.queue_id.clone().unwrap_or_default(),
         sender: sender(scan),
         recipients,
@@ -464,6 +481,7 @@ pub fn without_verdict(config: &Config, late: bool) -> Answer {
     match config.limits.late {
         _ if config.mode == Mode::Observe => Answer::accept(),
         Late::Pass => Answer::accept(),
-        Late::Defer => Answer::decide(Decision::Defer(Refusal::new(451, (7, 1), text))),
+        // Unless it can be kept: see `late`.
+        Late::Defer | Late::Quarantine => Answer::decide(Decision::Defer(Refusal::new(451, (7, 1), text))),
     }
 }

@@ -75,7 +75,7 @@ impl Visit {
 
     /// Who leaves can be seen: the connection is the client's alone.
     pub fn is_own(&self) -> bool {
-        self.protocol == "milter"
+        self.protocol != "policy"
     }
 
     /// A message came: nobody left.
@@ -229,7 +229,8 @@ impl Gate {
     }
 
     fn rule(&self, peer: &Peer) -> Option<Rule> {
-        if self.config.s25r.action == S25rAction::Off {
+        // Where the name servers gave no answer there is nothing to be held against the client.
+        if self.config.s25r.action == S25rAction::Off || peer.name.is_none() && peer.unresolved {
             return None;
         }
         s25r::rule(peer.address?, peer.name.as_deref())
@@ -354,7 +355,7 @@ fn plain(sender: &[u8]) -> Vec<u8> {
 }
 
 /// Runs what blocks, as long as [`STORE`].
-async fn asking<T: Send + 'static>(work: impl FnOnce() -> store::Result<T> + Send + 'static) -> Result<T, String> {
+pub async fn asking<T: Send + 'static>(work: impl FnOnce() -> store::Result<T> + Send + 'static) -> Result<T, String> {
     match tokio::time::timeout(STORE, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(Ok(answer))) => Ok(answer),
         Ok(Ok(Err(error))) => Err(format!("{error}. {}", error.remedy())),

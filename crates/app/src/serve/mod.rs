@@ -10,10 +10,12 @@ pub mod gate;
 mod http;
 mod journal;
 mod judges;
+mod late;
 pub mod listen;
 mod mark;
 mod memory;
 mod metrics;
+mod once;
 mod outbox;
 mod privileges;
 mod proxy;
@@ -176,7 +178,12 @@ async fn serve(
         .map(|listen| {
             let relay = relay(&listen.next_hop).or_else(|| default_relay.clone());
             let relay = relay.filter(|_| config::relay::relays(&listen.protocol))?;
-            Some(Arc::new(Passage { relay, acceptor: certificates.acceptor.clone(), received: listen.received }))
+            Some(Arc::new(Passage {
+                relay,
+                acceptor: certificates.acceptor.clone(),
+                received: listen.received,
+                gate: listen.gate,
+            }))
         })
         .collect();
     let service = Arc::new(Service {

@@ -12,16 +12,16 @@
 use super::Service;
 use super::connection::Stream;
 use super::decide::Peer;
+use super::gate::{self, Visit};
 use super::journal::Line;
-use super::mark::identity;
+use super::once;
 use super::relay::{self, Relay, Transaction};
 use super::tls;
-use crate::config::Mode;
+use crate::config::{Asked, Mode};
 use crate::environment;
 use crate::policy::split::Copy;
 use protocols::smtp::codec::{Forwarded, Reply};
 use protocols::{Answer, Ask, Connection, Decision, Edit, Path, Refusal, Scan, Session, Settings, Stage, Stages, Tls};
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,6 +36,7 @@ pub struct Passage {
     pub acceptor: Option<TlsAcceptor>,
     /// Whether our Received field goes on top.
     pub received: bool,
+    pub gate: Asked,
 }
 
 /// One connection of such a listener.
@@ -81,6 +82,7 @@ impl<'p> Proxy<'p> {
         smtp.delivery_status = next.delivery_status;
         smtp.message = smtp.message.min(next.size.unwrap_or(u64::MAX).try_into().unwrap_or(usize::MAX));
         smtp.starttls = passage.acceptor.is_some();
+        smtp.forward = service.config.load().relay.believes(about);
         smtp.ask = Stages { connect: offer.is_none(), ..Stages::RECIPIENT };
         settings.lmtp = smtp.clone();
         settings.smtp = smtp;
@@ -110,8 +112,34 @@ impl<'p> Proxy<'p> {
         Peer::Relays { each: self.lmtp }
     }
 
-    /// A question before the message: what the next hop thinks of this recipient.
-    pub async fn ask(&self, ask: &Ask) -> Answer {
+    /// A question before the message: what the next hop thinks of this recipient, and where it is for it, the gate.
+    pub async fn ask(&self, service: &Service, visit: &Visit, ask: Box<Ask>) -> Answer {
+        let said = self.next_hop(&ask).await;
+        if said.decision != Decision::Accept || !self.asks_gate(service, &ask) {
+            return said;
+        }
+        let answer = gate::answer(service, visit, ask).await;
+        if answer.decision != Decision::Accept
+            && let Some(early) = self.early.lock().await.take()
+        {
+            early.transaction.leave().await; // it has a recipient too many
+        }
+        answer
+    }
+
+    /// Out of a queue nobody comes who could be made to wait: that a client is there is told by XFORWARD, and that there is
+    /// no queue yet by a queue id that is not there.
+    fn asks_gate(&self, service: &Service, ask: &Ask) -> bool {
+        let forwarded = (ask.peer.address, ask.peer.port) != (self.about.address, self.about.port);
+        let wanted = match self.passage.gate {
+            Asked::On => true,
+            Asked::Off => false,
+            Asked::Auto => forwarded && ask.queue_id.is_none(),
+        };
+        wanted && ask.stage == Stage::Recipient && gate::stages(&service.config.load()).recipient
+    }
+
+    async fn next_hop(&self, ask: &Ask) -> Answer {
         if self.closed {
             return Answer::decide(Decision::Defer(Refusal::new(421, (4, 1), "Next hop cannot be reached")));
         }
@@ -463,13 +491,8 @@ impl<'w> Work<'w> {
 
 /// Names each recipient's copy of this message.
 fn keys(scan: &Scan) -> Vec<[u8; 32]> {
-    let identity = identity(&scan.content.bytes);
-    let sender = scan.sender.as_ref().map(|path| path.address.as_slice()).unwrap_or_default();
-    let key = |path: &Path| {
-        let hash = Sha256::new().chain_update(identity).chain_update((sender.len() as u64).to_be_bytes());
-        hash.chain_update(sender).chain_update(&path.address).finalize().into()
-    };
-    scan.recipients.iter().map(key).collect()
+    let message = once::message(scan);
+    scan.recipients.iter().map(|path| once::copy(&message, &path.address)).collect()
 }
 
 /// Copies that a milter's mail server will not deliver itself. Unless all of them are out, nobody is answered for: the
@@ -525,8 +548,6 @@ fn weight(decision: &Decision) -> u8 {
 #[derive(Default)]
 pub struct Remembered(Mutex<HashMap<[u8; 32], Instant>>);
 
-/// Mail servers try for five days.
-const KEPT: Duration = Duration::from_secs(6 * 24 * 3600);
 const ENTRIES: usize = 100_000;
 
 impl Remembered {
@@ -539,13 +560,13 @@ impl Remembered {
     }
 
     fn has(&self, key: &[u8; 32]) -> bool {
-        self.map().get(key).is_some_and(|at| at.elapsed() < KEPT)
+        self.map().get(key).is_some_and(|at| at.elapsed() < once::TRIES)
     }
 
     fn add(&self, key: [u8; 32]) {
         let mut map = self.map();
         if map.len() >= ENTRIES {
-            map.retain(|_, at| at.elapsed() < KEPT);
+            map.retain(|_, at| at.elapsed() < once::TRIES);
         }
         if map.len() < ENTRIES {
             map.insert(key, Instant::now());

@@ -254,7 +254,11 @@ pub struct Smtp(BufReader<TcpStream>);
 
 impl Smtp {
     pub fn connect(port: u16) -> Smtp {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        Smtp::connect_to("127.0.0.1", port)
+    }
+
+    pub fn connect_to(host: &str, port: u16) -> Smtp {
+        let stream = TcpStream::connect((host, port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut smtp = Smtp(BufReader::new(stream));
         assert!(smtp.reply().starts_with("220"));
@@ -278,13 +282,21 @@ impl Smtp {
     }
 
     pub fn reply(&mut self) -> String {
+        self.lines().pop().unwrap_or_default()
+    }
+
+    /// All lines of one reply.
+    pub fn lines(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
         loop {
             let mut line = String::new();
             if self.0.read_line(&mut line).unwrap_or(0) == 0 {
-                return "(closed)".into();
+                lines.push("(closed)".into());
+                return lines;
             }
+            lines.push(line.trim_end().to_owned());
             if line.as_bytes().get(3) != Some(&b'-') {
-                return line.trim_end().to_owned();
+                return lines;
             }
         }
     }

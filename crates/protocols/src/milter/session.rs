@@ -201,7 +201,8 @@ impl Server {
         let address = parse_address(&self.client.address);
         let ptr = self.macros.get("client_ptr").and_then(confirmed_name);
         let told = confirmed_name(&self.client.name);
-        let forged = self.macros.get("client_resolve").is_some_and(|r| !r.eq_ignore_ascii_case(b"OK"));
+        let resolve = self.macros.get("client_resolve");
+        let forged = resolve.is_some_and(|r| !r.eq_ignore_ascii_case(b"OK"));
         let reverse_name = ptr.or_else(|| told.clone());
         // Postfix gives port 0 of the machine itself where there was no SMTP, Sendmail no address at all.
         let local = match self.client.family {
@@ -219,6 +220,7 @@ impl Server {
             address,
             port: (self.client.port != 0).then_some(self.client.port),
             name: told.filter(|_| !forged),
+            unresolved: resolve.is_some_and(|r| r.eq_ignore_ascii_case(b"TEMP")),
             reverse_name,
             helo: self.client.helo.clone(),
             protocol: self.macros.text("r"),

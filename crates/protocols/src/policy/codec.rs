@@ -66,6 +66,7 @@ impl Request {
             port: self.number("client_port").filter(|p| *p != 0),
             reverse_name: self.get("reverse_client_name").and_then(confirmed_name).or_else(|| name.clone()),
             name,
+            unresolved: false, // it does not tell
             helo: self.get("helo_name").map(<[u8]>::to_vec),
             protocol: self.text("protocol_name"),
             authenticated: self.text("sasl_username").map(|name| Authenticated {

@@ -89,6 +89,8 @@ pub fn to_xtext(text: &[u8]) -> String {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Forwarded {
     pub name: Option<String>,
+    /// Whether there is a name was told: `[UNAVAILABLE]` is a word too, `[TEMPUNAVAIL]` is none.
+    pub resolved: bool,
     pub address: Option<std::net::IpAddr>,
     pub port: Option<u16>,
     pub protocol: Option<String>,
@@ -117,7 +119,10 @@ impl Forwarded {
         let value = (!value.eq_ignore_ascii_case(b"[UNAVAILABLE]")).then_some(value);
         let text = value.as_deref().map(lossy);
         match name.as_str() {
-            "NAME" => self.name = value.as_deref().and_then(confirmed_name),
+            "NAME" => {
+                self.resolved = !value.as_deref().is_some_and(|v| v.eq_ignore_ascii_case(b"[TEMPUNAVAIL]"));
+                self.name = value.as_deref().and_then(confirmed_name);
+            }
             "ADDR" => {
                 self.address = match &value {
                     Some(v) => Some(parse_address(v).ok_or("bad address")?),
@@ -143,6 +148,7 @@ impl Forwarded {
     pub fn of(peer: &Peer, queue_id: Option<&str>) -> Self {
         Self {
             name: peer.name.clone(),
+            resolved: !peer.unresolved,
             address: peer.address,
             port: peer.port,
             protocol: peer.protocol.clone(),
@@ -302,6 +308,7 @@ mod tests {
     #[test]
     fn forwarded_attributes_there_and_back() {
         let forwarded = Forwarded {
+            resolved: true,
             name: Some("mail.example.com".into()),
             address: "2001:db8::1".parse().ok(),
             port: Some(40000),

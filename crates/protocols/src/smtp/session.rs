@@ -27,7 +27,7 @@ pub struct Settings {
     pub eight_bit: bool,
     pub utf8: bool,
     pub delivery_status: bool,
-    /// Whether the client may tell for whom it asks. XCLIENT, which would change what we are told it is, is never heard.
+    /// Whether the client may tell for whom it asks; else it is not told that it could, and refused. XCLIENT, which would change what we are told it is, is never heard.
     pub forward: bool,
     pub starttls: bool,
     pub bare_newline: BareNewline,
@@ -145,6 +145,7 @@ impl Server {
                 address: told.address,
                 port: told.port,
                 name: told.name.clone(),
+                unresolved: !told.resolved,
                 reverse_name: told.name.clone(),
                 helo: told.helo.clone(),
                 protocol: told.protocol.clone(),
@@ -156,6 +157,7 @@ impl Server {
             None => Peer {
                 address: self.connection.address,
                 port: self.connection.port,
+                unresolved: true,
                 helo: self.helo.clone(),
                 protocol: Some(self.protocol().to_owned()),
                 tls: self.tls.clone(),
@@ -326,6 +328,7 @@ impl Server {
                 self.input.clear();
             }
             ("XFORWARD", _) if self.settings.forward => self.xforward(&line.argument),
+            ("XFORWARD", _) => self.refuse("550 5.7.0 Error: insufficient authorization"),
             ("STARTTLS", _) if self.settings.starttls => self.starttls(&line.argument),
             ("GET" | "POST" | "HEAD" | "PUT" | "CONNECT" | "OPTIONS", _) => {
                 self.part("421 4.7.0 This is not HTTP", Trouble::UnknownCommand(line.verb.into_bytes()))

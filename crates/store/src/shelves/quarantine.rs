@@ -22,6 +22,8 @@ use std::sync::Arc;
 pub const RELEASE_LEASE: Span = Span::from_secs(15 * 60);
 const MAX_RECIPIENTS: usize = 10_000;
 const MAX_TEXT: usize = 1_000;
+/// It comes again for hours, and seldom for others.
+const SAME_MESSAGE: usize = 100;
 const MAX_DETAILS: usize = 100;
 /// A sweep may remove a content between our writing it and naming it; then it is written again.
 const CONTENT_TRIES: usize = 10;
@@ -30,6 +32,8 @@ const CONTENT_TRIES: usize = 10;
 #[serde(default)]
 pub struct Entry {
     pub id: Id,
+    /// What names the message however often it comes; see [`Quarantine::of_message`].
+    pub message: Option<Hash>,
     /// `None` when the message was deleted for all its recipients.
     pub content: Option<Hash>,
     pub size: u64,
@@ -90,6 +94,7 @@ impl Kept for Entry {
 
     fn lists(&self) -> Vec<(&'static str, Vec<u8>)> {
         let mut lists = vec![("time", Vec::new())];
+        lists.extend(self.message.map(|message| ("message", message.0.to_vec())));
         for recipient in &self.recipients {
             lists.push(("recipient", text_position(&recipient.recipient.0.to_ascii_lowercase())));
             lists.push(("secret", recipient.secret.0.to_vec()));
@@ -114,6 +119,8 @@ impl Kept for Entry {
 /// A message to be held.
 #[derive(Debug, Clone, Default)]
 pub struct NewEntry {
+    /// The caller's name for the message, if it should be found when it comes again.
+    pub message: Option<Hash>,
     pub queue_id: String,
     pub sender: Bytes,
     pub recipients: Vec<Bytes>,
@@ -209,6 +216,7 @@ impl Quarantine {
         let recipients = new.recipients.into_iter().enumerate();
         let mut entry = Entry {
             id: Id::new(at, random),
+            message: new.message,
             content: Some(hash),
             size: u64::try_from(content.len()).unwrap_or(u64::MAX),
             queue_id: text(&new.queue_id),
@@ -268,6 +276,23 @@ impl Quarantine {
         };
         let record = self.backend.range(&range)?.pop();
         record.map(|record| format::read(Shelf::Quarantine, &record)).transpose()
+    }
+
+    /// What was put under this name since then, the newest first.
+    pub fn of_message(&self, message: &Hash, since: Time) -> Result<Vec<Entry>> {
+        let end = behind(&message.0);
+        let range = Range {
+            shelf: Shelf::Quarantine,
+            list: "message",
+            from: &message.0,
+            to: end.as_deref(),
+            backwards: true,
+            limit: SAME_MESSAGE,
+        };
+        let oldest = Id::first_at(since);
+        let entries = self.backend.range(&range)?;
+        let entries = entries.iter().map(|record| format::read::<Entry>(Shelf::Quarantine, record));
+        entries.filter(|entry| entry.as_ref().map_or(true, |entry| entry.id >= oldest)).collect()
     }
 
     /// The message, byte for byte as it was put: its SHA-256 is checked.
