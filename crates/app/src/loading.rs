@@ -5,7 +5,7 @@ use crate::rule_files::{self, Found, Includes, Selection};
 use crate::{cache, environment, language};
 use engine::{Engine, EngineOptions};
 use rules::settings::LanguageModels;
-use rules::{Diagnostic, LoadOptions, Ruleset, ScoreSet, Severity};
+use rules::{Diagnostic, LoadOptions, Ruleset, ScoreSet, Severity, Source, SourceKind};
 
 /// Ready to judge.
 pub struct Loaded {
@@ -62,6 +62,24 @@ pub fn load(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, d
     };
     add_language_models(&mut ruleset, &found);
     let engine = Engine::new(ruleset, engine_options(&options, beyond_spamassassin));
+    Loaded { engine, diagnostics, problems: found.problems }
+}
+
+/// The site's rules and then a user's file, which may say what spamd lets users say. Nothing of it is kept on disk.
+pub fn load_for_user(selection: &Selection, user: Source) -> Loaded {
+    let options = LoadOptions { restrict_user_files: true, ..load_options(false) };
+    let mut found = rule_files::find(selection);
+    // What lies in our own home is the administrator's.
+    found
+        .sources
+        .iter_mut()
+        .filter(|source| source.kind == SourceKind::User)
+        .for_each(|source| source.kind = SourceKind::Site);
+    found.sources.push(user);
+    let (mut ruleset, diagnostics) =
+        rules::load(&found.sources, &engine::catalog(), &options, &mut Includes::default());
+    add_language_models(&mut ruleset, &found);
+    let engine = Engine::new(ruleset, engine_options(&options, true));
     Loaded { engine, diagnostics, problems: found.problems }
 }
 

@@ -202,3 +202,55 @@ fn it_watches_only_where_told_to_and_ends_when_asked() {
     assert_eq!(sekisho.ends(), Some(0));
     assert!(!folder.0.join("milter.sock").exists(), "the socket is gone");
 }
+
+/// `spamc -u`: each user's own scores, lists, threshold and, where the site lets them, rules.
+#[test]
+fn users_have_rules_of_their_own() {
+    let folder = Folder::new("user-prefs");
+    let here = folder.0.display().to_string();
+    let rules = "loadplugin Mail::SpamAssassin::Plugin::WLBLEval\nbody SITE /minutes/\nscore SITE 3\n\
+                 header USER_IN_WELCOMELIST eval:check_from_in_welcomelist()\nscore USER_IN_WELCOMELIST -100\n";
+    let site = folder.file("site.cf", rules);
+    let prefs = |user: &str, text: &str| folder.file(&format!("home/{user}/user_prefs"), text);
+    prefs("ann", "required_score 2.5\nscore SITE 4\nbody MINE /Dear Ann/\nscore MINE 100\n");
+    prefs("bob", "welcomelist_from joe@example.net\n");
+    let settings = config(&folder, "").replace(
+        "[store]",
+        &format!("extra = [{site:?}]\nusers = \"{here}/home/%u/user_prefs\"\nusers_kept = 2\n[store]"),
+    );
+    let sekisho = Sekisho::start(&folder, &settings);
+    let port = sekisho.port("spamd").to_string();
+    let message = mail(1, "the minutes", "Dear Ann, the minutes");
+    let ask = |user: &str| {
+        let (text, code) = filter("spamc", &["-d", "127.0.0.1", "-p", &port, "-u", user, "-y"], &message);
+        let (score, _) = filter("spamc", &["-d", "127.0.0.1", "-p", &port, "-u", user, "-c"], &message);
+        let score = String::from_utf8(score).unwrap();
+        let (score, required) = score.trim().split_once('/').unwrap();
+        let number = |text: &str| text.parse::<f64>().unwrap();
+        (String::from_utf8(text).unwrap(), number(score), number(required), code)
+    };
+    let (hits, nobodys, required, _) = ask("nobody");
+    assert!(hits.contains("SITE") && required == 5.0, "{hits} {nobodys}/{required}");
+    let (hits, anns, required, _) = ask("ann");
+    assert!(hits.contains("SITE") && !hits.contains("MINE"), "{hits}");
+    assert!((anns - nobodys - 1.0).abs() < 0.05 && required == 2.5, "{anns}/{required}");
+    sekisho.wait_for("home/ann/user_prefs: ");
+    let (hits, bobs, required, _) = ask("bob");
+    assert!(hits.contains("USER_IN_WELCOMELIST") && bobs < nobodys - 50.0 && required == 5.0, "{hits} {bobs}");
+
+    // More users than are kept, a changed file, and rules where the site allows them.
+    for user in ["carl", "dora"] {
+        prefs(user, "score SITE 0\n");
+        assert!(!ask(user).0.contains("SITE"), "{user}");
+    }
+    assert_eq!(ask("ann").1, anns);
+    prefs("ann", "required_score 7\nbody MINE /Dear Ann/\nscore MINE 100\ninclude /etc/hostname\n");
+    assert_eq!(ask("ann").2, 7.0);
+    std::fs::write(&site, format!("{rules}allow_user_rules 1\n")).unwrap();
+    sekisho.signal("HUP");
+    support::wait_until("the site's new rules", || ask("ann").0.contains("MINE"));
+    assert!(ask("ann").1 > 100.0);
+    // No name leads elsewhere.
+    assert_eq!(ask("../ann").2, 5.0);
+    sekisho.wait_for("the user's name leads to no rule file");
+}

@@ -100,6 +100,9 @@ pub struct Rules {
     pub extra: Vec<PathBuf>,
     /// Zero: not watched.
     pub watch: Span,
+    /// Where users' own files are, by their names; empty: they have none.
+    pub users: String,
+    pub users_kept: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -209,7 +212,27 @@ impl Default for Config {
 
 impl Default for Rules {
     fn default() -> Self {
-        Rules { set: RuleSet::Installed, extra: Vec::new(), watch: Span::seconds(60) }
+        Rules {
+            set: RuleSet::Installed,
+            extra: Vec::new(),
+            watch: Span::seconds(60),
+            users: String::new(),
+            users_kept: 10,
+        }
+    }
+}
+
+impl Rules {
+    fn check(&self) -> anyhow::Result<()> {
+        let users = &self.users;
+        let differs = |file: PathBuf| *users != file.display().to_string();
+        let usable = users.starts_with('/') && crate::serve::users::file(users, "u@d").is_some_and(differs);
+        if !users.is_empty() && !usable {
+            anyhow::bail!(
+                "rules: users {users:?} is no path with %u (user), %l (before the @) or %d (behind it) in it"
+            );
+        }
+        Ok(())
     }
 }
 
@@ -241,6 +264,7 @@ impl Config {
                 anyhow::bail!("listen: protocol {:?} is not served; there are: {}", listen.protocol, SERVED.join(", "));
             }
         }
+        config.rules.check()?;
         config.relay.validate(&config.listen)?;
         if config.limits.deadline.0.is_zero() || config.limits.idle.0.is_zero() {
             anyhow::bail!("limits: deadline and idle must be longer than nothing");
@@ -350,6 +374,8 @@ mod tests {
             ("[limits]\nlate = \"quarantine\"\n[store]\nlocation = \"\"", "set store.location"),
             ("[relay]\nxforward_from = [\"here\"]", "no network"),
             ("[[listen]]\nprotocol = \"milter\"\nsocket = \"inet:h:1\"\ngate = \"off\"", "for protocols smtp and lmtp"),
+            ("[rules]\nusers = \"/home/user_prefs\"", "no path with %u"),
+            ("[rules]\nusers = \"/home/%x\"", "no path with %u"),
             ("[gate]\ntrouble = \"panic\"", "unknown variant `panic`"),
             ("[gate]\nallow_clients = [\"exa mple\"]", "neither a host name nor a network"),
             ("[gate]\nallow_senders = [\"@\"]", "names no addresses"),

@@ -9,6 +9,7 @@ use super::late;
 use super::listen::Listener;
 use super::memory::Share;
 use super::proxy::{self, Passage, Proxy};
+use super::users::Users;
 use crate::config::Config;
 use crate::environment;
 use protocols::{Answer, Connection, Event, QuestionId, Scan, Session, Told, Want};
@@ -223,9 +224,10 @@ pub async fn outcome(
     via: [String; 2],
 ) -> Outcome {
     let (asked, _in_work) = (Instant::now(), service.metrics.begin());
+    let (engine, trouble) = Users::engine(service, config, scan).await;
     let bench = Bench {
         config: config.clone(),
-        engine: service.engine.load_full(),
+        engine,
         signatures: service.signatures.load_full(),
         gate: service.gate.load_full(),
         lookup: service.lookup.clone(),
@@ -241,9 +243,10 @@ pub async fn outcome(
         }
     };
     match service.judges.run(config.limits.deadline.0, work).await {
-        Ok(outcome) => {
+        Ok(mut outcome) => {
             let hits = outcome.verdict.as_ref().map(|verdict| &verdict.signatures[..]);
             service.metrics.signatures_hit(hits.unwrap_or_default());
+            outcome.line.troubles.extend(trouble);
             outcome
         }
         Err(why) => {

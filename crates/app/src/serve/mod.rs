@@ -22,6 +22,7 @@ mod proxy;
 mod relay;
 pub mod reload;
 pub mod tls;
+pub mod users;
 
 use crate::config::relay::NextHop;
 use crate::config::{self, Config, Listen};
@@ -61,6 +62,7 @@ pub struct Service {
     /// In the rule files that are in force.
     errors: AtomicUsize,
     gate: ArcSwap<Gate>,
+    users: users::Users,
     judges: Judges,
     memory: Arc<Memory>,
     journal: Journal,
@@ -192,6 +194,7 @@ async fn serve(
         signatures: ArcSwap::from_pointee(signatures),
         errors: AtomicUsize::new(errors),
         gate: ArcSwap::from_pointee(gate),
+        users: users::Users::default(),
         judges: Judges::start(concurrent)?,
         memory: Arc::new(Memory::new(config.limits.memory.0)),
         journal,

@@ -276,6 +276,10 @@ impl<'a> Loader<'a> {
         if value.is_empty() {
             return Err(diagnostic::MISSING_VALUE.found("`include` needs a path"));
         }
+        if kind == SourceKind::User && self.options.restrict_user_files {
+            // It would be read with the service's rights.
+            return Err(diagnostic::NOT_FOR_USERS.found("`include` is not for users to set"));
+        }
         if self.depth == DEEPEST_INCLUDE {
             return Err(diagnostic::INCLUDE_TOO_DEEP.found(format!("more than {DEEPEST_INCLUDE} includes deep")));
         }
