@@ -21,6 +21,10 @@ pub struct Answer {
     pub judgement: Option<Judgement>,
     /// For who asked to learn (spamd's TELL).
     pub told: Told,
+    /// For who asked to inspect something: what is in it, file by file. Empty is not "nothing": that is said.
+    pub findings: Vec<Finding>,
+    /// For who asked how the service is.
+    pub status: Option<String>,
 }
 
 impl Answer {
@@ -165,6 +169,22 @@ pub struct Told {
     pub removed: Places,
     /// Learning is not offered here; the peer is told so.
     pub refused: bool,
+}
+
+/// What was found in one file, or in what was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// `None`: in what was asked about.
+    pub path: Option<Vec<u8>>,
+    pub found: Found,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    Nothing,
+    Names(Vec<String>),
+    /// It could not be looked at, for this reason.
+    Failed(String),
 }
 
 /// Where something is learnt: in the local store, at a remote service.

@@ -41,18 +41,23 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod clamd;
 pub mod content;
 pub mod edit;
 pub mod facts;
+pub mod icap;
 mod input;
 pub mod lmtp;
 pub mod milter;
 pub mod policy;
 pub mod received;
+pub mod scanner;
 pub mod smtp;
+pub mod sophie;
 pub mod spamd;
+pub mod sssp;
 
-pub use answer::{Answer, Decision, Edit, Judgement, Places, Refusal, Told, Unsaid};
+pub use answer::{Answer, Decision, Edit, Finding, Found, Judgement, Places, Refusal, Told, Unsaid};
 pub use content::{Content, ContentLimits, Omitted};
 pub use facts::{Authenticated, Path, Peer, Server, Tls};
 
@@ -69,6 +74,12 @@ pub trait Session: Send {
 
     /// Interprets input up to the next event. `None`: more input, or an answer, is needed.
     fn next_event(&mut self) -> Option<Event>;
+
+    /// A descriptor came with the last of these bytes; its owner keeps it until it is asked for.
+    fn receive_descriptor(&mut self) {}
+
+    /// A first part of the answer to an open question, where it has parts: one file of many.
+    fn found(&mut self, _question: QuestionId, _finding: &Finding) {}
 
     /// The answer to an open question. Returns what of it the peer could not be told.
     fn answer(&mut self, question: QuestionId, answer: &Answer) -> Vec<Unsaid>;
@@ -87,7 +98,8 @@ pub trait Session: Send {
         true
     }
 
-    /// A question is still being worked on: tells the peer to be patient, where the protocol has a word for it.
+    /// Time passes. A question is still being worked on: tells the peer to be patient, where the protocol has a word for
+    /// it. None is open and the peer is silent: what it sent is all, where the protocol does not mark the end.
     fn progress(&mut self) {}
 
     /// The TLS handshake that [`Event::StartTls`] asked for is done.
@@ -107,6 +119,14 @@ pub enum Event {
     Scan(Box<Scan>),
     /// Learn or forget this message.
     Tell(Box<Tell>),
+    /// What is in these bytes, this file? Of malware alone; no mail is decided about.
+    Inspect(Box<Inspect>),
+    /// How is the service?
+    Status(QuestionId),
+    /// Read configuration and rules again; nobody waits for it.
+    Reload,
+    /// End the service.
+    Shutdown,
     /// The peer took this question back; work on it can stop.
     Cancelled(QuestionId),
     /// Write the output, do a TLS handshake, then call [`Session::tls_started`]. Bytes read so far that have not been
@@ -257,6 +277,34 @@ pub struct Tell {
     pub content: Content,
 }
 
+/// Something to be searched for malware.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspect {
+    pub id: QuestionId,
+    pub material: Material,
+    pub walk: Walk,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Material {
+    Bytes(Vec<u8>),
+    /// A file or folder of this machine.
+    Path(Vec<u8>),
+    /// The next one that came.
+    Descriptor,
+}
+
+/// How far to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Walk {
+    /// To the first file in which something is found.
+    UntilFound,
+    /// Through all files.
+    Everything,
+    /// To the first file in which something is found, with all its names.
+    AllNames,
+}
+
 /// What a peer did wrong, for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
@@ -310,6 +358,7 @@ pub struct Connection {
 /// Settings of all protocols; a session keeps those with which it began.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
+    pub clamd: clamd::Settings,
     pub lmtp: smtp::Settings,
     pub milter: milter::Settings,
     pub policy: policy::Settings,
@@ -328,6 +377,12 @@ pub struct Protocol {
 
 /// All of them, sorted by name.
 pub static PROTOCOLS: &[Protocol] = &[
+    Protocol {
+        name: "clamd",
+        about: "ClamAV's protocol: files and streams searched for malware, for clamdscan, amavisd and others",
+        port: 3310,
+        open: |settings, _| Box::new(clamd::Server::new(settings.clamd.clone())),
+    },
     Protocol {
         name: "lmtp",
         about: "LMTP: mail to be judged and handed on, with a reply for each recipient",

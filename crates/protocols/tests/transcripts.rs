@@ -5,7 +5,10 @@
 //! ```text
 //! #  a remark, such as which server sent this
 //! @  a setting: see `settings`
-//! >  from the peer. milter: a letter and the packet's data. Others: a line, CRLF is added unless it ends in `\`
+//! >  from the peer. milter: a letter and the packet's data. clamd: bytes. Others: a line, CRLF is added unless it ends in
+//!    `\`
+//! D  a descriptor came with the last of these bytes
+//! &  one part of an answer that has parts, sent at once: as with `+`
 //! $  the peer ends its stream
 //! ?  what the session asked, as `describe` puts it
 //! +  a part of the answer that follows: see `add`
@@ -103,6 +106,9 @@ fn from_peer(protocol: &str, text: &str) -> Vec<u8> {
         bytes.extend(data);
         return bytes;
     }
+    if protocol == "clamd" {
+        return unescape(&text);
+    }
     match text.strip_suffix('\\') {
         Some(open) => unescape(open),
         None => [unescape(&text).as_slice(), if protocol == "policy" { b"\n" } else { b"\r\n" }].concat(),
@@ -117,8 +123,14 @@ fn to_peer(protocol: &str, mut bytes: &[u8], lines: &mut Vec<String>) {
             bytes = &bytes[length..];
             continue;
         }
-        let end = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |n| n + 1);
+        let ends = |b: &u8| *b == b'\n' || protocol == "clamd" && *b == 0;
+        let end = bytes.iter().position(ends).map_or(bytes.len(), |n| n + 1);
         let (line, rest) = bytes.split_at(end);
+        if protocol == "clamd" {
+            lines.push(format!("< {}", escape(line)));
+            bytes = rest;
+            continue;
+        }
         let ending: &[u8] = if protocol == "policy" { b"\n" } else { b"\r\n" };
         lines.push(match line.strip_suffix(ending) {
             Some(line) => format!("< {}", escape(line)).trim_end().to_owned(),
@@ -213,6 +225,17 @@ fn describe(event: &Event, lines: &mut Vec<String>) {
             lines.extend(tell.user.iter().map(|u| format!("? user {u}")));
             describe_content(&tell.content, lines);
         }
+        Event::Inspect(inspect) => match &inspect.material {
+            Material::Bytes(bytes) => {
+                lines.push(format!("? inspect {:?}", inspect.walk));
+                describe_content(&bytes.clone().into(), lines);
+            }
+            Material::Path(path) => lines.push(format!("? inspect {:?} {}", inspect.walk, escape(path))),
+            Material::Descriptor => lines.push(format!("? inspect {:?}, a descriptor", inspect.walk)),
+        },
+        Event::Status(_) => lines.push("? status".into()),
+        Event::Reload => lines.push("? reload".into()),
+        Event::Shutdown => lines.push("? shutdown".into()),
         Event::Cancelled(_) => lines.push("? cancelled".into()),
         Event::StartTls => lines.push("? starttls".into()),
         Event::Trouble(trouble) => lines.push(format!("? trouble: {trouble}")),
@@ -292,8 +315,25 @@ fn add(answer: &mut Answer, line: &str) {
         "set" => answer.told.set = Places { local: rest.contains("local"), remote: rest.contains("remote") },
         "removed" => answer.told.removed = Places { local: rest.contains("local"), remote: rest.contains("remote") },
         "untaught" => answer.told.refused = true,
+        "status" => answer.status = Some(String::from_utf8(unescape(rest)).unwrap()),
+        "clean" | "found" | "failed" => answer.findings.push(finding(None, line)),
+        "file" => {
+            let (path, line) = rest.split_once(' ').unwrap();
+            answer.findings.push(finding(Some(unescape(path)), line));
+        }
         other => panic!("no such part of an answer: {other}"),
     }
+}
+
+fn finding(path: Option<Vec<u8>>, line: &str) -> Finding {
+    let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let found = match verb {
+        "clean" => Found::Nothing,
+        "found" => Found::Names(rest.split(' ').map(|name| String::from_utf8(unescape(name)).unwrap()).collect()),
+        "failed" => Found::Failed(rest.to_owned()),
+        other => panic!("no such finding: {other}"),
+    };
+    Finding { path, found }
 }
 
 fn settings(settings: &mut Settings, line: &str) {
@@ -318,6 +358,10 @@ fn settings(settings: &mut Settings, line: &str) {
             settings.milter.content = content;
             settings.spamd.content = content;
         }
+        "stream" => settings.clamd.stream = number(),
+        "line" => settings.clamd.line = number(),
+        "shutdown" => settings.clamd.shutdown = true,
+        "no-reload" => settings.clamd.reload = false,
         "tell" => settings.spamd.tell = value == "on",
         "message" => {
             settings.spamd.message = number() as u64;
@@ -372,6 +416,8 @@ fn play(protocol: &'static Protocol, script: &str, whole: bool) -> String {
                 Event::Ask(e) => *open = Some(e.id),
                 Event::Scan(e) => *open = Some(e.id),
                 Event::Tell(e) => *open = Some(e.id),
+                Event::Inspect(e) => *open = Some(e.id),
+                Event::Status(id) => *open = Some(*id),
                 _ => {}
             }
             describe(&event, &mut events);
@@ -398,14 +444,15 @@ fn play(protocol: &'static Protocol, script: &str, whole: bool) -> String {
                     bytes.extend(from_peer(protocol.name, lines[n].get(2..).unwrap_or("")));
                     n += 1;
                 }
-                if whole {
-                    session.receive(&bytes);
-                    drain(&mut *session, &mut told, &mut open);
-                } else {
-                    for byte in bytes {
-                        session.receive(&[byte]);
-                        drain(&mut *session, &mut told, &mut open);
+                let pieces: Vec<&[u8]> = if whole { vec![&bytes] } else { bytes.chunks(1).collect() };
+                for (number, piece) in pieces.iter().enumerate() {
+                    session.receive(piece);
+                    if number + 1 == pieces.len() && lines.get(n) == Some(&"D") {
+                        told.push(lines[n].to_owned());
+                        n += 1;
+                        session.receive_descriptor();
                     }
+                    drain(&mut *session, &mut told, &mut open);
                 }
             }
             Some("$") => {
@@ -416,6 +463,14 @@ fn play(protocol: &'static Protocol, script: &str, whole: bool) -> String {
             Some("=") => {
                 told.push(line.to_owned());
                 session.progress();
+                drain(&mut *session, &mut told, &mut open);
+            }
+            Some("&") => {
+                told.push(line.to_owned());
+                let mut part = Answer::default();
+                add(&mut part, &line[2..]);
+                let id = open.expect("a question is open");
+                part.findings.iter().for_each(|finding| session.found(id, finding));
                 drain(&mut *session, &mut told, &mut open);
             }
             Some("+") => {
@@ -547,6 +602,8 @@ fn noise_is_survived() {
                         Event::Ask(e) => Some(e.id),
                         Event::Scan(e) => Some(e.id),
                         Event::Tell(e) => Some(e.id),
+                        Event::Inspect(e) => Some(e.id),
+                        Event::Status(id) => Some(*id),
                         Event::StartTls => {
                             session.tls_started(Tls::default());
                             None
@@ -566,6 +623,9 @@ fn noise_is_survived() {
                         session.answer(id, &Answer { decision, edits, ..Answer::default() });
                     }
                     session.progress();
+                    if random() % 8 == 0 {
+                        session.receive_descriptor();
+                    }
                 }
                 session.output().clear();
             }
@@ -576,7 +636,17 @@ fn noise_is_survived() {
             }
             // Whatever came: the end of the stream ends the session, unless its last question is still open.
             assert!(
-                matches!(last, Some(Event::Close | Event::Scan(_) | Event::Ask(_) | Event::Tell(_)) | None),
+                matches!(
+                    last,
+                    Some(
+                        Event::Close
+                            | Event::Scan(_)
+                            | Event::Ask(_)
+                            | Event::Tell(_)
+                            | Event::Inspect(_)
+                            | Event::Status(_)
+                    ) | None
+                ),
                 "{}: {last:?}",
                 protocol.name
             );
