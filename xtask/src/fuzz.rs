@@ -101,6 +101,14 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
         // The first byte chooses the label; the fuzzer will try the others.
         "charset" => leaves()?.into_iter().map(|(_, body)| [&[1], &body[..]].concat()).collect(),
         "received" => received()?,
+        "clamd" => conversations("crates/protocols/tests/transcripts/clamd", &[0])?,
+        "scanners" => {
+            let kinds = ["clamd", "icap", "sophie", "sssp"];
+            let each = kinds.iter().enumerate().map(|(number, kind)| {
+                conversations(&format!("crates/protocols/tests/scanners/{kind}"), &[number as u8])
+            });
+            each.collect::<Result<Vec<_>>>()?.concat()
+        }
         "cf" => rule_files()?.iter().flat_map(|text| pieces(text)).map(|text| [b"1", text].concat()).collect(),
         "regex" => {
             let texts = rule_files()?;
@@ -145,6 +153,30 @@ fn signatures() -> Vec<Vec<u8>> {
         [&[number as u8][..], lines.as_bytes(), b"\0abcd--ab From a.exe"].concat()
     };
     LINES.iter().map(seed).collect()
+/// What the other side says in each of these transcripts, behind bytes that choose.
+fn conversations(folder: &str, first: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let said = |script: Vec<u8>| {
+        let script = String::from_utf8_lossy(&script).into_owned();
+        let lines = script.lines().filter_map(|line| line.strip_prefix("> "));
+        let text: String = lines.collect();
+        let mut bytes = first.to_vec();
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find('\\') {
+            bytes.extend_from_slice(&rest.as_bytes()[..at]);
+            let (byte, length) = match rest[at + 1..].chars().next() {
+                Some('r') => (b'\r', 2),
+                Some('n') => (b'\n', 2),
+                Some('0') => (0, 2),
+                Some('x') => (u8::from_str_radix(rest.get(at + 2..at + 4).unwrap_or("3f"), 16).unwrap_or(b'?'), 4),
+                _ => (b'\\', 1),
+            };
+            bytes.push(byte);
+            rest = rest.get(at + length..).unwrap_or_default();
+        }
+        bytes.extend_from_slice(rest.as_bytes());
+        bytes
+    };
+    Ok(files(folder, "txt")?.into_iter().map(said).collect())
 }
 
 fn parsed(raw: &[u8]) -> Message {

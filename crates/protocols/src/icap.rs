@@ -142,10 +142,8 @@ impl Client {
 
     fn scan(&mut self, task: usize, bytes: Arc<Vec<u8>>, offer: &Offer) {
         let get = "GET http://sekisho/message.eml HTTP/1.1\r\nHost: sekisho\r\n\r\n";
-        let response = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: message/rfc822\r\nContent-Length: {}\r\n\r\n",
-            bytes.len()
-        );
+        let response =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: message/rfc822\r\nContent-Length: {}\r\n\r\n", bytes.len());
         let mut request = self.request("RESPMOD");
         if offer.unchanged {
             request.push_str("Allow: 204\r\n");
@@ -256,7 +254,8 @@ impl Client {
                     }
                     return self.lose(&why);
                 }
-                let server = head.field("service").or(head.field("server")).or(head.field("istag")).unwrap_or("ICAP/1.0");
+                let server =
+                    head.field("service").or(head.field("server")).or(head.field("istag")).unwrap_or("ICAP/1.0");
                 let server = clean(server.as_bytes());
                 self.offer = Some(Offer {
                     preview: head.field("preview").and_then(|value| value.parse().ok()),
@@ -404,7 +403,7 @@ fn encapsulated(value: &str) -> Option<(usize, bool)> {
 /// The carried status line is the last that begins with `HTTP/`.
 fn carried_status(header: &[u8]) -> Option<u16> {
     let text = String::from_utf8_lossy(header);
-    let line = text.lines().filter(|line| line.starts_with("HTTP/")).next_back()?;
+    let line = text.lines().rfind(|line| line.starts_with("HTTP/"))?;
     line.split(' ').nth(1)?.parse().ok()
 }
 

@@ -95,12 +95,7 @@ pub struct Kind {
 
 /// All of them, sorted by name.
 pub static KINDS: &[Kind] = &[
-    Kind {
-        name: "clamd",
-        port: 3310,
-        files: false,
-        open: |options| Box::new(clamd::Client::new(options.session)),
-    },
+    Kind { name: "clamd", port: 3310, files: false, open: |options| Box::new(clamd::Client::new(options.session)) },
     Kind { name: "icap", port: 1344, files: false, open: |options| Box::new(icap::Client::new(options)) },
     Kind { name: "sophie", port: 4009, files: true, open: |_| Box::new(sophie::Client::new()) },
     Kind { name: "sssp", port: 4010, files: false, open: |_| Box::new(sssp::Client::new()) },
@@ -168,7 +163,9 @@ impl Outbox {
                         match chunks {
                             Chunks::Plain => {}
                             Chunks::Binary => output.extend_from_slice(&(piece.len() as u32).to_be_bytes()),
-                            Chunks::Hexadecimal => output.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes()),
+                            Chunks::Hexadecimal => {
+                                output.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes())
+                            }
                         }
                         output.extend_from_slice(piece);
                         if *chunks == Chunks::Hexadecimal {

@@ -8,6 +8,27 @@ use crate::input::Input;
 use crate::scanner::{self, Chunks, Event, LINE, Outbox, Report, Task, clean};
 use std::collections::VecDeque;
 
+/// Whether clamd will see that this is a mail: it looks at the first field's name. What it does not know is scanned as one
+/// text, and no attachment is opened.
+pub fn is_recognised(message: &[u8]) -> bool {
+    RECOGNISED.iter().any(|start| message.starts_with(start.as_bytes()))
+}
+
+const RECOGNISED: &[&str] = &[
+    "Date: ",
+    "Delivered-To: ",
+    "From ",
+    "From: ",
+    "Message-ID: ",
+    "Message-Id: ",
+    "Received: ",
+    "Return-Path: ",
+    "Return-path: ",
+    "Subject: ",
+    "To: ",
+    "X-Original-To: ",
+];
+
 pub struct Client {
     session: bool,
     input: Input,

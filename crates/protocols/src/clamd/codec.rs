@@ -31,7 +31,10 @@ pub enum Command {
     End,
     Stream,
     Descriptor,
-    Scan { path: Vec<u8>, walk: Walk },
+    Scan {
+        path: Vec<u8>,
+        walk: Walk,
+    },
     /// Taken out of clamd long ago; the connection is closed without a word.
     Removed,
 }

@@ -153,7 +153,10 @@ impl Server {
             State::Descriptor if !self.input.is_empty() => {
                 self.input.skip(1);
                 if self.descriptors == 0 {
-                    self.refuse("No file descriptor received. ERROR", Trouble::Malformed("FILDES without a descriptor"));
+                    self.refuse(
+                        "No file descriptor received. ERROR",
+                        Trouble::Malformed("FILDES without a descriptor"),
+                    );
                 } else {
                     self.descriptors -= 1;
                     self.claimed += 1;
@@ -389,7 +392,8 @@ impl Session for Server {
 
     /// The client is silent: an old-style command that has no end has come whole.
     fn progress(&mut self) {
-        let old = matches!(self.state, State::Command) && !matches!(self.input.rest().first(), None | Some(b'z' | b'n'));
+        let old =
+            matches!(self.state, State::Command) && !matches!(self.input.rest().first(), None | Some(b'z' | b'n'));
         if old {
             self.framing = Framing::Old;
             let text = self.take_command(self.input.len(), Framing::Old);
