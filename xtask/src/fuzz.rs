@@ -153,6 +153,8 @@ fn signatures() -> Vec<Vec<u8>> {
         [&[number as u8][..], lines.as_bytes(), b"\0abcd--ab From a.exe"].concat()
     };
     LINES.iter().map(seed).collect()
+}
+
 /// What the other side says in each of these transcripts, behind bytes that choose.
 fn conversations(folder: &str, first: &[u8]) -> Result<Vec<Vec<u8>>> {
     let said = |script: Vec<u8>| {

@@ -62,6 +62,8 @@ enum Command {
     List(commands::list::Arguments),
     /// Who must come again before mail is taken: show, forget, allow.
     Greylist(commands::greylist::Arguments),
+    /// Other virus scanners: are they there, and do they find anything?
+    Scanners(commands::scanners::Arguments),
     /// Look at the configuration of the service.
     Config(commands::config::Arguments),
     /// Print what Postfix has to be told to use the service; make it so, or take it back.
@@ -100,6 +102,7 @@ fn main() -> ExitCode {
         Command::User(arguments) => commands::user::run(&arguments),
         Command::List(arguments) => commands::list::run(&arguments),
         Command::Greylist(arguments) => commands::greylist::run(&arguments),
+        Command::Scanners(arguments) => commands::scanners::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Postfix(arguments) => commands::postfix::run(&arguments),
         Command::Spamassassin { options } => spamassassin::run(options),

@@ -41,9 +41,9 @@ impl Loaded {
 
 /// Endings of what ClamAV loads; other files in a folder are none of ours.
 const ENDINGS: &[&str] = &[
-    "cat", "cbc", "cdb", "cfg", "cld", "crb", "cud", "cvd", "db", "fp", "ftm", "gdb", "hdb", "hdu", "hsb", "hsu", "idb",
-    "ign", "ign2", "imp", "ioc", "ldb", "ldu", "mdb", "mdu", "msb", "msu", "ndb", "ndu", "pdb", "pwdb", "rmd", "sdb", "sfp",
-    "wdb", "yar", "yara", "zmd",
+    "cat", "cbc", "cdb", "cfg", "cld", "crb", "cud", "cvd", "db", "fp", "ftm", "gdb", "hdb", "hdu", "hsb", "hsu",
+    "idb", "ign", "ign2", "imp", "ioc", "ldb", "ldu", "mdb", "mdu", "msb", "msu", "ndb", "ndu", "pdb", "pwdb", "rmd",
+    "sdb", "sfp", "wdb", "yar", "yara", "zmd",
 ];
 
 /// Files of the folders, by name, and single files as they are named; folders that do not exist have none.
@@ -54,7 +54,9 @@ pub fn files(folders: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
             Ok(entries) => {
                 let mut found: Vec<PathBuf> = entries
                     .filter_map(|entry| Some(entry.ok()?.path()))
-                    .filter(|path| ending(path).is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && path.is_file())
+                    .filter(|path| {
+                        ending(path).is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && path.is_file()
+                    })
                     .collect();
                 found.sort();
                 files.extend(found);
@@ -172,7 +174,12 @@ fn read_kept(path: &Path) -> Option<(Set, Vec<Diagnostic>)> {
 
 fn write_kept(path: &Path, set: &Set, diagnostics: &[Diagnostic]) -> io::Result<()> {
     let body = postcard::to_stdvec(&(set, diagnostics)).map_err(io::Error::other)?;
-    crate::cache::write_whole(path, &[&MAGIC[..], &(body.len() as u64).to_le_bytes(), &body].concat(), "signatures", KEPT)
+    crate::cache::write_whole(
+        path,
+        &[&MAGIC[..], &(body.len() as u64).to_le_bytes(), &body].concat(),
+        "signatures",
+        KEPT,
+    )
 }
 
 /// What the store's lists let pass.
@@ -201,6 +208,24 @@ impl Signatures {
         let outcome = kept.map(|kept| report.hits = kept);
         self.add(report, scratch.explain, verdict);
         outcome
+    }
+
+    /// Names of what is in a file, for who asks about files alone: in the order of finding, what lists let pass aside, and
+    /// what says only that not everything was looked at.
+    pub fn names(&self, bytes: &[u8], allowed: Option<&Allowed<'_>>, scratch: &mut engine::Scratch) -> Vec<String> {
+        let mut hits = walk::file(&self.database, bytes, b"", &self.options, &mut scratch.signatures).hits;
+        if let Some(kept) = allowed.filter(|_| !hits.is_empty()).and_then(|allowed| not_allowed(&hits, allowed).ok()) {
+            hits = kept;
+        }
+        let mut names = Vec::new();
+        for hit in hits {
+            let source = hit.signature.map(|signature| self.database.source(signature)).unwrap_or_default();
+            let meaning = config::meaning(&self.means, &hit.name, source).map(|(meaning, _)| meaning);
+            if !matches!(meaning, None | Some(Meaning::Unchecked)) && !names.contains(&hit.name) {
+                names.push(hit.name);
+            }
+        }
+        names
     }
 
     fn add(&self, report: Report, explain: bool, verdict: &mut Verdict) {

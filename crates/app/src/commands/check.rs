@@ -1,12 +1,15 @@
 //! `sekisho check`: judge messages, on all cores, results in the order in which the messages were named.
 
 use super::{Format, RuleArguments};
+use crate::config::Config;
 use crate::debug::Debug;
 use crate::input::{self, Place};
 use crate::language;
-use crate::config::Config;
 use crate::loading::{self, Loaded};
 use crate::output::{Colour, Output, Painter, readable};
+use crate::policy::category::Category;
+use crate::serve::decide;
+use crate::serve::scanners::{Scanned, Scanners};
 use crate::signatures::{self, Signatures};
 use crate::{CLEAN, FOUND, TROUBLE, environment};
 use engine::markup::summary;
@@ -17,9 +20,11 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::time::Duration;
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
@@ -59,6 +64,9 @@ pub struct Arguments {
     /// Configuration of the service, for what it says of signatures; default: /etc/sekisho/sekisho.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Show each message to the [[scanner]]s of the service's configuration too: /etc/sekisho/sekisho.toml, or --scanners=FILE
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    scanners: Option<Option<PathBuf>>,
     #[command(flatten)]
     rules: RuleArguments,
 }
@@ -75,6 +83,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let loaded = loading::load(&arguments.rules.selection(), !arguments.rules.no_cache, true, &debug);
     loaded.warn();
     let signatures = signatures(arguments)?;
+    let others = arguments.scanners.as_ref().map(|file| Others::open(file.as_deref())).transpose()?;
     let stdin = [PathBuf::from("-")];
     let named = if arguments.files.is_empty() { &stdin[..] } else { &arguments.files };
     let format = if arguments.mbox { input::Format::Mbox } else { input::Format::Detect };
@@ -91,7 +100,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     each_in_order(
         &places,
         arguments.jobs,
-        |place, scratch| judge(place, scratch, arguments, &loaded, signatures.as_ref(), &debug, painter),
+        |place, scratch| {
+            judge(place, scratch, arguments, &loaded, signatures.as_ref(), others.as_ref(), &debug, painter)
+        },
         |outcome| {
             progress.inc(1);
             code = code.max(outcome.code);
@@ -188,6 +199,7 @@ fn judge(
     arguments: &Arguments,
     loaded: &Loaded,
     signatures: Option<&Signatures>,
+    others: Option<&Others>,
     debug: &Debug,
     painter: Painter,
 ) -> Outcome {
@@ -219,24 +231,59 @@ fn judge(
         }
         verdict
     }));
-    let verdict = match judged {
+    let mut verdict = match judged {
         Ok(verdict) => verdict,
         Err(_) => {
             *scratch = Scratch::new();
             return trouble(&name, language::FAILED.text(), arguments.format, painter);
         }
     };
+    let found = others.is_some_and(|others| others.scan(raw, &mut verdict));
     let text = match arguments.format {
         Format::Text => human(&name, &verdict, arguments, loaded.engine.style.report_wrap_width, painter),
         Format::Json => json(&Record::new(&name, &verdict, arguments.explain)),
     };
-    Outcome { text, code: if verdict.spam || is_bad(&verdict) { FOUND } else { CLEAN }, timing: scratch.timing }
+    Outcome {
+        text,
+        code: if verdict.spam || found || is_bad(&verdict) { FOUND } else { CLEAN },
+        timing: scratch.timing,
+    }
 }
 
 /// What signatures call more than spam is found, whatever the score.
 fn is_bad(verdict: &Verdict) -> bool {
     let bad = |meaning| matches!(meaning, Meaning::Virus | Meaning::Banned | Meaning::Phishing);
     verdict.signatures.iter().any(|signature| bad(signature.meaning))
+}
+
+/// Other scanners, asked by threads that may wait.
+struct Others {
+    scanners: Scanners,
+    limit: Duration,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Others {
+    fn open(file: Option<&Path>) -> anyhow::Result<Others> {
+        let (config, _) = Config::load(file)?;
+        if config.scanner.is_empty() {
+            anyhow::bail!("no [[scanner]] is configured; docs/scanners.md tells how");
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        Ok(Others { scanners: Scanners::new(&config.scanner), limit: config.limits.deadline.0, runtime })
+    }
+
+    /// Adds their hits and troubles; whether one of them found something.
+    fn scan(&self, message: Vec<u8>, verdict: &mut Verdict) -> bool {
+        let scanned = self.runtime.block_on(self.scanners.scan(Arc::new(message), self.limit));
+        for hit in scanned.iter().filter_map(Scanned::hit) {
+            decide::add_hit(verdict, hit);
+        }
+        for what in scanned.iter().filter_map(Scanned::trouble) {
+            verdict.troubles.push(Trouble { rule: String::new(), what });
+        }
+        scanned.iter().filter_map(Scanned::category).any(|(category, _)| category < Category::Unchecked)
+    }
 }
 
 fn trouble(name: &str, reason: &str, format: Format, painter: Painter) -> Outcome {

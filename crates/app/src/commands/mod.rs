@@ -9,6 +9,7 @@ pub mod lint;
 pub mod list;
 pub mod postfix;
 pub mod quarantine;
+pub mod scanners;
 pub mod serve;
 pub mod spamassassin;
 pub mod user;

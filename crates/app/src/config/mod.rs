@@ -4,6 +4,7 @@
 //! the service keeps what it has rather than run with half of a configuration.
 
 mod actions;
+pub mod clamd;
 mod exempt;
 mod gate;
 mod lookup;
@@ -12,6 +13,7 @@ mod notify;
 pub mod origin;
 mod rates;
 pub mod relay;
+pub mod scanner;
 mod service;
 mod signatures;
 mod units;
@@ -57,6 +59,8 @@ pub struct Config {
     pub greylist: Greylist,
     pub rates: Rates,
     pub limits: Limits,
+    pub clamd: clamd::Clamd,
+    pub scanner: Vec<scanner::Scanner>,
     pub relay: relay::Relay,
     pub store: Store,
     pub log: Log,
@@ -202,6 +206,8 @@ impl Default for Config {
             greylist: Greylist::default(),
             rates: Rates::default(),
             limits: Limits::default(),
+            clamd: clamd::Clamd::default(),
+            scanner: Vec::new(),
             relay: relay::Relay::default(),
             store: Store::default(),
             log: Log { format: LogFormat::Text },
@@ -282,6 +288,8 @@ impl Config {
         config.s25r.check(&config.greylist, store)?;
         config.rates.check(store)?;
         config.signatures.check()?;
+        config.clamd.check()?;
+        scanner::check(&config.scanner, config.limits.deadline)?;
         config.service.check()?;
         if config.store.release.is_empty() {
             anyhow::bail!("store: release names no program");
@@ -317,7 +325,7 @@ impl Config {
 }
 
 /// Protocols that `serve` has a use for.
-const SERVED: &[&str] = &["http", "lmtp", "milter", "policy", "smtp", "spamd"];
+const SERVED: &[&str] = &["clamd", "http", "lmtp", "milter", "policy", "smtp", "spamd"];
 
 fn yes() -> bool {
     true
@@ -389,6 +397,18 @@ mod tests {
             ("[signatures]\nmeans = [{ is = \"virus\" }]", "names neither"),
             ("[signatures]\nmeans = [{ names = [\"*\"], is = \"bad\" }]", "unknown variant `bad`"),
             ("[rates]\nwindow = \"0s\"", "longer than nothing"),
+            ("[clamd]\npaths = \"some\"", "unknown variant `some`"),
+            ("[clamd]\nstream = 0", "more than nothing"),
+            ("[[scanner]]\nname = \"a b\"\nkind = \"clamd\"\naddress = \"/x\"", "is no name"),
+            ("[[scanner]]\nname = \"a\"\nkind = \"nod\"\naddress = \"/x\"", "there are: clamd, icap, sophie, sssp"),
+            ("[[scanner]]\nname = \"a\"\nkind = \"clamd\"\naddress = \"x\"", "no socket"),
+            ("[[scanner]]\nname = \"a\"\nkind = \"clamd\"\naddress = []", "more than nothing"),
+            ("[[scanner]]\nname = \"a\"\nkind = \"sophie\"\naddress = \"/x\"", "set folder"),
+            ("[[scanner]]\nname = \"a\"\nkind = \"clamd\"\naddress = \"/x\"\ndeadline = \"60s\"", "shorter than"),
+            (
+                "[[scanner]]\nname = \"a\"\nkind = \"clamd\"\naddress = \"/x\"\non_unavailable = \"x\"",
+                "unknown variant",
+            ),
             ("[rates]\nlogin_messages = 5\n[store]\nlocation = \"\"", "counted in the store"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());

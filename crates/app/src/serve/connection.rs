@@ -9,6 +9,7 @@ use super::late;
 use super::listen::Listener;
 use super::memory::Share;
 use super::proxy::{self, Passage, Proxy};
+use super::scanners::Scanned;
 use super::users::Users;
 use crate::config::Config;
 use crate::environment;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Store, history};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -30,17 +32,32 @@ const PROGRESS: Duration = Duration::from_secs(10);
 const WRITE: Duration = Duration::from_secs(60);
 const READ: usize = 64 << 10;
 
-pub async fn accept(listener: &Listener) -> io::Result<(Box<dyn Stream>, Connection)> {
+/// A connection as the system gives it.
+pub enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    pub fn boxed(self) -> Box<dyn Stream> {
+        match self {
+            Socket::Tcp(stream) => Box::new(stream),
+            Socket::Unix(stream) => Box::new(stream),
+        }
+    }
+}
+
+pub async fn accept(listener: &Listener) -> io::Result<(Socket, Connection)> {
     Ok(match listener {
         Listener::Tcp(listener) => {
             let (stream, peer) = listener.accept().await?;
             let _ = stream.set_nodelay(true);
             let own = stream.local_addr().is_ok_and(|here| here.ip() == peer.ip());
             let about = Connection { address: Some(peer.ip()), port: Some(peer.port()), own, listener: None };
-            (Box::new(stream), about)
+            (Socket::Tcp(stream), about)
         }
         Listener::Unix(listener, _) => {
-            (Box::new(listener.accept().await?.0), Connection { own: true, ..Connection::default() })
+            (Socket::Unix(listener.accept().await?.0), Connection { own: true, ..Connection::default() })
         }
     })
 }
@@ -171,6 +188,8 @@ fn drain<'s>(
             }
             Event::Cancelled(_) => *pending = None,
             Event::Trouble(trouble) => service.journal.note(&format!("{}: {trouble}", name(about))),
+            // clamd's clients have a loop of their own.
+            Event::Inspect(_) | Event::Status(_) | Event::Reload | Event::Shutdown => {}
             Event::StartTls => return Next::StartTls,
             Event::Close => return Next::Close,
         }
@@ -223,8 +242,11 @@ pub async fn outcome(
     peer: Peer,
     via: [String; 2],
 ) -> Outcome {
-    let (asked, _in_work) = (Instant::now(), service.metrics.begin());
+    let _in_work = service.metrics.begin();
     let (engine, trouble) = Users::engine(service, config, scan).await;
+    let began = Instant::now();
+    let scanned = scanned(service, config, scan).await;
+    let asked = Instant::now();
     let bench = Bench {
         config: config.clone(),
         engine,
@@ -233,6 +255,7 @@ pub async fn outcome(
         lookup: service.lookup.clone(),
         via,
         store: service.store.clone(),
+        scanned,
     };
     let metrics = service.metrics.clone();
     let work = {
@@ -242,7 +265,7 @@ pub async fn outcome(
             metrics.timed(asked, || decide(&bench, &scan, peer, scratch))
         }
     };
-    match service.judges.run(config.limits.deadline.0, work).await {
+    match service.judges.run(config.limits.deadline.0.saturating_sub(began.elapsed()), work).await {
         Ok(mut outcome) => {
             let hits = outcome.verdict.as_ref().map(|verdict| &verdict.signatures[..]);
             service.metrics.signatures_hit(hits.unwrap_or_default());
@@ -257,6 +280,22 @@ pub async fn outcome(
         }
     }
 }
+
+/// What other scanners make of it. They come first, and get no more than their part of the time: a thread that judges
+/// waits for nobody.
+async fn scanned(service: &Service, config: &Config, scan: &Scan) -> Vec<Scanned> {
+    let scanners = service.scanners.load_full();
+    if scanners.is_empty() {
+        return Vec::new();
+    }
+    let message = Arc::new(scan.message_to_judge(&environment::mail_date()));
+    let mut beside = Share::of(&service.memory);
+    beside.set(message.len());
+    scanners.scan(message, config.limits.deadline.0.mul_f64(SCANNERS)).await
+}
+
+/// Of limits.deadline.
+const SCANNERS: f64 = 0.75;
 
 /// Log, counts and history hear of it.
 pub fn told(service: &Service, line: &mut Line, entry: Option<history::Entry>, began: Instant) {

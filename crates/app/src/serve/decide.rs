@@ -3,6 +3,7 @@
 use super::gate::Gate;
 use super::journal::Line;
 use super::once::{self, Held};
+use super::scanners::Scanned;
 use crate::config::relay::MARK;
 use crate::config::{Action, Config, Late, Mode};
 use crate::environment;
@@ -53,11 +54,13 @@ pub struct Bench {
     pub store: Option<Store>,
     /// How it came to us: the listener's protocol and socket.
     pub via: [String; 2],
+    /// What other scanners made of it.
+    pub scanned: Vec<Scanned>,
 }
 
 /// Judges a message, does what is to be done here (quarantine), and says what is to be done elsewhere.
 pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> Outcome {
-    let Bench { config, engine, signatures, gate, lookup, store, via } = bench;
+    let Bench { config, engine, signatures, gate, lookup, store, via, scanned } = bench;
     let store = store.as_ref();
     let remembers = store.is_some() && scan.want == Want::Decision;
     scratch.explain = remembers;
@@ -69,7 +72,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         now: environment::unix_time(),
     };
     let (mut verdict, views) = engine::judge_with_views(engine, &transaction, scratch);
-    let mut troubles = Vec::new();
+    let mut troubles: Vec<String> = scanned.iter().filter_map(Scanned::trouble).collect();
     let mut store_errors = 0;
     let now = environment::now();
     if let Some(signatures) = &signatures.signatures {
@@ -90,6 +93,9 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     for (rule, score, description) in gate.facts(scan) {
         add_hit(&mut verdict, own_hit(&rule, score, &description));
     }
+    for hit in scanned.iter().filter_map(Scanned::hit) {
+        add_hit(&mut verdict, hit);
+    }
     let stamp = environment::stamp();
     if scan.want != Want::Decision {
         if let Some(user) = &scan.user {
@@ -105,10 +111,14 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
 
     let lists =
         store.map(|store| lists::matching(store, scan, &transaction, &views, now)).unwrap_or(Ok(Default::default()));
+    let mut categories = category::of(scan, &transaction.message, &verdict, &config.banned, &config.categories);
+    categories.extend(scanned.iter().filter_map(Scanned::category));
+    categories.sort_by_key(|(category, _)| *category);
+    categories.dedup_by_key(|(category, _)| *category);
     let findings = Findings {
         via,
         verdict: &verdict,
-        categories: category::of(scan, &transaction.message, &verdict, &config.banned, &config.categories),
+        categories,
         lists: lists.unwrap_or_else(|error| {
             troubles.push(format!("lists: {error}; judged without them"));
             store_errors += 1;
@@ -124,6 +134,9 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         troubles.extend(wishes.troubles.iter().cloned());
     }
     let mut fates = policy::fates(config, scan, &findings);
+    if let Some(why) = scanned.iter().find_map(Scanned::defers) {
+        defer(&mut fates, &why);
+    }
     if let Some(store) = store.filter(|_| scan.peer.local) {
         pass_released(store, scan, &mut fates, now);
     }
@@ -160,8 +173,19 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     Outcome { answer: plan.answer, copies: plan.copies, line, entry, verdict: Some(verdict) }
 }
 
+/// What would be delivered comes again later; what is stopped stays stopped.
+fn defer(fates: &mut [Fate], why: &str) {
+    for fate in fates
+        .iter_mut()
+        .filter(|fate| matches!(fate.action, Action::Pass | Action::Tag | Action::Redirect(_) | Action::Hold))
+    {
+        fate.action = Action::Defer;
+        fate.reason = why.to_owned();
+    }
+}
+
 /// What was found outside the rules counts like a rule; where a rule ended the judgement early, its word stands.
-fn add_hit(verdict: &mut Verdict, hit: Hit) {
+pub fn add_hit(verdict: &mut Verdict, hit: Hit) {
     if verdict.shortcircuit.is_none() && hit.score != 0.0 {
         verdict.score = ((verdict.score + hit.score) * 1000.0).round() / 1000.0;
         verdict.spam = verdict.score >= verdict.required;

@@ -111,6 +111,7 @@ async fn metrics(service: &Service) -> Reply {
         stopping: *service.stopping.borrow(),
         quarantine,
         handed_on: service.handed_on.by_outcome(),
+        scanners: service.scanners.load().counts(),
     };
     reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", service.metrics.text(&gauges).into_bytes())
 }

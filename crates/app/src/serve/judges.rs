@@ -16,6 +16,7 @@ type Work = Box<dyn FnOnce(&mut Scratch) + Send>;
 pub struct Judges {
     queue: mpsc::Sender<Work>,
     in_work: Arc<InWork>,
+    threads: usize,
     /// What no thread has taken up yet.
     queued: Arc<AtomicUsize>,
 }
@@ -58,7 +59,8 @@ impl Judges {
         let (queue, work) = mpsc::channel::<Work>();
         let work = Arc::new(Mutex::new(work));
         let in_work = Arc::new(InWork::default());
-        for number in 0..threads.max(1) {
+        let threads = threads.max(1);
+        for number in 0..threads {
             let work = work.clone();
             std::thread::Builder::new().name(format!("judge-{number}")).spawn(move || {
                 let mut scratch = Scratch::new();
@@ -71,12 +73,21 @@ impl Judges {
                 }
             })?;
         }
-        Ok(Judges { queue, in_work, queued: Arc::default() })
+        Ok(Judges { queue, in_work, threads, queued: Arc::default() })
     }
 
     /// How many messages were in work at the same time at most.
     pub fn most(&self) -> usize {
         self.in_work.most.load(Ordering::SeqCst)
+    }
+
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Of the threads.
+    pub fn busy(&self) -> usize {
+        self.in_work.now.load(Ordering::Relaxed)
     }
 
     pub fn queued(&self) -> usize {

@@ -24,7 +24,9 @@ const ACTIONS: [&str; 13] = [
     "other",
 ];
 const DIRECTIONS: [&str; 5] = ["inbound", "internal", "outbound", "submission", "other"];
-const PROTOCOLS: [&str; 7] = ["http", "lmtp", "milter", "policy", "smtp", "spamd", "other"];
+const PROTOCOLS: [&str; 8] = ["clamd", "http", "lmtp", "milter", "policy", "smtp", "spamd", "other"];
+
+const INSPECTED: [&str; 3] = ["clean", "found", "failed"];
 
 /// Upper ends of the latency histograms' buckets, in milliseconds.
 const BUCKETS: [u64; 15] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
@@ -64,8 +66,7 @@ impl Histogram {
     }
 }
 
-const MEANINGS: [Meaning; 5] =
-    [Meaning::Virus, Meaning::Banned, Meaning::Phishing, Meaning::Spam, Meaning::Unchecked];
+const MEANINGS: [Meaning; 5] = [Meaning::Virus, Meaning::Banned, Meaning::Phishing, Meaning::Spam, Meaning::Unchecked];
 
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -82,6 +83,7 @@ pub struct Metrics {
     signature_hits: [Counter; MEANINGS.len()],
     configurations: Outcomes,
     store_errors: Counter,
+    inspected: [Counter; INSPECTED.len()],
 }
 
 /// Something that goes on as long as this lives.
@@ -112,6 +114,8 @@ pub struct Gauges {
     pub quarantine: Option<u64>,
     /// Recipients at next hops, by what became of them.
     pub handed_on: [(&'static str, u64); 4],
+    /// Messages shown to each other scanner, by what it said.
+    pub scanners: Vec<(String, [(&'static str, u64); 4])>,
 }
 
 impl Metrics {
@@ -159,6 +163,11 @@ impl Metrics {
         if taken { self.configurations.ok.add(1) } else { self.configurations.refused.add(1) }
     }
 
+    /// A stream or file of a clamd's client.
+    pub fn inspected(&self, result: &str) {
+        self.inspected[place(&INSPECTED, result)].add(1);
+    }
+
     pub fn store_errors(&self, count: u64) {
         self.store_errors.add(count);
     }
@@ -201,6 +210,19 @@ impl Metrics {
             out.value("handed_on_total", &[("outcome", outcome)], *recipients);
         }
 
+        if !gauges.scanners.is_empty() {
+            out.head("scanner_total", "counter", "Messages shown to other scanners, by what came of it.");
+        }
+        for (scanner, results) in &gauges.scanners {
+            for (result, messages) in results {
+                out.value("scanner_total", &[("scanner", scanner), ("result", result)], *messages);
+            }
+        }
+        out.head("inspected_total", "counter", "Streams and files that clients of clamd's protocol asked about.");
+        for (result, counter) in INSPECTED.iter().zip(&self.inspected) {
+            out.value("inspected_total", &[("result", result)], counter.count());
+        }
+
         out.plain("rules", "gauge", "Rules in force.", gauges.rules as u64);
         out.plain("signatures", "gauge", "Signatures in force.", gauges.signatures);
         out.head("signature_hits_total", "counter", "Signatures that hit, by what they mean.");
@@ -208,7 +230,9 @@ impl Metrics {
             out.value("signature_hits_total", &[("means", meaning.name())], counter.count());
         }
         out.head("reloads_total", "counter", "New rules and configurations, taken or refused.");
-        for (what, outcomes) in [("rules", &self.rules), ("signatures", &self.signatures), ("configuration", &self.configurations)] {
+        for (what, outcomes) in
+            [("rules", &self.rules), ("signatures", &self.signatures), ("configuration", &self.configurations)]
+        {
             out.value("reloads_total", &[("what", what), ("result", "ok")], outcomes.ok.count());
             out.value("reloads_total", &[("what", what), ("result", "refused")], outcomes.refused.count());
         }

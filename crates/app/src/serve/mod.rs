@@ -4,10 +4,12 @@
 //! configuration says for that. Stopping means: no new connections, messages in work are finished, then the end. Rules
 //! are swapped whole, and only where the new ones are usable.
 
+mod clamd;
 mod connection;
-mod decide;
+pub mod decide;
 pub mod gate;
 mod http;
+pub mod inspect;
 mod journal;
 mod judges;
 mod late;
@@ -21,6 +23,7 @@ mod privileges;
 mod proxy;
 mod relay;
 pub mod reload;
+pub mod scanners;
 pub mod tls;
 pub mod users;
 
@@ -45,6 +48,7 @@ use privileges::Account;
 use proxy::Passage;
 use relay::Relay;
 use reload::{Origin, What};
+use scanners::Scanners;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -67,6 +71,7 @@ pub struct Service {
     memory: Arc<Memory>,
     journal: Journal,
     store: Option<Store>,
+    scanners: ArcSwap<Scanners>,
     lookup: Arc<Lookup>,
     mark: mark::Mark,
     remembered: proxy::Remembered,
@@ -76,10 +81,18 @@ pub struct Service {
     handed_on: Arc<relay::Counts>,
     metrics: Arc<Metrics>,
     connections: Arc<Semaphore>,
+    /// What clients may tell the service to do.
+    orders: mpsc::Sender<Order>,
     /// Of those who come over HTTP; a message that they bring counts among the others.
     http: Arc<Semaphore>,
     /// True: no new work.
     stopping: watch::Receiver<bool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Reload,
+    Stop,
 }
 
 /// Between two looks for what is too old.
@@ -87,6 +100,8 @@ const TIDY: Duration = Duration::from_secs(3600);
 
 /// Who speaks HTTP is there to the last, or nobody could be told that we stop.
 const HTTP: &str = "http";
+/// Whose connections are no mail's.
+const CLAMD: &str = "clamd";
 const HTTP_CONNECTIONS: usize = 64;
 
 pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
@@ -117,7 +132,18 @@ pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
     let lookup = Arc::new(Lookup::new(&config.lookup)?);
     // Their connections to servers may not be closed from within the runtime: the last of them goes after it.
     let _last = (store.clone(), lookup.clone());
-    let served = runtime.block_on(serve(config, origin, listeners, certificates, engine, signatures, gate, store, lookup, journal));
+    let served = runtime.block_on(serve(
+        config,
+        origin,
+        listeners,
+        certificates,
+        engine,
+        signatures,
+        gate,
+        store,
+        lookup,
+        journal,
+    ));
     drop(runtime);
     served
 }
@@ -168,6 +194,7 @@ async fn serve(
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     let concurrent = if config.limits.concurrent == 0 { 2 * processors } else { config.limits.concurrent };
     let (stop, stopping) = watch::channel(false);
+    let (orders, mut ordered) = mpsc::channel(8);
     let handed_on = Arc::<relay::Counts>::default();
     let relay = |next_hop: &Option<NextHop>| {
         let next_hop = next_hop.clone()?;
@@ -199,6 +226,7 @@ async fn serve(
         memory: Arc::new(Memory::new(config.limits.memory.0)),
         journal,
         store,
+        scanners: ArcSwap::from_pointee(Scanners::new(&config.scanner)),
         lookup,
         mark: mark::Mark::new(&config.relay)?,
         remembered: proxy::Remembered::default(),
@@ -206,6 +234,7 @@ async fn serve(
         handed_on,
         metrics: Arc::default(),
         connections: Arc::new(Semaphore::new(config.limits.connections.max(1))),
+        orders,
         http: Arc::new(Semaphore::new(HTTP_CONNECTIONS)),
         stopping,
         config: ArcSwap::from_pointee(config),
@@ -247,6 +276,10 @@ async fn serve(
                 Signal::Stop => break,
             },
             Some(what) = changes.recv() => Some(what),
+            Some(order) = ordered.recv() => match order {
+                Order::Reload => Some(What::All),
+                Order::Stop => break,
+            },
         };
         notify(&format!("RELOADING=1\nMONOTONIC_USEC={}", environment::monotonic_microseconds()));
         if changed.is_none() {
@@ -315,6 +348,10 @@ async fn tidy(service: Arc<Service>) {
 fn settings(config: &Config) -> protocols::Settings {
     let mut settings = protocols::Settings::default();
     let content = protocols::ContentLimits { bytes: config.limits.message.0 as usize, ..Default::default() };
+    settings.clamd.version = inspect::version();
+    settings.clamd.stream = config.clamd.stream.0.try_into().unwrap_or(usize::MAX);
+    settings.clamd.reload = config.clamd.reload;
+    settings.clamd.shutdown = config.clamd.shutdown;
     settings.milter.content = content;
     settings.milter.ask = gate::stages(config);
     settings.spamd.content = content;
@@ -346,14 +383,15 @@ async fn accept(
             _ = stopping.wait_for(|stop| *stop), if !http => return,
         };
         match accepted {
-            Ok((stream, mut about)) => {
+            Ok((socket, mut about)) => {
                 about.listener = Some(name.clone());
                 let (service, protocol, passage) = (service.clone(), protocol.clone(), passage.clone());
                 tokio::spawn(async move {
                     let _open = service.metrics.connection(&protocol);
-                    match http {
-                        true => http::run(&service, stream, &about).await,
-                        false => connection::run(&service, stream, &protocol, &about, passage.as_deref()).await,
+                    match protocol.as_str() {
+                        HTTP => http::run(&service, socket.boxed(), &about).await,
+                        CLAMD => clamd::run(&service, socket, &about).await,
+                        _ => connection::run(&service, socket.boxed(), &protocol, &about, passage.as_deref()).await,
                     }
                     drop(permit);
                 });

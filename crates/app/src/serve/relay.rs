@@ -486,7 +486,7 @@ pub fn lost() -> Reply {
     Reply { code: 451, lines: vec!["4.4.2 Connection to next hop lost".into()] }
 }
 
-async fn connect(socket: &Address) -> io::Result<Box<dyn Stream>> {
+pub async fn connect(socket: &Address) -> io::Result<Box<dyn Stream>> {
     Ok(match socket {
         Address::Inet(host, port) => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;

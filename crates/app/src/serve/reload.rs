@@ -55,6 +55,7 @@ pub async fn configuration(service: &Service, origin: &Origin) {
                 journal.note(&format!("configuration: only a restart changes {}", fixed.join(", ")));
             }
             service.settings.store(Arc::new(settings(&config)));
+            service.scanners.store(Arc::new(service.scanners.load().renewed(&config.scanner)));
             service.config.store(Arc::new(config));
             journal.note("configuration reloaded");
             true
@@ -185,6 +186,8 @@ pub fn tell_signatures(journal: &Journal, reloaded: &str, loaded: &signatures::L
 pub enum What {
     Rules,
     Signatures,
+    /// Both, as a client may ask for.
+    All,
 }
 
 /// While files are being written they change from look to look.
@@ -234,7 +237,7 @@ async fn look(service: &Service, what: What) -> Seen {
         };
         let paths = match what {
             What::Rules => rule_files::watched(&selection(&config)),
-            What::Signatures => signatures::files(&config.signatures.folders).0,
+            What::Signatures | What::All => signatures::files(&config.signatures.folders).0,
         };
         paths.into_iter().map(about).collect()
     });

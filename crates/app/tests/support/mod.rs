@@ -1,6 +1,7 @@
 //! The real programs around a running `sekisho serve`: Postfix in folders and on ports of its own, and what sends mail.
 #![allow(dead_code, reason = "each test uses its part of it")]
 
+pub mod clamd;
 #[path = "../../../protocols/tests/postfix/mod.rs"]
 mod postfix;
 
