@@ -100,6 +100,7 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
         "html" => leaves()?.into_iter().filter(|(html, _)| *html).map(|(_, body)| body).collect(),
         // The first byte chooses the label; the fuzzer will try the others.
         "charset" => leaves()?.into_iter().map(|(_, body)| [&[1], &body[..]].concat()).collect(),
+        "feeds" => FEEDS.iter().map(|seed| seed.to_vec()).collect(),
         "received" => received()?,
         "clamd" => conversations("crates/protocols/tests/transcripts/clamd", &[0])?,
         "scanners" => {
@@ -180,6 +181,19 @@ fn conversations(folder: &str, first: &[u8]) -> Result<Vec<Vec<u8>>> {
     };
     Ok(files(folder, "txt")?.into_iter().map(said).collect())
 }
+
+/// The first byte chooses the reader.
+const FEEDS: &[&[u8]] = &[
+    b"done\ntwo\nthree\n\0OPEN a.ndb\nADD four\nDEL 2 tw\nXCHG 3 thr 3\nCLOSE\nMOVE a.ndb b.ndb 1 one 1 one\nUNLINK b.ndb\n",
+    b"DClamAV-Diff:2:20:\x1f\x8b\x08\0\0\0\0\0\0\x03:abc",
+    b"hClamAV-VDB:22 Jun 2021 16-55 -0400:2:0:81:57ce21d16edad79ec53a16f03c96b680:3ZHgw1:builder:1624395301",
+    b"iClamAV-VDB:22 Jun 2021 14-58 -0400:1:0:81:X:X:b:1624388302\ntest.ndb:3:ba78\nDSIG:TFd9\n",
+    b"i1.4.3:62:27600:1750000000:1:90:49192:336",
+    b"mhttp://a.example/x/ weight=5\n# none\nhttps://b.example\n",
+    b"sba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  a.ndb\n",
+    b"k-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQ==\n-----END PGP PUBLIC KEY BLOCK-----\n",
+    b"-<!DOCTYPE html>",
+];
 
 fn parsed(raw: &[u8]) -> Message {
     Message::parse(raw, &Limits::default())

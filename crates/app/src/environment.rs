@@ -85,6 +85,11 @@ fn random() -> u32 {
     std::collections::hash_map::RandomState::new().build_hasher().finish() as u32
 }
 
+/// Somewhere from 0 up to 1, for spreading load.
+pub fn chance() -> f64 {
+    f64::from(random()) / (f64::from(u32::MAX) + 1.0)
+}
+
 /// For secrets and names that nobody may guess.
 pub fn secret_random() -> anyhow::Result<[u8; 32]> {
     let mut bytes = [0; 32];

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod debug;
 mod environment;
+mod feeds;
 mod handover;
 mod input;
 mod language;
@@ -64,6 +65,8 @@ enum Command {
     Greylist(commands::greylist::Arguments),
     /// Other virus scanners: are they there, and do they find anything?
     Scanners(commands::scanners::Arguments),
+    /// Rules and signatures that others publish: list, update, add, remove, status, verify.
+    Feeds(commands::feeds::Arguments),
     /// Look at the configuration of the service.
     Config(commands::config::Arguments),
     /// Print what Postfix has to be told to use the service; make it so, or take it back.
@@ -103,6 +106,7 @@ fn main() -> ExitCode {
         Command::List(arguments) => commands::list::run(&arguments),
         Command::Greylist(arguments) => commands::greylist::run(&arguments),
         Command::Scanners(arguments) => commands::scanners::run(&arguments),
+        Command::Feeds(arguments) => commands::feeds::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Postfix(arguments) => commands::postfix::run(&arguments),
         Command::Spamassassin { options } => spamassassin::run(options),

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod config;
 pub mod explain;
+pub mod feeds;
 pub mod greylist;
 pub mod history;
 pub mod lint;

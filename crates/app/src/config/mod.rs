@@ -6,6 +6,7 @@
 mod actions;
 pub mod clamd;
 mod exempt;
+mod feeds;
 mod gate;
 mod lookup;
 mod networks;
@@ -23,6 +24,7 @@ use crate::serve::listen::Address;
 pub use actions::{Action, Actions, Banned, Categories, Changes, Direction, Policy, When};
 use anyhow::Context;
 pub use exempt::Client;
+pub use feeds::{Feed, Feeds, Risk, SHORTEST};
 pub use gate::{Asked, Gate, Greylist, S25r, S25rAction, Trouble};
 pub use lookup::{Lookup, OnError};
 pub use networks::Networks;
@@ -58,6 +60,8 @@ pub struct Config {
     pub s25r: S25r,
     pub greylist: Greylist,
     pub rates: Rates,
+    pub feeds: Feeds,
+    pub feed: Vec<Feed>,
     pub limits: Limits,
     pub clamd: clamd::Clamd,
     pub scanner: Vec<scanner::Scanner>,
@@ -205,6 +209,8 @@ impl Default for Config {
             s25r: S25r::default(),
             greylist: Greylist::default(),
             rates: Rates::default(),
+            feeds: Feeds::default(),
+            feed: Vec::new(),
             limits: Limits::default(),
             clamd: clamd::Clamd::default(),
             scanner: Vec::new(),
@@ -291,6 +297,7 @@ impl Config {
         config.clamd.check()?;
         scanner::check(&config.scanner, config.limits.deadline)?;
         config.service.check()?;
+        config.feeds.check(&config.feed).map_err(anyhow::Error::msg)?;
         if config.store.release.is_empty() {
             anyhow::bail!("store: release names no program");
         }
@@ -409,6 +416,15 @@ mod tests {
                 "[[scanner]]\nname = \"a\"\nkind = \"clamd\"\naddress = \"/x\"\non_unavailable = \"x\"",
                 "unknown variant",
             ),
+            ("[feeds]\non = [\"sane\"]", "there are: clamav"),
+            ("[feeds]\ndelay = \"10s\"", "30s at least"),
+            ("[feeds]\nalso = [\"lott.ndb\"]", "expected \"FEED/FILE\""),
+            ("[feeds]\naccounts = { secure = \"1\" }", "accounts has \"secure\""),
+            ("[[feed]]\nname = \"a\"\nurl = \"ftp://x/a.cf\"", "neither https:// nor http://"),
+            ("[[feed]]\nname = \"a\"\nurl = \"https://x/user_prefs\"", "say file = "),
+            ("[[feed]]\nname = \"a\"\nurl = \"https://x/a.cf\"\nevery = \"1m\"", "10m at least"),
+            ("[[feed]]\nname = \"a\"", "url or channel"),
+            ("[[feed]]\nname = \"clamav\"\nurl = \"https://x/a.cf\"", "a feed that sekisho knows"),
             ("[rates]\nlogin_messages = 5\n[store]\nlocation = \"\"", "counted in the store"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());

@@ -108,6 +108,14 @@ pub fn alarm(notify: &Notify, to: &str, alarm: &Alarm<'_>) -> anyhow::Result<Not
     notice(notify, if alarm.login { "alarm" } else { "alarm-network" }, to, &values)
 }
 
+/// A feed could not be updated, or something of it had to be suspended.
+pub fn feed(notify: &Notify, to: &str, name: &str, what: &str) -> anyhow::Result<Notice> {
+    let problems: Vec<String> = what.lines().map(|text| format!("  {}", line(text))).collect();
+    let values =
+        [("name", line(name)), ("problems", problems.join("\n")), ("host", environment::host_name().to_owned())];
+    notice(notify, "feed", to, &values)
+}
+
 type Values<'a> = [(&'a str, String)];
 
 fn values<'a>(fates: &[Fate], fate: &Fate, about: &About<'_>, headers: bool) -> Vec<(&'a str, String)> {
@@ -167,6 +175,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("alarm.ja.txt", include_str!("notices/alarm.ja.txt")),
     ("digest.en.txt", include_str!("notices/digest.en.txt")),
     ("digest.ja.txt", include_str!("notices/digest.ja.txt")),
+    ("feed.en.txt", include_str!("notices/feed.en.txt")),
+    ("feed.ja.txt", include_str!("notices/feed.ja.txt")),
     ("postmaster.en.txt", include_str!("notices/postmaster.en.txt")),
     ("postmaster.ja.txt", include_str!("notices/postmaster.ja.txt")),
     ("sender.en.txt", include_str!("notices/sender.en.txt")),
@@ -237,6 +247,8 @@ mod tests {
             "sent",
             "limit",
             "window",
+            "name",
+            "problems",
         ];
         for (name, text) in TEMPLATES {
             assert!(text.starts_with("Subject: "), "{name}");

@@ -7,6 +7,7 @@
 mod clamd;
 mod connection;
 pub mod decide;
+mod feeds;
 pub mod gate;
 mod http;
 pub mod inspect;
@@ -264,6 +265,7 @@ async fn serve(
 
     tokio::spawn(tidy(service.clone()));
     tokio::spawn(outbox::run(service.clone()));
+    tokio::spawn(feeds::run(service.clone()));
     let (changed, mut changes) = mpsc::channel(2);
     for what in [What::Rules, What::Signatures] {
         tokio::spawn(reload::watch(service.clone(), what, changed.clone()));

@@ -42,6 +42,10 @@ impl Account {
         if Path::new(store).is_absolute() {
             self.make(Path::new(store)).with_context(|| format!("store.location: {store}"))?;
         }
+        if config.feeds.folder.is_absolute() {
+            let folder = &config.feeds.folder;
+            self.make(folder).with_context(|| format!("feeds.folder: {}", folder.display()))?;
+        }
         if let Some(cache) = environment::cache_folder() {
             let _ = self.make(&cache); // only time is lost
         }

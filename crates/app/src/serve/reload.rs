@@ -7,8 +7,8 @@ use super::gate::Gate;
 use super::journal::Journal;
 use super::{Service, active, load, settings};
 use crate::config::Config;
-use crate::rule_files::{self, Selection};
-use crate::signatures;
+use crate::rule_files::Selection;
+use crate::{feeds, rule_files, signatures};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,9 +34,9 @@ impl Origin {
     }
 }
 
-/// The rules that a configuration names.
+/// The rules that a configuration names, and those of feeds.
 pub fn selection(config: &Config) -> Selection {
-    Selection { rule_set: config.rules.set, extra: config.rules.extra.clone(), ..Selection::default() }
+    feeds::selection(config)
 }
 
 /// A valid configuration, but for what cannot change any more; else nothing.

@@ -1,0 +1,520 @@
+//! `sekisho feeds`: rules and signatures that others publish.
+
+use super::Format;
+use crate::config::{self, Config};
+use crate::feeds::progress::{self, Bar};
+use crate::feeds::state::State;
+use crate::feeds::suspended::Suspended;
+use crate::feeds::update::{self, Options, Outcome, Report};
+use crate::feeds::{self as app, Added, Feed, How};
+use crate::output::{Colour, Output};
+use crate::{CLEAN, FOUND, TROUBLE, environment};
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// Configuration of the service; default: /etc/sekisho/sekisho.toml
+    #[arg(long, short, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Whose rules and signatures can be had, and how often they hit good mail
+    List {
+        /// Single files too
+        #[arg(long)]
+        files: bool,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Fetch what is due: look at it, try it, put it in force. Exit 1: something was refused, 2: a feed failed.
+    Update {
+        /// Feeds; default: all that are on
+        names: Vec<String>,
+        /// Ask although it is not time yet
+        #[arg(long)]
+        now: bool,
+        /// Take it with its errors, or though it shrank or was taken back
+        #[arg(long, requires = "names")]
+        accept: bool,
+    },
+    /// Turn a feed of the list on, or add one: URL of a file, or channel:ZONE
+    Add {
+        /// A name of the list, an address, or channel:ZONE
+        what: String,
+        /// What to call it; default: made of the address
+        #[arg(long)]
+        name: Option<String>,
+        /// Under which name the file is kept, such as tlec.cf
+        #[arg(long, value_name = "NAME")]
+        file: Option<String>,
+        /// Address of a checksum, or what is to be added to the URL, such as .sha256
+        #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
+        checksum: String,
+        /// Likewise of a detached OpenPGP signature
+        #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
+        signature: String,
+        /// The publisher's public key
+        #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
+        key: PathBuf,
+        /// Of that key
+        #[arg(long, value_name = "HEX", default_value = "", hide_default_value = true)]
+        fingerprint: String,
+        /// How often to ask
+        #[arg(long, value_name = "TIME", value_parser = span, default_value = "1d")]
+        every: config::Span,
+        #[arg(long, value_enum, default_value = "medium")]
+        risk: config::Risk,
+    },
+    /// Turn a feed off, and take away what was fetched of it
+    Remove { name: String },
+    /// What is in force, since when, what is wrong, what is suspended. Exit 1: something is wrong
+    Status {
+        names: Vec<String>,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Whether the files are still those that were taken. Exit 1: some are not
+    Verify { names: Vec<String> },
+    /// Put the set before in force again; the present one is not taken a second time
+    Rollback { name: String },
+    /// Put a rule or signature in force again that was suspended for hitting good mail
+    Pardon { name: String },
+}
+
+fn span(text: &str) -> Result<config::Span, String> {
+    let value = toml::Value::String(text.to_owned());
+    value.try_into().map_err(|_| "expected a time such as 6h or 1d".to_owned())
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    let (config, _) = Config::load(arguments.config.as_deref())?;
+    let mut output = Output::new();
+    let code = match &arguments.what {
+        What::List { files, format } => list(&config, *files, *format, &mut output)?,
+        What::Update { names, now, accept } => {
+            let options = Options { early: *now || *accept, accept: *accept };
+            run_updates(&config, names, options, &mut output)?
+        }
+        What::Add { what, name, file, checksum, signature, key, fingerprint, every, risk } => {
+            let (url, channel) = match what.strip_prefix("channel:") {
+                Some(zone) => (String::new(), zone.to_owned()),
+                None => (what.clone(), String::new()),
+            };
+            let feed = config::Feed {
+                name: name.clone().unwrap_or_else(|| usual_name(what)),
+                url,
+                channel,
+                file: file.clone().unwrap_or_default(),
+                checksum: checksum.clone(),
+                signature: signature.clone(),
+                key: key.clone(),
+                fingerprint: fingerprint.clone(),
+                every: *every,
+                risk: *risk,
+                on: true,
+            };
+            add(&config, what, feed, &mut output)?
+        }
+        What::Remove { name } => remove(&config, name, &mut output)?,
+        What::Status { names, format } => status(&config, names, *format, &mut output)?,
+        What::Verify { names } => verify(&config, names, &mut output)?,
+        What::Rollback { name } => {
+            let feed = one(&config, name)?;
+            update::roll_back(&config, &feed)?;
+            output.line(&format!("{name}: the set before is in force again"))?;
+            CLEAN
+        }
+        What::Pardon { name } => {
+            let mut suspended = Suspended::load(&config);
+            if !suspended.pardon(name) {
+                bail!("{name} is not suspended; see: sekisho feeds status");
+            }
+            suspended.store(&config)?;
+            output.line(&format!("{name} is in force again, and will not be suspended a second time"))?;
+            CLEAN
+        }
+    };
+    output.flush()?;
+    Ok(code)
+}
+
+fn one(config: &Config, name: &str) -> anyhow::Result<Feed> {
+    let all = app::all(config)?;
+    let names: Vec<&str> = all.iter().map(|feed| feed.name.as_str()).collect();
+    let known = format!("there is no feed {name:?}; there are: {}", names.join(", "));
+    all.into_iter().find(|feed| feed.name == name).context(known)
+}
+
+/// Those named, or all that are on.
+fn chosen(config: &Config, names: &[String]) -> anyhow::Result<Vec<Feed>> {
+    match names.is_empty() {
+        true => Ok(app::all(config)?.into_iter().filter(|feed| feed.on).collect()),
+        false => names.iter().map(|name| one(config, name)).collect(),
+    }
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    name: &'a str,
+    on: bool,
+    recommended: bool,
+    gives: &'a str,
+    how: &'a str,
+    every_seconds: u64,
+    risk: &'a str,
+    account: bool,
+    note: &'a str,
+    files: Vec<ListedFile<'a>>,
+}
+
+#[derive(Serialize)]
+struct ListedFile<'a> {
+    name: &'a str,
+    risk: &'a str,
+    wanted: bool,
+}
+
+fn list(config: &Config, files: bool, format: Format, output: &mut Output) -> anyhow::Result<u8> {
+    let painter = output.painter();
+    for feed in app::all(config)? {
+        let source = feed.source;
+        let gone = match feed.how {
+            How::Gone { reason } => Some(reason),
+            _ => None,
+        };
+        let wanted = |name: &str| feed.files.iter().any(|file| file.name == name);
+        let listed = Listed {
+            name: &feed.name,
+            on: feed.on && gone.is_none(),
+            recommended: source.is_some_and(|source| source.recommended),
+            gives: source.map_or("a feed of your own", |source| source.gives),
+            how: source.map_or_else(|| own_way(&feed.how), |source| source.fetch.name()),
+            every_seconds: feed.every,
+            risk: feed.risk.name(),
+            account: source.is_some_and(|source| source.account),
+            note: gone.unwrap_or_else(|| source.map_or("", |source| source.note)),
+            files: match source {
+                Some(source) => {
+                    let listed = |file: &'static feeds::File| ListedFile {
+                        name: file.name,
+                        risk: file.risk.name(),
+                        wanted: wanted(file.name),
+                    };
+                    source.files.iter().map(listed).collect()
+                }
+                None => {
+                    let own = feed.files.iter();
+                    own.map(|file| ListedFile { name: &file.name, risk: file.risk.name(), wanted: true }).collect()
+                }
+            },
+        };
+        if format == Format::Json {
+            output.line(&serde_json::to_string(&listed)?)?;
+            continue;
+        }
+        let state = match (gone.is_some(), listed.on, listed.recommended) {
+            (true, ..) => painter.paint(Colour::Red, "dead"),
+            (_, true, _) => painter.paint(Colour::Green, "on"),
+            (_, _, true) => "off, recommended".into(),
+            _ => "off".into(),
+        };
+        output.line(&format!("{} ({state})", painter.paint(Colour::Bold, &feed.name)))?;
+        output.line(&format!("    {}", listed.gives))?;
+        if gone.is_none() {
+            let account = if listed.account { ", an account is needed" } else { "" };
+            output.line(&format!(
+                "    {}, at most every {}{account}; risk {}",
+                listed.how,
+                span_text(feed.every),
+                listed.risk
+            ))?;
+        }
+        if !listed.note.is_empty() {
+            output.line(&format!("    {}", listed.note))?;
+        }
+        if files {
+            for file in &listed.files {
+                let mark = if file.wanted { "+" } else { "-" };
+                output.line(&format!("      {mark} {:<34} {}", file.name, file.risk))?;
+            }
+        }
+    }
+    Ok(CLEAN)
+}
+
+fn own_way(how: &How) -> &'static str {
+    match how {
+        How::Channel { .. } => "channel of sa-update",
+        How::Archive { .. } => "archive",
+        _ => "file",
+    }
+}
+
+fn span_text(seconds: u64) -> String {
+    match seconds {
+        0..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+fn run_updates(config: &Config, names: &[String], options: Options, output: &mut Output) -> anyhow::Result<u8> {
+    let feeds = chosen(config, names)?;
+    if feeds.is_empty() {
+        bail!("no feed is on; see: sekisho feeds list, and turn one on: sekisho feeds add NAME");
+    }
+    let mut code = CLEAN;
+    let mut bar = Bar::new();
+    for feed in feeds.iter().filter(|feed| !names.is_empty() || !feed.is_gone()) {
+        let report = update::update(config, feed, options, bar.as_mut());
+        code = code.max(tell(&report, output)?);
+        output.flush()?;
+    }
+    Ok(code)
+}
+
+fn tell(report: &Report, output: &mut Output) -> anyhow::Result<u8> {
+    let name = &report.feed;
+    let mut code = CLEAN;
+    let text = match &report.outcome {
+        Outcome::Busy => "is just being updated by another process".into(),
+        Outcome::NotDue(due) => {
+            format!(
+                "not asked before {} (--now asks at once, unless the server said to stay away)",
+                environment::local_time(*due)
+            )
+        }
+        Outcome::Unchanged => "nothing new".into(),
+        Outcome::Changed { files, lines } => format!("{files} new files, {lines} lines in all"),
+        Outcome::Failed(failure) => {
+            code = TROUBLE;
+            format!("{failure}; what it had stays")
+        }
+    };
+    output.line(&shown(&format!("{name}: {text}")))?;
+    for (file, failure) in &report.refused {
+        code = code.max(FOUND);
+        output.line(&shown(&format!("{name}: {file} refused: {failure}; the old one stays")))?;
+    }
+    for one in &report.suspended {
+        code = code.max(FOUND);
+        output.line(&shown(&format!("{name}: {} is suspended: {}", one.name, one.reason)))?;
+    }
+    for note in &report.notes {
+        output.line(&shown(&format!("{name}: {note}")))?;
+    }
+    Ok(code)
+}
+
+fn shown(text: &str) -> String {
+    crate::output::readable(text.as_bytes(), 1000)
+}
+
+/// `www.example.jp/rules/tlec.cf` -> `tlec`.
+fn usual_name(what: &str) -> String {
+    let last = what.split(['?', '#']).next().unwrap_or_default().rsplit(['/', ':']).next().unwrap_or_default();
+    let stem = last.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+}
+
+fn add(config: &Config, what: &str, feed: config::Feed, output: &mut Output) -> anyhow::Result<u8> {
+    let folder = &config.feeds.folder;
+    let mut added = Added::load(folder)?;
+    let known = app::all(config)?;
+    let name = if known.iter().any(|known| known.name == what) { what.to_owned() } else { feed.name.clone() };
+    added.off.retain(|off| *off != name);
+    match known.iter().find(|known| known.name == name) {
+        Some(known) if name == what => {
+            if let How::Gone { reason } = known.how {
+                bail!("{name}: {reason}");
+            }
+            if !known.on && known.source.is_some() {
+                added.on.push(name.clone());
+            }
+        }
+        Some(_) => bail!("there is a feed called {name}; give this one another name with --name"),
+        None => {
+            feed.check().map_err(|error| anyhow::anyhow!("{error} (--name and --file say it on the command line)"))?;
+            added.feed.push(feed);
+        }
+    }
+    added.store(folder)?;
+    let feed = one(config, &name)?;
+    output.line(&format!("{name} is on; fetch it with: sekisho feeds update {name}"))?;
+    if !feed.on {
+        output.line(&format!("(but [[feed]] {name} in the configuration says on = false)"))?;
+    }
+    for missing in update::missing(config, &feed) {
+        output.line(&format!("missing: {missing}"))?;
+    }
+    Ok(CLEAN)
+}
+
+fn remove(config: &Config, name: &str, output: &mut Output) -> anyhow::Result<u8> {
+    let feed = one(config, name)?;
+    let folder = &config.feeds.folder;
+    let mut added = Added::load(folder)?;
+    let in_file = config.feed.iter().any(|own| own.name == name)
+        || config
+            .feeds
+            .on
+            .iter()
+            .any(|on| on == name || (on == "recommended" && feed.source.is_some_and(|s| s.recommended)));
+    added.on.retain(|on| on != name);
+    added.feed.retain(|own| own.name != name);
+    if in_file && !added.off.iter().any(|off| off == name) {
+        added.off.push(name.to_owned());
+    }
+    let shelf = feed.shelf(config);
+    let Some(lock) = shelf.lock()? else { bail!("{name} is just being updated; try again") };
+    added.store(folder)?;
+    shelf.remove()?;
+    drop(lock);
+    output.line(&format!("{name} is off, and what was fetched of it is gone"))?;
+    if in_file {
+        output.line("(the configuration still names it; what was said here counts)")?;
+    }
+    Ok(CLEAN)
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    name: &'a str,
+    on: bool,
+    risk: &'a str,
+    files: usize,
+    lines: usize,
+    bytes: u64,
+    asked: i64,
+    answered: i64,
+    changed: i64,
+    due: i64,
+    failures: u32,
+    versions: &'a std::collections::BTreeMap<String, u64>,
+    proofs: Vec<&'a str>,
+    errors: Vec<String>,
+    missing: Vec<String>,
+    suspended: Vec<&'a str>,
+    can_go_back: bool,
+}
+
+fn status(config: &Config, names: &[String], format: Format, output: &mut Output) -> anyhow::Result<u8> {
+    let suspended = Suspended::load(config);
+    let mut code = CLEAN;
+    let feeds = chosen(config, names)?;
+    if feeds.is_empty() && format == Format::Text {
+        output.line("no feed is on; see: sekisho feeds list")?;
+    }
+    for feed in &feeds {
+        let shelf = feed.shelf(config);
+        let state = State::load(&shelf);
+        let mut proofs: Vec<&str> = state.files.values().map(|file| file.proof.as_str()).collect();
+        proofs.sort_unstable();
+        proofs.dedup();
+        let missing = update::missing(config, feed);
+        let of_it = suspended.list.iter().filter(|one| one.feed == feed.name && !one.pardoned);
+        let status = Status {
+            name: &feed.name,
+            on: feed.on,
+            risk: feed.risk.name(),
+            files: state.files.len(),
+            lines: state.files.values().map(|file| file.lines).sum(),
+            bytes: state.files.values().map(|file| file.bytes).sum(),
+            asked: state.asked,
+            answered: state.answered,
+            changed: state.changed,
+            due: state.due(feed.every),
+            failures: state.failures,
+            versions: &state.versions,
+            proofs,
+            errors: state.errors.iter().map(|(name, error)| format!("{name}: {}", error.text)).collect(),
+            missing,
+            suspended: of_it.map(|one| one.name.as_str()).collect(),
+            can_go_back: shelf.previous().is_some(),
+        };
+        if !status.errors.is_empty() || (feed.on && shelf.current().is_none()) {
+            code = FOUND;
+        }
+        match format {
+            Format::Json => output.line(&serde_json::to_string(&status)?)?,
+            Format::Text => print_status(&status, output)?,
+        }
+    }
+    Ok(code)
+}
+
+fn print_status(status: &Status<'_>, output: &mut Output) -> anyhow::Result<()> {
+    let painter = output.painter();
+    let time = |seconds: i64| if seconds == 0 { "never".to_owned() } else { environment::local_time(seconds) };
+    output.line(&painter.paint(Colour::Bold, status.name))?;
+    output.line(&format!(
+        "    {} files, {} lines, {}; risk {}",
+        status.files,
+        status.lines,
+        progress::size(status.bytes),
+        status.risk
+    ))?;
+    output.line(&format!(
+        "    changed {}, answered {}, asked {}, due {}",
+        time(status.changed),
+        time(status.answered),
+        time(status.asked),
+        if status.due == 0 { "now".into() } else { time(status.due) }
+    ))?;
+    for (name, version) in status.versions {
+        output.line(&format!("    {name} version {version}"))?;
+    }
+    if !status.proofs.is_empty() {
+        output.line(&format!("    proof: {}", status.proofs.join(", ")))?;
+    }
+    for error in &status.errors {
+        output.line(&painter.paint(Colour::Red, &shown(&format!("    {error}"))))?;
+    }
+    for missing in &status.missing {
+        output.line(&painter.paint(Colour::Yellow, &shown(&format!("    missing: {missing}"))))?;
+    }
+    for one in &status.suspended {
+        output.line(&shown(&format!("    suspended: {one}")))?;
+    }
+    Ok(())
+}
+
+fn verify(config: &Config, names: &[String], output: &mut Output) -> anyhow::Result<u8> {
+    let mut code = CLEAN;
+    for feed in chosen(config, names)? {
+        let shelf = feed.shelf(config);
+        let state = State::load(&shelf);
+        let damaged = update::damaged(&shelf, &state);
+        for name in &damaged {
+            code = FOUND;
+            output.line(&format!("{}: {name} is not what was taken", feed.name))?;
+        }
+        if damaged.is_empty() {
+            output.line(&format!("{}: {} files, all as they were taken", feed.name, state.files.len()))?;
+        } else {
+            output.line(&format!("{0}: mend it with: sekisho feeds update {0} --now", feed.name))?;
+        }
+    }
+    Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_from_addresses() {
+        for (what, name) in [
+            ("https://example.jp/rules/TLEC.cf", "tlec"),
+            ("http://www.flcl.org/~yoh/user_prefs", "user-prefs"),
+            ("channel:kam.sa-channels.mcgrail.com", "kam"),
+        ] {
+            assert_eq!(super::usual_name(what), name);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! New rules on good mail, before they count: what would have stopped it is suspended.
+//!
+//! Rules that were scored over a large corpus hit some good mail by design; of those, only what turns a message from good
+//! to spam is suspended. Of all others, whatever weighs enough (`feeds.ham_score`) and hits at all.
+
+use super::progress::Progress;
+use super::state::Failure;
+use super::suspended::{Suspended, Suspension};
+use super::{Feed, selection, selection_with};
+use crate::config::Config;
+use crate::debug::Debug;
+use crate::{environment, input, loading};
+use engine::{Engine, Scratch};
+use mail::{Envelope, Limits, Message, Transaction, Verdict};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A larger message says nothing more about rules.
+const LARGEST: usize = 4 << 20;
+
+/// How often something hit, and where first.
+#[derive(Default)]
+struct Hits {
+    count: usize,
+    first: String,
+    score: f64,
+}
+
+/// What of the feed, were this folder its set, is to be suspended.
+pub fn rules(
+    config: &Config,
+    feed: &Feed,
+    folder: &Path,
+    suspended: &Suspended,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Suspension>, Failure> {
+    let places = places(config);
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let load = |selection| loading::load(&selection, false, true, &Debug::default()).engine;
+    let new = load(selection_with(config, Some((&feed.name, folder))));
+    let old = feed.scored.then(|| load(selection(config)));
+    let here = folder.display().to_string();
+    let mut scratch = Scratch::new();
+    let mut found: BTreeMap<String, Hits> = BTreeMap::new();
+    let mut tried = 0;
+    for (index, place) in places.iter().enumerate() {
+        progress.bytes(index as u64 + 1, Some(places.len() as u64));
+        let Ok(bytes) = place.read() else { continue };
+        if bytes.len() > LARGEST {
+            continue;
+        }
+        tried += 1;
+        let transaction = Transaction {
+            envelope: Envelope::default(),
+            message: Message::parse(&bytes, &Limits::default()),
+            now: environment::unix_time(),
+        };
+        let verdict = engine::judge(&new, &transaction, &mut scratch);
+        let before = old.as_ref().map(|old| engine::judge(old, &transaction, &mut scratch));
+        for (name, score) in suspects(config, &new, &here, &verdict, before.as_ref()) {
+            let hits = found.entry(name).or_insert_with(|| Hits { count: 0, first: place.name(), score });
+            hits.count += 1;
+        }
+    }
+    let suspension = |(name, hits): (String, Hits)| Suspension {
+        feed: feed.name.clone(),
+        reason: format!("score {} on {} of {tried} good messages, {} first", hits.score, hits.count, hits.first),
+        name,
+        is_rule: true,
+        since: environment::unix_time(),
+        pardoned: false,
+    };
+    Ok(found.into_iter().filter(|(name, _)| !suspended.is_pardoned(name)).map(suspension).collect())
+}
+
+/// The feed's rules that hit, and weigh too much for good mail.
+fn suspects(
+    config: &Config,
+    engine: &Engine,
+    here: &str,
+    verdict: &Verdict,
+    before: Option<&Verdict>,
+) -> Vec<(String, f64)> {
+    let of_the_feed = |rule: &str| {
+        let rule = engine.ruleset.find(rule).map(|id| &engine.ruleset.rules[id.index()]);
+        let file = rule.and_then(|rule| engine.ruleset.files.get(rule.location.file as usize));
+        file.is_some_and(|(name, _)| name.starts_with(here))
+    };
+    let heavier = |rule: &str, score: f64| match before {
+        None => score >= config.feeds.ham_score,
+        Some(before) => {
+            let then = before.hits.iter().find(|hit| hit.rule == rule).map_or(0.0, |hit| hit.score);
+            verdict.spam && !before.spam && score > then.max(0.0)
+        }
+    };
+    let hits = verdict.hits.iter().filter(|hit| heavier(&hit.rule, hit.score) && of_the_feed(&hit.rule));
+    hits.map(|hit| (hit.rule.clone(), hit.score)).collect()
+}
+
+/// As many messages as are wanted, from all over the folders.
+fn places(config: &Config) -> Vec<input::Place> {
+    if config.feeds.ham.is_empty() {
+        return Vec::new();
+    }
+    let all = input::find(&config.feeds.ham, input::Format::Detect);
+    let step = all.len().div_ceil(config.feeds.ham_messages.max(1)).max(1);
+    all.into_iter().step_by(step).collect()
+}
