@@ -69,6 +69,11 @@ pub fn files(folders: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
     (files, problems)
 }
 
+/// A container, or one unpacked by `sekisho feeds`: beside the list of its files, whose signature was checked.
+fn is_official(path: &Path) -> bool {
+    matches!(ending(path).as_deref(), Some("cvd" | "cld")) || path.with_extension("info").is_file()
+}
+
 fn ending(path: &Path) -> Option<String> {
     Some(path.extension()?.to_str()?.to_ascii_lowercase())
 }
@@ -125,7 +130,7 @@ pub fn set(
             Ok(bytes) => sources.push(rules::signatures::Source {
                 name: path.display().to_string().into(),
                 bytes: bytes.into(),
-                official: matches!(ending(path).as_deref(), Some("cvd" | "cld")),
+                official: is_official(path),
             }),
             Err(error) => loaded.problems.push(format!("{}: {error}", path.display())),
         }

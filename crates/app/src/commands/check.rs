@@ -133,7 +133,7 @@ fn signatures(arguments: &Arguments) -> anyhow::Result<Option<Signatures>> {
         return Ok(None);
     }
     let (config, _) = Config::load(arguments.config.as_deref())?;
-    let mut config = config.signatures;
+    let mut config = crate::feeds::signatures(&config);
     if !arguments.signatures.is_empty() {
         config.folders.clone_from(&arguments.signatures);
         if let Some(missing) = config.folders.iter().find(|folder| !folder.exists()) {

@@ -300,17 +300,17 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Folders with signatures, each with the feed it is of: for whoever matches them. The last is the administrator's own with
-/// what is suspended.
-#[allow(dead_code, reason = "nothing matches signatures yet")]
-pub fn signature_folders(config: &Config) -> Vec<(String, PathBuf)> {
+/// The signatures that the configuration names, with the folders of feeds, and the overrides at last.
+pub fn signatures(config: &Config) -> config::Signatures {
     let on = all(config).unwrap_or_default().into_iter().filter(|feed| feed.on);
-    let mut folders: Vec<(String, PathBuf)> =
-        on.filter_map(|feed| Some((feed.name.clone(), feed.shelf(config).current()?))).collect();
-    folders.push(("local".into(), suspended::folder(config)));
-    let has = |folder: &Path| {
-        names(folder).iter().any(|name| matches!(feeds::shape::kind(name), Kind::Signatures | Kind::Container))
-    };
-    folders.retain(|(_, folder)| has(folder));
-    folders
+    let mut folders: Vec<PathBuf> = on.filter_map(|feed| feed.shelf(config).current()).collect();
+    folders.push(suspended::folder(config));
+    folders.retain(|folder| holds_signatures(folder));
+    let mut signatures = config.signatures.clone();
+    signatures.folders.extend(folders);
+    signatures
+}
+
+fn holds_signatures(folder: &Path) -> bool {
+    names(folder).iter().any(|name| matches!(feeds::shape::kind(name), Kind::Signatures | Kind::Container))
 }

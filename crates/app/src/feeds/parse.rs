@@ -8,55 +8,32 @@ use super::{Feed, selection, selection_with};
 use crate::config::Config;
 use crate::loading;
 use feeds::shape::{self, Kind};
-use rules::Diagnostic;
+use rules::signatures::{Options, Source};
+use rules::{Diagnostic, Severity};
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Of ten lines of signatures at most one may be broken.
-const BROKEN: usize = 10;
+const BROKEN: u64 = 10;
 
-/// How many signatures a file has.
-pub fn signatures(name: &str, content: &[u8]) -> Result<usize, Failure> {
-    let (mut usable, mut broken, mut first) = (0, 0, None);
-    for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() || line.starts_with(b"#") {
-            continue;
-        }
-        match is_signature(name, line) {
-            true => usable += 1,
-            false => {
-                broken += 1;
-                first.get_or_insert(index + 1);
-            }
-        }
+/// How many lines of a file are in force, or count for others than mail.
+pub fn signatures(name: &str, content: &[u8]) -> Result<u64, Failure> {
+    let source = Source { name: name.into(), bytes: content.into(), official: false };
+    let (set, diagnostics) = rules::signatures::load(&[source], &Options::default());
+    let known = &set.statistics;
+    let usable: u64 = [&known.loaded, &known.skipped, &known.not_for_mail].iter().flat_map(|by| by.values()).sum();
+    let mut errors = diagnostics.iter().filter(|found| found.severity == Severity::Error);
+    let Some(first) = errors.next() else { return Ok(usable) };
+    let lines = shape::lines(content) as u64;
+    let broken = lines.saturating_sub(usable);
+    if broken * BROKEN <= lines {
+        return Ok(usable);
     }
-    match first {
-        Some(line) if broken * BROKEN > usable + broken => Err(Failure::Content(format!(
-            "{name}: {broken} of {} lines are no signatures, the first is line {line}",
-            usable + broken
-        ))),
-        _ => Ok(usable),
-    }
-}
-
-/// By the number of fields and the look of the telling one; `rules::signatures` knows the grammar.
-fn is_signature(name: &str, line: &[u8]) -> bool {
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
-    let fields = |by: u8| line.split(move |byte| *byte == by);
-    let hex = |field: &[u8]| !field.is_empty() && field.iter().all(u8::is_ascii_hexdigit);
-    match ending.as_str() {
-        "ndb" | "ndu" => fields(b':').count() >= 4 && fields(b':').nth(3).is_some_and(|body| !body.is_empty()),
-        "ldb" | "ldu" => fields(b';').count() >= 4,
-        "hdb" | "hdu" | "hsb" | "hsu" | "fp" | "sfp" => {
-            fields(b':').count() >= 3 && fields(b':').next().is_some_and(|digest| hex(digest) && digest.len() >= 32)
-        }
-        "cdb" => fields(b':').count() >= 10,
-        "ftm" => fields(b':').count() >= 6,
-        "db" => line.contains(&b'='),
-        "pdb" | "wdb" | "gdb" => line.get(1..).is_some_and(|rest| rest.contains(&b':')),
-        _ => true,
-    }
+    let message = crate::output::readable(first.message.as_bytes(), 200);
+    Err(Failure::Content(format!(
+        "{name}: {broken} of {lines} lines are no signatures, the first is line {}: {message}",
+        first.line
+    )))
 }
 
 /// Whether the rules of this folder, as those of the feed, bring errors that were not there.
@@ -115,6 +92,8 @@ mod tests {
         let error = signatures("a.ndb", format!("{good}{}", "oops\n".repeat(5)).as_bytes()).unwrap_err();
         assert!(error.to_string().contains("5 of 25 lines are no signatures, the first is line 21"), "{error}");
         assert!(signatures("a.hdb", b"A:0:*:61626364\n").is_err());
+        assert_eq!(signatures("a.ign2", b"A\nB\n").ok().map(|_| ()), Some(()));
+        assert!(signatures("a.yara", b"rule a { condition: true }\n").is_ok(), "known and not read");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! New rules on good mail, before they count: what would have stopped it is suspended.
+//! New rules and signatures on good mail, before they count: what would have stopped it is suspended.
 //!
 //! Rules that were scored over a large corpus hit some good mail by design; of those, only what turns a message from good
-//! to spam is suspended. Of all others, whatever weighs enough (`feeds.ham_score`) and hits at all.
+//! to spam is suspended. Of all others, whatever weighs enough (`feeds.ham_score`) and hits at all; a signature always.
 
 use super::progress::Progress;
 use super::state::Failure;
@@ -10,7 +10,9 @@ use super::{Feed, selection, selection_with};
 use crate::config::Config;
 use crate::debug::Debug;
 use crate::{environment, input, loading};
+use engine::signatures::walk;
 use engine::{Engine, Scratch};
+use mail::views::{ViewConfig, Views};
 use mail::{Envelope, Limits, Message, Transaction, Verdict};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -69,6 +71,56 @@ pub fn rules(
         reason: format!("score {} on {} of {tried} good messages, {} first", hits.score, hits.count, hits.first),
         name,
         is_rule: true,
+        since: environment::unix_time(),
+        pardoned: false,
+    };
+    Ok(found.into_iter().filter(|(name, _)| !suspended.is_pardoned(name)).map(suspension).collect())
+}
+
+/// Likewise of signatures, with what is overridden on this machine and without those of other feeds.
+pub fn signatures(
+    config: &Config,
+    feed: &Feed,
+    folder: &Path,
+    suspended: &Suspended,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Suspension>, Failure> {
+    let places = places(config);
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut settings = config.signatures.clone();
+    settings.folders = vec![folder.to_owned(), super::suspended::folder(config)];
+    let Some(these) = crate::signatures::load(&settings, false).signatures else { return Ok(Vec::new()) };
+    let here = folder.display().to_string();
+    let views = ViewConfig::default();
+    let mut scratch = Scratch::new();
+    let mut found: BTreeMap<String, Hits> = BTreeMap::new();
+    let mut tried = 0;
+    for (index, place) in places.iter().enumerate() {
+        progress.bytes(index as u64 + 1, Some(places.len() as u64));
+        let Ok(bytes) = place.read() else { continue };
+        if bytes.len() > LARGEST {
+            continue;
+        }
+        tried += 1;
+        let message = Message::parse(&bytes, &Limits::default());
+        let views = Views::new(&message, &views);
+        let report = walk::message(&these.database, &views, &these.options, &mut scratch.signatures);
+        for hit in report.hits {
+            let of_the_feed = hit.signature.is_some_and(|id| these.database.set.source(id).starts_with(&here));
+            if of_the_feed {
+                let name = hit.name.strip_suffix(".UNOFFICIAL").unwrap_or(&hit.name).to_owned();
+                let hits = found.entry(name).or_insert_with(|| Hits { first: place.name(), ..Hits::default() });
+                hits.count += 1;
+            }
+        }
+    }
+    let suspension = |(name, hits): (String, Hits)| Suspension {
+        feed: feed.name.clone(),
+        reason: format!("on {} of {tried} good messages, {} first", hits.count, hits.first),
+        name,
+        is_rule: false,
         since: environment::unix_time(),
         pardoned: false,
     };

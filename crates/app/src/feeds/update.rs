@@ -330,18 +330,30 @@ impl Run<'_> {
                 parse::rules(self.config, self.feed, &self.staging)?;
             }
             self.progress.step(&self.feed.name, "trying on good mail");
-            let mut suspended = Suspended::load(self.config);
+            let suspended = Suspended::load(self.config);
             let found = trial::rules(self.config, self.feed, &self.staging, &suspended, self.progress)?;
-            self.report.suspended = found.into_iter().filter(|one| suspended.add(one.clone())).collect();
-            if !self.report.suspended.is_empty() {
-                suspended.store(self.config)?;
-            }
+            self.suspend(suspended, found)?;
+        }
+        if super::holds_signatures(&self.staging) {
+            self.progress.step(&self.feed.name, "trying on good mail");
+            let suspended = Suspended::load(self.config);
+            let found = trial::signatures(self.config, self.feed, &self.staging, &suspended, self.progress)?;
+            self.suspend(suspended, found)?;
         }
         self.shelf.swap(&self.staging)?;
         self.state.changed = self.now;
         let lines = self.files.values().map(|file| file.lines).sum();
         self.state.files = std::mem::take(&mut self.files);
         Ok(Outcome::Changed { files: self.new.len(), lines })
+    }
+
+    fn suspend(&mut self, mut suspended: Suspended, found: Vec<Suspension>) -> Result<(), Failure> {
+        let new: Vec<Suspension> = found.into_iter().filter(|one| suspended.add(one.clone())).collect();
+        if !new.is_empty() {
+            suspended.store(self.config)?;
+            self.report.suspended.extend(new);
+        }
+        Ok(())
     }
 
     fn get(&mut self, url: &str, known: Option<&Validator>) -> Result<Got, Failure> {

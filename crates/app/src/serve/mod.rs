@@ -123,7 +123,7 @@ pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
         None => {}
     }
     let engine = first_rules(&reload::selection(&config), &journal)?;
-    let signatures = signatures::load(&config.signatures, true);
+    let signatures = signatures::load(&crate::feeds::signatures(&config), true);
     reload::tell_signatures(&journal, "", &signatures);
     let gate = Gate::new(&config)?;
     let store = config.store.open()?;

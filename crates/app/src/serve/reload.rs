@@ -147,7 +147,8 @@ pub async fn rules(service: &Service) {
 pub async fn signatures(service: &Service) {
     let journal = service.journal;
     let config = service.config.load_full();
-    let Ok(loaded) = tokio::task::spawn_blocking(move || signatures::load(&config.signatures, true)).await else {
+    let Ok(loaded) = tokio::task::spawn_blocking(move || signatures::load(&feeds::signatures(&config), true)).await
+    else {
         journal.note("signatures not reloaded: the program failed on them; the old ones stay");
         return service.metrics.signatures_reloaded(false);
     };
@@ -237,7 +238,7 @@ async fn look(service: &Service, what: What) -> Seen {
         };
         let paths = match what {
             What::Rules => rule_files::watched(&selection(&config)),
-            What::Signatures | What::All => signatures::files(&config.signatures.folders).0,
+            What::Signatures | What::All => signatures::files(&feeds::signatures(&config).folders).0,
         };
         paths.into_iter().map(about).collect()
     });

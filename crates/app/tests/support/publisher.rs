@@ -1,6 +1,6 @@
 //! Publishers of feeds on this machine: an HTTP server, a name server, gpg's keys and signatures, rsync's daemon.
 
-use super::{Folder, free_port, wait_until};
+use super::support::{Folder, free_port, wait_until};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
