@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // a bench prints its result
 
+pub mod written;
+
 use anyhow::Result;
 use cpu_time::ThreadTime;
 use engine::{Engine, Scratch};
