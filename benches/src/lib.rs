@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // a bench prints its result
 
+pub mod learning;
 pub mod written;
 
 use anyhow::Result;
