@@ -246,9 +246,7 @@ fn signatures_are_asked_and_reloaded() {
     let question = [b"zINSTREAM\0", &stream(&[b"a brand new thing"])[..]].concat();
     assert_eq!(ask(&socket, &question), "stream: OK\0");
     assert_eq!(ask(&socket, b"zRELOAD\0"), "RELOADING\0");
-    wait_until("the new signature is in force", || {
-        ask(&socket, &question) == "stream: Own.New-3.UNOFFICIAL FOUND\0"
-    });
+    wait_until("the new signature is in force", || ask(&socket, &question) == "stream: Own.New-3.UNOFFICIAL FOUND\0");
     drop(sekisho);
 }
 

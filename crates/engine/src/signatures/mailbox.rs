@@ -572,7 +572,8 @@ impl<'r> Reader<'r> {
         };
         let html = mail.subtype == b"html";
         let mut kind = mail.kind;
-        if kind == Type::Text && mail.subtype == b"plain" || kind == Type::Message && mail.subtype == b"rfc822-headers" {
+        if kind == Type::Text && mail.subtype == b"plain" || kind == Type::Message && mail.subtype == b"rfc822-headers"
+        {
             kind = Type::None;
         }
         let mut links = None;
@@ -706,8 +707,7 @@ impl<'r> Reader<'r> {
         let lines = &mail.lines;
         // Where the first part begins: at a boundary, or where a transfer encoding is named before one.
         let start = (0..lines.len()).find(|at| {
-            is_boundary(lines[*at], &boundary)
-                || mail.encoding_line == Some(at + 1) && mail.coding() == Coding::None
+            is_boundary(lines[*at], &boundary) || mail.encoding_line == Some(at + 1) && mail.coding() == Coding::None
         });
         let Some(start) = start else { return false };
         let later = [&b"related"[..], b"signed", b"parallel"].contains(&mail.subtype.as_slice());
@@ -922,7 +922,8 @@ fn is_boundary(line: &[u8], boundary: &[u8]) -> bool {
 /// `--boundary--`, whatever follows the boundary and blanks.
 fn is_end(line: &[u8], boundary: &[u8]) -> bool {
     let Some(rest) = line.strip_prefix(b"--") else { return false };
-    starts_with(rest, boundary) && rest[boundary.len()..].starts_with(b"--")
+    starts_with(rest, boundary)
+        && rest[boundary.len()..].starts_with(b"--")
         && rest[boundary.len() + 2..].trim_ascii().is_empty()
 }
 

@@ -14,8 +14,8 @@ use super::passwords;
 use mail::views::{ViewConfig, Views};
 use mail::{Message, Part};
 use rules::signatures::{FileType, Target};
-use std::borrow::Cow;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::Hasher;
 use unpack::{Budget, Kind};
@@ -494,8 +494,7 @@ impl<'w> Walk<'w> {
         self.layer(&normalised, text, Target::Text, Kind::TextAscii, b"", false, "text as shown");
         self.layer(text, text, Target::Mail, Kind::Mail, b"", false, "text as shown");
 
-        let parts: Vec<(usize, &Part)> =
-            views.message.leaves().map(|(id, part)| (id.0 as usize, part)).collect();
+        let parts: Vec<(usize, &Part)> = views.message.leaves().map(|(id, part)| (id.0 as usize, part)).collect();
         for (number, part) in parts {
             if self.budget.is_spent() {
                 break;

@@ -81,7 +81,8 @@ impl Builder {
             return Err(PatternError::new(0, "there are too many signatures"));
         }
         for tree in &trees {
-            let mut flags = u8::from(tree.nocase) * NOCASE | u8::from(tree.wide) * WIDE | u8::from(spec.every) * EVERY;
+            let mut flags =
+                (u8::from(tree.nocase) * NOCASE) | (u8::from(tree.wide) * WIDE) | (u8::from(spec.every) * EVERY);
             self.starts.push(self.blob.len() as u32);
             self.first_choice.push(self.literals.len() as u32);
             self.groups.push(spec.group & 15);
@@ -129,7 +130,7 @@ impl Builder {
         self.first_choice.push(self.literals.len() as u32);
         self.groups.push(spec.group & 15);
         self.choice(0, 0, start, self.blob.len() - start);
-        self.flags.push(LITERAL | u8::from(spec.every) * EVERY);
+        self.flags.push(LITERAL | (u8::from(spec.every) * EVERY));
         true
     }
 

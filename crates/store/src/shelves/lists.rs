@@ -59,8 +59,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] =
-        [Kind::Sender, Kind::Domain, Kind::Network, Kind::Url, Kind::Hash, Kind::Signature];
+    pub const ALL: [Kind; 6] = [Kind::Sender, Kind::Domain, Kind::Network, Kind::Url, Kind::Hash, Kind::Signature];
 
     pub fn name(self) -> &'static str {
         match self {
