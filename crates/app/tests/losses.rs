@@ -542,10 +542,13 @@ fn table(rows: &[Row]) -> String {
         )
         .unwrap();
     }
-    let twice = rows.iter().flat_map(|row| row.twice.iter().map(move |twice| (row, twice)));
-    for (n, (row, (number, places))) in twice.enumerate() {
+    let mut twice: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
+    for row in rows {
+        row.twice.iter().for_each(|(_, places)| *twice.entry((row.way, row.failure, places)).or_default() += 1);
+    }
+    for (n, ((way, failure, places), count)) in twice.iter().enumerate() {
         text.push_str(if n == 0 { "\nTwice:\n\n" } else { "" });
-        writeln!(text, "* {}, {}: message {number} ({places})", row.way, row.failure).unwrap();
+        writeln!(text, "* {way}, {failure}: {count} ({places})").unwrap();
     }
     text
 }
