@@ -16,11 +16,13 @@ use std::time::Duration;
 use support::clamd::{Clamd, eicar};
 use support::{Folder, Postfix, Sekisho, contains, free_port, wait_until};
 
+/// With no signatures but those that the test brings.
 fn serve(folder: &Folder, more: &str) -> Sekisho {
+    let none = if more.contains("[signatures]") { "" } else { "[signatures]\nfolders = []\n" };
     let config = format!(
         "[[listen]]\nprotocol = \"clamd\"\nsocket = \"unix:{0}/ours.sock\"\nmode = \"0666\"\n\
          [[listen]]\nprotocol = \"clamd\"\nsocket = \"inet:127.0.0.1:0\"\n\
-         [rules]\nset = \"shipped\"\n[store]\nlocation = \"\"\n{more}",
+         [rules]\nset = \"shipped\"\n[store]\nlocation = \"\"\n{none}{more}",
         folder.0.display()
     );
     Sekisho::start(folder, &config)

@@ -17,7 +17,7 @@ use support::{Folder, Sekisho, filter, free_port, wait_until};
 fn serve(folder: &Folder, scanners: &str) -> Sekisho {
     let config = format!(
         "[[listen]]\nprotocol = \"http\"\nsocket = \"inet:127.0.0.1:0\"\n[rules]\nset = \"shipped\"\n\
-         [store]\nlocation = \"\"\n{scanners}"
+         [store]\nlocation = \"\"\n[signatures]\nfolders = []\n{scanners}"
     );
     Sekisho::start(folder, &config)
 }
