@@ -13,7 +13,7 @@ use rules::signatures::expression::Order;
 use rules::signatures::{
     ByteCompare, Conditions, Digest, FileType, Hashes, Logical, NumberForm, Owner, Set, Sub, Target,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 pub use patterns::signature::Executable;
@@ -85,7 +85,7 @@ pub struct Scratch {
     /// Places of macros, by group.
     macros: HashMap<u8, Vec<usize>>,
     /// Signatures of one string that have been told.
-    told: Vec<u32>,
+    told: HashSet<u32>,
 }
 
 impl Scratch {
@@ -128,8 +128,7 @@ pub fn layer<'s>(
         .owner(pattern)
     {
         Owner::Signature(signature) => {
-            if !told_already.contains(&signature.0) {
-                told_already.push(signature.0);
+            if told_already.insert(signature.0) {
                 found(told(signature, place));
             }
         }

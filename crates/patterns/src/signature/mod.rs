@@ -42,6 +42,10 @@ const WIDE: u8 = 4;
 const EVERY: u8 = 8;
 const SEVERAL: u8 = 16;
 
+fn flag(on: bool, flag: u8) -> u8 {
+    if on { flag } else { 0 }
+}
+
 /// Longest literal that an entry can point into.
 const LONGEST_LITERAL: usize = 1 << 16;
 
@@ -81,8 +85,7 @@ impl Builder {
             return Err(PatternError::new(0, "there are too many signatures"));
         }
         for tree in &trees {
-            let mut flags =
-                (u8::from(tree.nocase) * NOCASE) | (u8::from(tree.wide) * WIDE) | (u8::from(spec.every) * EVERY);
+            let mut flags = flag(tree.nocase, NOCASE) | flag(tree.wide, WIDE) | flag(spec.every, EVERY);
             self.starts.push(self.blob.len() as u32);
             self.first_choice.push(self.literals.len() as u32);
             self.groups.push(spec.group & 15);
@@ -130,7 +133,7 @@ impl Builder {
         self.first_choice.push(self.literals.len() as u32);
         self.groups.push(spec.group & 15);
         self.choice(0, 0, start, self.blob.len() - start);
-        self.flags.push(LITERAL | (u8::from(spec.every) * EVERY));
+        self.flags.push(LITERAL | flag(spec.every, EVERY));
         true
     }
 

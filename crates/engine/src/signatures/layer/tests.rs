@@ -151,3 +151,33 @@ fn places_are_told() {
     super::layer(&set, &layer, &mut Scratch::new(), &mut |found| places.push((found.name.to_owned(), found.place)));
     assert_eq!(places, [("A".to_owned(), 2..18), ("L".to_owned(), 12..14)]);
 }
+
+/// Signatures that a program invented, and what clamscan said of them.
+#[test]
+fn invented_signatures_hit_what_clamav_hits() {
+    let mut files: Vec<Vec<u8>> = Vec::new();
+    let (mut hits, mut refused) = (0, 0);
+    for line in include_str!("vectors.txt").lines().filter(|line| !line.starts_with('#')) {
+        let (what, rest) = line.split_once(' ').expect("two fields");
+        if what == "file" {
+            let digit = |b: u8| (b as char).to_digit(16).expect("hexadecimal") as u8;
+            files.push(rest.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect());
+            continue;
+        }
+        let name = if rest.starts_with('N') { "x.ndb" } else { "x.ldb" };
+        let source = Source { name: name.into(), bytes: rest.as_bytes().into(), official: false };
+        let (set, diagnostics) = load(&[source], &Options::default());
+        assert_eq!(diagnostics.len(), usize::from(what == "refused"), "{rest}: {diagnostics:?}");
+        if what == "refused" {
+            refused += 1;
+            continue;
+        }
+        let hit = |file: &&Vec<u8>| !names(&set, &plain(file, Target::Any)).is_empty();
+        let numbers = files.iter().enumerate().filter(|(_, file)| hit(file)).map(|(number, _)| number.to_string());
+        let numbers = numbers.collect::<Vec<_>>().join(",");
+        let expected = if what == "-" { "" } else { what };
+        assert_eq!(numbers, expected, "{rest}");
+        hits += numbers.split(',').filter(|number| !number.is_empty()).count();
+    }
+    assert!(files.len() == 8 && hits > 60 && refused > 3);
+}
