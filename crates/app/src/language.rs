@@ -81,6 +81,19 @@ pub fn errors_in_signatures(errors: usize) -> String {
     }
 }
 
+pub fn signatures_tested(ham: u64, spam: u64, hit: usize, wrong: usize) -> String {
+    match is_japanese() {
+        true => format!("{HAM} {ham} 通、{SPAM} {spam} 通: 一致したシグネチャ {hit} 件、うち {HAM} に一致 {wrong} 件"),
+        false => format!("{ham} {HAM}, {spam} {SPAM}: {hit} signatures hit, {wrong} of them {HAM}"),
+    }
+}
+
+pub const NO_SIGNATURES: Message = Message::new("no signatures there", "シグネチャがありません");
+pub const NAME: Message = Message::new("Name", "名前");
+pub const OFFSET: Message = Message::new("Offset", "位置");
+pub const LOOKS_FOR: Message = Message::new("Looks for", "探すもの");
+pub const EXPRESSION: Message = Message::new("Expression", "論理式");
+pub const SIGNATURES: Message = Message::new("signatures", "シグネチャ");
 pub const MESSAGES: Message = Message::new("messages", "通");
 pub const CHECKING: Message = Message::new("checking", "判定中");
 pub const TIMING: Message = Message::new("CPU time a message", "1 通あたりの処理時間");

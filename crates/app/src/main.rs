@@ -1,6 +1,6 @@
 //! Where the world comes in: files, clock, environment, command line.
 //!
-//! The program is two: `sekisho`, and, called by that name or as a subcommand, `spamassassin`.
+//! The program is three: `sekisho`, and, called by that name or as a subcommand, `spamassassin` and `clamscan`.
 #![forbid(unsafe_code)]
 
 mod cache;
@@ -67,6 +67,8 @@ enum Command {
     Scanners(commands::scanners::Arguments),
     /// Rules and signatures that others publish: list, update, add, remove, status, verify.
     Feeds(commands::feeds::Arguments),
+    /// Look into signatures: find, read in words, count what they hit.
+    Sigs(commands::sigs::Arguments),
     /// Look at the configuration of the service.
     Config(commands::config::Arguments),
     /// Print what Postfix has to be told to use the service; make it so, or take it back.
@@ -74,6 +76,12 @@ enum Command {
     /// Behave as the command `spamassassin`, with its options.
     #[command(disable_help_flag = true)]
     Spamassassin {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        options: Vec<OsString>,
+    },
+    /// Behave as the command `clamscan`, with its options.
+    #[command(disable_help_flag = true)]
+    Clamscan {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         options: Vec<OsString>,
     },
@@ -88,6 +96,12 @@ fn main() -> ExitCode {
     let program = arguments.next().unwrap_or_default();
     let name = Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let rest: Vec<OsString> = arguments.collect();
+    if name == "clamscan" {
+        return finish(commands::clamscan::run(rest));
+    }
+    if rest.first().is_some_and(|first| first == "clamscan") {
+        return finish(commands::clamscan::run(rest.into_iter().skip(1)));
+    }
     if name == "spamassassin" {
         return finish(spamassassin::run(rest));
     }
@@ -107,9 +121,11 @@ fn main() -> ExitCode {
         Command::Greylist(arguments) => commands::greylist::run(&arguments),
         Command::Scanners(arguments) => commands::scanners::run(&arguments),
         Command::Feeds(arguments) => commands::feeds::run(&arguments),
+        Command::Sigs(arguments) => commands::sigs::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Postfix(arguments) => commands::postfix::run(&arguments),
         Command::Spamassassin { options } => spamassassin::run(options),
+        Command::Clamscan { options } => commands::clamscan::run(options),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),
     })

@@ -54,9 +54,7 @@ pub fn files(folders: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
             Ok(entries) => {
                 let mut found: Vec<PathBuf> = entries
                     .filter_map(|entry| Some(entry.ok()?.path()))
-                    .filter(|path| {
-                        ending(path).is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && path.is_file()
-                    })
+                    .filter(|path| is_one(path) && path.is_file())
                     .collect();
                 found.sort();
                 files.extend(found);
@@ -72,6 +70,11 @@ pub fn files(folders: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
 /// A container, or one unpacked by `sekisho feeds`: beside the list of its files, whose signature was checked.
 fn is_official(path: &Path) -> bool {
     matches!(ending(path).as_deref(), Some("cvd" | "cld")) || path.with_extension("info").is_file()
+}
+
+/// By its ending.
+pub fn is_one(path: &Path) -> bool {
+    ending(path).is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
 fn ending(path: &Path) -> Option<String> {
@@ -93,8 +96,8 @@ pub fn load(config: &config::Signatures, use_cache: bool) -> Loaded {
             options: Options {
                 beyond: config.beyond_clamav,
                 phishing: config.phishing_links,
-                alert: true,
                 limits: limits(config),
+                ..Options::default()
             },
             means: config.meanings(),
         });
@@ -174,7 +177,8 @@ fn read_kept(path: &Path) -> Option<(Set, Vec<Diagnostic>)> {
     if u64::from_le_bytes(length.try_into().ok()?) != body.len() as u64 {
         return None;
     }
-    postcard::from_bytes(body).ok()
+    let kept: (Set, Vec<Diagnostic>) = postcard::from_bytes(body).ok()?;
+    kept.0.is_sound().then_some(kept)
 }
 
 fn write_kept(path: &Path, set: &Set, diagnostics: &[Diagnostic]) -> io::Result<()> {

@@ -1,4 +1,5 @@
 //! `sekisho explain RULE`: what a rule looks at, when it hits, what its pattern's pieces mean, where it is written.
+//! `sekisho explain SIGNATURE`: what its line says.
 //! `sekisho explain QUEUE-ID`: what became of a message, and why.
 //!
 //! What is said of rules comes from [`rules::explain`], of messages from the history; here it is laid out.
@@ -22,7 +23,7 @@ use store::{History, Id};
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
-    /// Names of rules; or messages, by the mail server's queue id or by the history's own id. Where a rule has that
+    /// Names of rules or signatures; or messages, by the mail server's queue id or by the history's own id. Where a rule has that
     /// name, the rule is meant: for the message say `sekisho history --queue-id ID --explain`
     #[arg(required = true, value_name = "RULE|QUEUE-ID")]
     named: Vec<String>,
@@ -68,6 +69,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             .then(|| rules::explain::explain(&rules.ruleset, name, rules.score_set, spoken))
             .flatten();
         let Some(explanation) = rule else {
+            // No queue id has a dot, nearly every signature's name has.
+            if name.contains('.')
+                && super::sigs::explain(arguments.config.as_deref(), name, arguments.format, &mut output)?
+            {
+                continue;
+            }
             let entries = messages(&history, name);
             for entry in entries.iter().flatten() {
                 match arguments.format {

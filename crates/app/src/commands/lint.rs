@@ -27,8 +27,10 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let mut selection = arguments.rules.selection();
-    selection.extra.extend(arguments.files.iter().cloned());
-    let loaded = loading::load_thoroughly(&selection);
+    let rules = arguments.files.iter().filter(|path| path.is_dir() || !crate::signatures::is_one(path));
+    selection.extra.extend(rules.cloned());
+    let mut loaded = loading::load_thoroughly(&selection);
+    let count = signatures(arguments, &mut loaded)?;
     // Files named here are what the question is about; the installed rules only give them their surroundings.
     let named: Vec<String> = arguments.files.iter().map(|path| path.display().to_string()).collect();
     let concerns = |diagnostic: &Diagnostic| {
@@ -38,7 +40,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let diagnostics: Vec<&Diagnostic> = loaded.diagnostics.iter().filter(|d| concerns(d)).collect();
     let mut output = Output::new();
     match arguments.format {
-        Format::Text => text(&mut output, &loaded, &diagnostics)?,
+        Format::Text => {
+            text(&mut output, &loaded, &diagnostics)?;
+            if count > 0 {
+                output.line(&format!("{}: {count} {}", language::LOADED, language::SIGNATURES))?;
+            }
+        }
         Format::Json => json(&mut output, &loaded, &diagnostics)?,
     }
     output.flush()?;
@@ -47,6 +54,27 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         false if !loaded.problems.is_empty() => TROUBLE,
         false => CLEAN,
     })
+}
+
+/// What is wrong with signature files: those named, or where none is, those that the configuration names. How many
+/// signatures are in force.
+fn signatures(arguments: &Arguments, loaded: &mut Loaded) -> anyhow::Result<u64> {
+    let (mut config, _) = crate::config::Config::load(None)?;
+    if !arguments.files.is_empty() {
+        config.signatures.folders.clone_from(&arguments.files);
+    }
+    let (mut files, problems) = crate::signatures::files(&config.signatures.folders);
+    files.retain(|file| crate::signatures::is_one(file));
+    if files.is_empty() {
+        return Ok(0);
+    }
+    let mut found = crate::signatures::Loaded { problems, ..Default::default() };
+    let options =
+        rules::signatures::Options { unwanted_programs: config.signatures.unwanted_programs, ..Default::default() };
+    let set = crate::signatures::set(&files, &options, false, &mut found);
+    loaded.diagnostics.extend(found.diagnostics);
+    loaded.problems.extend(found.problems);
+    Ok(set.map_or(0, |set| set.len()))
 }
 
 fn text(output: &mut Output, loaded: &Loaded, diagnostics: &[&Diagnostic]) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub mod check;
+pub mod clamscan;
 pub mod config;
 pub mod explain;
 pub mod feeds;
@@ -12,6 +13,7 @@ pub mod postfix;
 pub mod quarantine;
 pub mod scanners;
 pub mod serve;
+pub mod sigs;
 pub mod spamassassin;
 pub mod user;
 

@@ -30,14 +30,30 @@ pub struct Options {
     pub beyond: bool,
     /// Compare what links show with where they lead.
     pub phishing: bool,
-    /// Report encrypted members and limits reached.
-    pub alert: bool,
+    /// Hits for what is encrypted, for limits reached, for macros.
+    pub alert_encrypted: bool,
+    pub alert_limits: bool,
+    pub alert_macros: bool,
     pub limits: Limits,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { beyond: true, phishing: true, alert: true, limits: Limits::default() }
+        Options { beyond: true, alert_encrypted: true, alert_limits: true, ..Options::as_clamav() }
+    }
+}
+
+impl Options {
+    /// What ClamAV does where its configuration says nothing.
+    pub fn as_clamav() -> Options {
+        Options {
+            beyond: false,
+            phishing: true,
+            alert_encrypted: false,
+            alert_limits: false,
+            alert_macros: false,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -162,7 +178,7 @@ impl<'w> Walk<'w> {
         for limit in reached {
             let name = limit_name(limit);
             self.note(format!("limit reached: {name}"));
-            if self.options.alert {
+            if self.options.alert_limits {
                 self.heuristic(&format!("Heuristics.Limits.Exceeded.{name}"), true, "message", b"", 0);
             }
         }
@@ -364,12 +380,13 @@ impl<'w> Walk<'w> {
         self.passwords = passwords;
         for note in &unpacked.notes {
             match note {
-                unpack::Note::Encrypted if self.options.alert => {
+                unpack::Note::Encrypted if self.options.alert_encrypted => {
                     let name = format!("Heuristics.Encrypted.{}", encrypted_name(kind));
                     self.heuristic(&name, true, "container", b"", 0);
                 }
-                unpack::Note::Overlap if self.options.alert => {
-                    self.heuristic("Heuristics.Zip.OverlappingFiles", true, "container", b"", 0);
+                unpack::Note::Overlap => self.heuristic("Heuristics.Zip.OverlappingFiles", false, "container", b"", 0),
+                unpack::Note::Macros if self.options.alert_macros => {
+                    self.heuristic("Heuristics.OLE2.ContainsMacros", false, "container", b"", 0);
                 }
                 unpack::Note::Decrypted | unpack::Note::Macros => {}
                 note => self.note(format!("{}: {note}", self.view(&kind.name()))),
@@ -427,7 +444,7 @@ impl<'w> Walk<'w> {
         });
         if let Some(limit) = limit {
             self.note(format!("limit reached: {}", limit.name()));
-            if self.options.alert {
+            if self.options.alert_limits {
                 self.heuristic(&format!("Heuristics.Limits.Exceeded.{}", limit.name()), true, "message", b"", 0);
             }
         }
