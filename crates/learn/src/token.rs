@@ -15,7 +15,6 @@ enum Script {
 
 fn script(c: char) -> Script {
     match c {
-        'a'..='z' | 'A'..='Z' | '0'..='9' | '\'' | '-' | '$' | '!' | '_' | '.' => Script::Letters,
         '\u{3041}'..='\u{309f}' => Script::Hiragana,
         '\u{30a0}'..='\u{30ff}' => Script::Katakana,
         '\u{4e00}'..='\u{9fff}' | '\u{3400}'..='\u{4dbf}' | '々' => Script::Han,
@@ -41,12 +40,12 @@ fn finish(mut h: u32) -> u32 {
 }
 
 /// The words of `bytes` (UTF-8; what is not is skipped). `lower` is a buffer.
-pub(crate) fn words(bytes: &[u8], place: &'static str, lower: &mut String, found: &mut dyn FnMut(Piece<'_>)) {
+pub(crate) fn words(bytes: &[u8], place: &'static str, lower: &mut String, found: &mut impl FnMut(Piece<'_>)) {
     run(bytes, hash(place.as_bytes(), 7), place, lower, found);
 }
 
 /// The words of a header, each placed by its field, and the names of the fields.
-pub(crate) fn header_words(header: &[u8], lower: &mut String, found: &mut dyn FnMut(Piece<'_>)) {
+pub(crate) fn header_words(header: &[u8], lower: &mut String, found: &mut impl FnMut(Piece<'_>)) {
     let mut seed = None;
     for line in header.split(|byte| *byte == b'\n') {
         let mut value = line;
@@ -70,34 +69,61 @@ pub(crate) fn header_words(header: &[u8], lower: &mut String, found: &mut dyn Fn
     }
 }
 
-fn run(bytes: &[u8], seed: u32, place: &'static str, lower: &mut String, found: &mut dyn FnMut(Piece<'_>)) {
-    for chunk in bytes.utf8_chunks() {
-        let mut current = Script::Other;
-        lower.clear();
-        for c in chunk.valid().chars() {
-            let next = script(c);
-            if next != current {
-                end(lower, current, seed, place, found);
-                lower.clear();
-                current = next;
-            }
-            if next == Script::Other {
-                continue;
-            }
-            if c.is_ascii() { lower.push(c.to_ascii_lowercase()) } else { lower.extend(c.to_lowercase()) }
+const ASCII: [Script; 128] = {
+    let mut table = [Script::Other; 128];
+    let mut at = 0;
+    while at < 128 {
+        if (at as u8).is_ascii_alphanumeric() || matches!(at as u8, b'\'' | b'-' | b'$' | b'!' | b'_' | b'.') {
+            table[at] = Script::Letters;
         }
-        end(lower, current, seed, place, found);
+        at += 1;
+    }
+    table
+};
+
+fn run(bytes: &[u8], seed: u32, place: &'static str, lower: &mut String, found: &mut impl FnMut(Piece<'_>)) {
+    for chunk in bytes.utf8_chunks() {
+        let text = chunk.valid();
+        let bytes = text.as_bytes();
+        let (mut start, mut at, mut current) = (0, 0, Script::Other);
+        while at < bytes.len() {
+            let (next, length) = match bytes[at] {
+                ascii @ 0..=127 => (ASCII[usize::from(ascii)], 1),
+                _ => text[at..].chars().next().map_or((Script::Other, 1), |c| (script(c), c.len_utf8())),
+            };
+            if next != current {
+                end(&text[start..at], current, seed, place, lower, found);
+                (start, current) = (at, next);
+            }
+            at += length;
+        }
+        end(&text[start..], current, seed, place, lower, found);
     }
 }
 
-fn end(word: &str, script: Script, seed: u32, place: &'static str, found: &mut dyn FnMut(Piece<'_>)) {
+#[inline]
+fn end(
+    word: &str,
+    script: Script,
+    seed: u32,
+    place: &'static str,
+    lower: &mut String,
+    found: &mut impl FnMut(Piece<'_>),
+) {
     let mut give = |word: &str| found(Piece::Word(word, place, finish(hash(word.as_bytes(), seed))));
     match script {
         Script::Other => {}
         Script::Letters => {
             let word = word.trim_matches(['.', '-', '\'', '_']);
             let length = if word.is_ascii() { word.len() } else { word.chars().count() };
-            if (3..=30).contains(&length) {
+            if !(3..=30).contains(&length) {
+                return;
+            }
+            if word.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
+                lower.clear();
+                word.chars().for_each(|c| lower.extend(c.to_lowercase()));
+                give(lower);
+            } else {
                 give(word);
             }
         }
