@@ -28,6 +28,8 @@ pub enum Record {
 pub enum Question {
     /// A DNS look-up of a fully written name, without the trailing dot.
     Dns { name: String, record: Record },
+    /// How likely what was learnt of earlier mail makes it that this message is spam.
+    SpamProbability,
 }
 
 /// What came back.
@@ -36,6 +38,8 @@ pub enum Question {
 pub enum Answer {
     /// Record data in presentation form, in the order received; empty: the name has none.
     Records(Vec<String>),
+    /// A probability, in millionths: whole, so that a recorded answer is the same answer.
+    Millionths(u32),
     /// No answer within the deadline, or the resolver said SERVFAIL. Never the same as "no".
     Unknown,
 }

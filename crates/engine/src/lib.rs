@@ -21,7 +21,7 @@ mod special;
 
 pub use answers::{Answer, Answers, Asking, Question, Record};
 pub use check::{Arg, Availability, CheckEntry, Context, Finding, Kinds, Memo, Outcome, Pending};
-pub use scan::{Scan, Step, judge, judge_with_views};
+pub use scan::{Scan, Step, judge, judge_with_answers, judge_with_views};
 pub use scratch::{Scratch, Timing, Values};
 
 use mail::views::{HeaderRequests, ViewConfig};

@@ -49,13 +49,26 @@ pub fn judge_with_views<'a>(
     transaction: &'a Transaction,
     scratch: &mut Scratch,
 ) -> (Verdict, Views<'a>) {
+    judge_with_answers(engine, transaction, scratch, |_, _| Answer::Unknown)
+}
+
+/// As [`judge_with_views`], with somebody who answers at once.
+pub fn judge_with_answers<'a>(
+    engine: &'a Engine,
+    transaction: &'a Transaction,
+    scratch: &mut Scratch,
+    mut answer: impl FnMut(&Question, &Views<'_>) -> Answer,
+) -> (Verdict, Views<'a>) {
     let mut scan = Scan::begin(engine, transaction, scratch);
     let mut answers = Answers::default();
     loop {
         match scan.advance(&answers, scratch) {
             Step::Done(verdict) => return (verdict, scan.views),
             Step::Ask(questions) => {
-                questions.into_iter().for_each(|question| answers.insert(question, Answer::Unknown))
+                for question in questions {
+                    let answer = answer(&question, &scan.views);
+                    answers.insert(question, answer);
+                }
             }
         }
     }

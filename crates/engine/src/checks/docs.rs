@@ -43,7 +43,7 @@ pub const BAYES: &str = doc!(
     "The probability that the mail is spam, by its words, within bounds.",
     "Words tell one's own spam from one's own mail.",
     "`body BAYES_99 eval:check_bayes('0.99', '1.00')`.",
-    "Answered from what was learnt; until the learner is there, it never hits.",
+    "Mail unlike any that was learnt. Until enough was learnt (`bayes_min_ham_num`, `bayes_min_spam_num`) it never hits.",
     "SpamAssassin 4.0, plugin Bayes."
 );
 pub const CHECK_ABUNDANT_UNICODE_RATIO: &str = doc!(

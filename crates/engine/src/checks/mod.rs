@@ -6,6 +6,7 @@
 mod antivirus;
 mod argument_pattern;
 mod authres;
+mod bayes;
 mod body;
 mod charset;
 mod docs;
@@ -69,7 +70,7 @@ pub static CHECKS: &[CheckEntry] = &[
     later("check_asn", Header, "ASN", docs::ASN, Network),
     now("check_authres_result", Header, "AuthRes", docs::AUTHRES, authres::check_authres_result),
     now("check_base64_length", Body, "MIMEEval", docs::CHECK_BASE64_LENGTH, mime::check_base64_length),
-    later("check_bayes", Body, "Bayes", docs::BAYES, Learner),
+    CheckEntry { availability: Learner, ..now("check_bayes", Body, "Bayes", docs::BAYES, bayes::check_bayes) },
     now("check_blank_line_ratio", Body, "BodyEval", docs::CHECK_BLANK_LINE_RATIO, body::check_blank_line_ratio),
     now("check_body_8bits", Body, "TextCat", docs::CHECK_BODY_8BITS, language::check_body_8bits),
     now("check_body_length", Body, "BodyEval", docs::CHECK_BODY_LENGTH, body::check_body_length),

@@ -140,7 +140,7 @@ impl Tags<'_> {
             "LASTEXTERNALRDNS" => return Some(relay(self.views.relays().external.first(), |r| r.rdns.clone())),
             "LASTEXTERNALHELO" => return Some(relay(self.views.relays().external.first(), |r| r.helo.clone())),
             "CONTACTADDRESS" => return Some(self.style.report_contact.clone()),
-            "BAYES" => "0.5".into(),
+            "BAYES" if !verdict.tags.iter().any(|(tag, _)| tag == "BAYES") => "0.5".into(),
             "DATE" => self.stamp.date.clone(),
             "STARS" => {
                 let star = argument.filter(|a| !a.is_empty() && *a != "0").unwrap_or("*");
