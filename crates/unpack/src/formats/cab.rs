@@ -2,7 +2,7 @@
 
 use super::{Opening, at, until_nul};
 use crate::{Content, Limit, Member, Note, Role};
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::{Decompress, FlushDecompress};
 
 /// Unpacked bytes of a block.
 const BLOCK: usize = 32 << 10;
@@ -45,7 +45,7 @@ pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
     for _ in 0..files {
         let header = at::slice(bytes, offset, 16);
         let fields = (at::length(header, 0), at::length(header, 4), at::u16(header, 8));
-        let (Some(size), Some(from), Some(folder)) = fields.into() else { return opening.note(Note::Truncated) };
+        let (Some(size), Some(from), Some(folder)) = fields else { return opening.note(Note::Truncated) };
         let name = until_nul(at::slice(bytes, offset + 16, 256));
         offset += 16 + name.len() + 1;
         if !opening.step(1) {
@@ -153,5 +153,5 @@ fn inflate(stream: &[u8], out: &mut Vec<u8>, size: usize) -> bool {
     let status = inflater.decompress(stream, &mut window[written..end], FlushDecompress::Finish);
     let made = inflater.total_out() as usize - written;
     out.extend_from_slice(&window[written..written + made]);
-    matches!(status, Ok(Status::StreamEnd | Status::Ok)) && made == size || made == size
+    status.is_ok() && made == size
 }

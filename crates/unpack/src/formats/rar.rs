@@ -199,11 +199,7 @@ fn new_block<'a>(header: &'a [u8], data: &'a [u8], packed: u64, opening: &mut Op
         number(&mut fields)?;
     }
     match kind {
-        1 => {
-            if number(&mut fields)? & 1 != 0 {
-                opening.note(Note::Volume);
-            }
-        }
+        1 if number(&mut fields)? & 1 != 0 => opening.note(Note::Volume),
         2 => {
             let file_flags = number(&mut fields)?;
             let size = number(&mut fields)?;

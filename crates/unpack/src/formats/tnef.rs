@@ -51,17 +51,13 @@ pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
                     return;
                 }
             }
-            NEXT_ATTACHMENT => {
-                if !add(std::mem::take(&mut attachment), opening) {
-                    return;
-                }
-            }
+            NEXT_ATTACHMENT if !add(std::mem::take(&mut attachment), opening) => return,
             ATTACHMENT_TITLE => attachment.name = until_nul(data).to_vec(),
             ATTACHMENT_DATA => attachment.data = Some((data, whole)),
             PROPERTIES => properties(data, &mut attachment, opening),
             _ => {}
         }
-        let next = length.checked_add(11).unwrap_or(usize::MAX);
+        let next = length.saturating_add(11);
         rest = &rest[next.min(rest.len())..];
     }
     let _ = add(attachment, opening);

@@ -353,7 +353,7 @@ impl Machine {
         self.next = next;
     }
 
-    fn to_next(&mut self) {
+    fn proceed(&mut self) {
         self.state = self.next;
         self.next = State::None;
     }
@@ -406,7 +406,7 @@ impl Machine {
                 if is_space(byte) {
                     return at + 1;
                 }
-                self.to_next();
+                self.proceed();
             }
             State::TrimSpace => {
                 if is_space(byte) {
@@ -415,7 +415,7 @@ impl Machine {
                 if !self.in_script {
                     self.put(b' ');
                 }
-                self.to_next();
+                self.proceed();
             }
             State::EightBit => return self.eight_bit(byte, at),
             State::Text => return self.text(line, at),
@@ -793,7 +793,7 @@ impl Machine {
                 self.push_value(*byte);
             }
         }
-        self.to_next();
+        self.proceed();
         if byte == b';' { at + 1 } else { at }
     }
 
@@ -811,13 +811,13 @@ impl Machine {
             } else if self.copies {
                 unit(self.number as u16, &mut self.out.nocomment);
             }
-            self.to_next();
+            self.proceed();
             return at + 1;
         }
         let digit = (byte as char).to_digit(if self.hexadecimal { 16 } else { 10 });
         let Some(digit) = digit else {
             self.put(self.number as u8);
-            self.to_next();
+            self.proceed();
             return at;
         };
         let high = self.number >> 32;
@@ -833,7 +833,7 @@ impl Machine {
             Some(number) => self.number = number,
             None => {
                 self.put(larger.unwrap_or(self.number) as u8);
-                self.to_next();
+                self.proceed();
             }
         }
         at + 1

@@ -401,11 +401,7 @@ impl Reader {
                     scope.phase = Phase::Parameters;
                 }
             }
-            ")" => {
-                if scope.phase == Phase::ParameterList {
-                    scope.phase = Phase::Base;
-                }
-            }
+            ")" if scope.phase == Phase::ParameterList => scope.phase = Phase::Base,
             "{" => {
                 if matches!(scope.phase, Phase::FunctionName | Phase::ParameterList | Phase::Parameters) {
                     scope.phase = Phase::Base;
@@ -418,16 +414,10 @@ impl Reader {
             }
             "[" => scope.brackets += 1,
             "]" => scope.brackets = scope.brackets.saturating_sub(1),
-            "," => {
-                if scope.phase == Phase::Initialising && scope.brackets == 0 && scope.blocks == 0 {
-                    scope.phase = Phase::Declaring;
-                }
+            "," if scope.phase == Phase::Initialising && scope.brackets == 0 && scope.blocks == 0 => {
+                scope.phase = Phase::Declaring;
             }
-            ";" => {
-                if scope.brackets == 0 && scope.blocks == 0 {
-                    scope.phase = Phase::Base;
-                }
-            }
+            ";" if scope.brackets == 0 && scope.blocks == 0 => scope.phase = Phase::Base,
             _ => {}
         }
         false
