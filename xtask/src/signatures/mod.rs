@@ -1,6 +1,7 @@
 //! Signatures against what ClamAV said of them.
 
 mod differ;
+mod parity;
 mod vectors;
 
 use anyhow::Result;
@@ -19,12 +20,15 @@ enum What {
     Vectors,
     /// Invents signatures and files, and compares with the installed clamscan
     Differ(differ::Args),
+    /// Same names as clamscan on every message
+    Parity(parity::Args),
 }
 
 pub fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Vectors => vectors::run(),
         What::Differ(args) => differ::run(args),
+        What::Parity(args) => parity::run(args),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask signatures`: the names that we find beside those that the installed clamscan finds.
+//! `cargo xtask signatures parity`: the names that we find beside those that the installed clamscan finds.
 //!
 //! Three runs: the MIME shapes of `clamav-vectors` against what ClamAV 1.4.6 was seen to find in them, all messages of the
 //! data against clamscan with the real signatures, and a message made for each signature that hits nowhere. What clamscan
@@ -13,21 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// `cargo xtask signatures`
+/// `cargo xtask signatures parity`
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum What {
-    /// Same names as clamscan on every message
-    Parity(Parity),
-}
-
-#[derive(Debug, clap::Args)]
-struct Parity {
     /// Which runs; default: all
     #[arg(value_enum)]
     runs: Vec<Run>,
@@ -54,7 +42,6 @@ const MAIL: &[&str] = &["sa-corpus/ham", "sa-corpus/spam", "modern-ham", "list-h
 const CACHE: &str = "target/signatures-parity";
 
 pub fn run(args: &Args) -> Result<()> {
-    let What::Parity(args) = &args.what;
     let Some(data) = std::env::var_os("SEKISHO_DATA").map(PathBuf::from) else {
         println!("no data: set SEKISHO_DATA");
         return Ok(());
