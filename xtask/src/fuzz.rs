@@ -95,7 +95,7 @@ fn host() -> Result<String> {
 /// What a target starts from, in the form that it reads.
 fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
     let seeds = match target {
-        "mime" => messages()?,
+        "mime" | "walk" => messages()?,
         "header" => messages()?.iter().map(|raw| parsed(raw).pristine_header().to_vec()).collect(),
         "html" => leaves()?.into_iter().filter(|(html, _)| *html).map(|(_, body)| body).collect(),
         // The first byte chooses the label; the fuzzer will try the others.
