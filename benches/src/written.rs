@@ -35,7 +35,7 @@ pub fn japanese_ham(copies: usize) -> Vec<Written> {
     let mut all = Vec::new();
     for copy in 0..copies {
         for (group, template) in templates.iter().enumerate() {
-            let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ ((group as u64) << 32 | copy as u64 + 1));
+            let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (((group as u64) << 32) | (copy as u64 + 1)));
             (0..8).for_each(|_| {
                 dice.next();
             });

@@ -16,7 +16,8 @@ pub enum Digest {
 impl Digest {
     pub const ALL: [Digest; 3] = [Digest::Md5, Digest::Sha1, Digest::Sha256];
 
-    pub fn len(self) -> usize {
+    /// Bytes of it.
+    const fn size(self) -> usize {
         match self {
             Digest::Md5 => 16,
             Digest::Sha1 => 20,
@@ -25,7 +26,7 @@ impl Digest {
     }
 
     fn of_len(len: usize) -> Option<Digest> {
-        Digest::ALL.into_iter().find(|digest| digest.len() == len)
+        Digest::ALL.into_iter().find(|digest| digest.size() == len)
     }
 }
 
