@@ -259,15 +259,15 @@ fn judge(set: &Set, mail: &[u8], scratch: &mut Scratch, seen: &mut dyn FnMut(usi
         let decoded = part.decoded();
         match part.effective_type() {
             "text/html" => {
-                let folded = fold(&decoded);
+                let folded = fold(decoded);
                 scan(&folded, Target::Html);
                 scan(&folded, Target::Html);
                 scan(&folded, Target::Html);
             }
             kind => {
-                scan(&decoded, Target::Any);
+                scan(decoded, Target::Any);
                 if kind.starts_with("text/") {
-                    scan(&fold(&decoded), Target::Text);
+                    scan(&fold(decoded), Target::Text);
                 }
             }
         }
