@@ -2,7 +2,7 @@
 
 use crate::debug::Debug;
 use crate::rule_files::{self, Found, Includes, Selection};
-use crate::{cache, environment, language};
+use crate::{cache, environment, language, learning};
 use engine::{Engine, EngineOptions};
 use rules::settings::LanguageModels;
 use rules::{Diagnostic, LoadOptions, Ruleset, ScoreSet, Severity, Source, SourceKind};
@@ -35,7 +35,22 @@ impl Loaded {
 
 /// Loads for judging. `beyond_spamassassin`: where it errs, do better.
 pub fn load(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, debug: &Debug) -> Loaded {
-    let options = load_options(false);
+    load_for(selection, use_cache, beyond_spamassassin, false, debug)
+}
+
+/// As [`load`]; where `model` has learnt enough for these rules, with the rules and scores that use it.
+pub fn load_with_model(selection: &Selection, use_cache: bool, model: Option<&learn::Model>, debug: &Debug) -> Loaded {
+    let loaded = load(selection, use_cache, true, debug);
+    match model {
+        Some(model) if learning::is_ready(model, &loaded.engine.ruleset.settings) => {
+            load_for(selection, use_cache, true, true, debug)
+        }
+        _ => loaded,
+    }
+}
+
+fn load_for(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, bayes: bool, debug: &Debug) -> Loaded {
+    let options = load_options(false, bayes);
     let found = rule_files::find(selection);
     for source in &found.sources {
         debug.line("config", || format!("read file {}", source.name));
@@ -66,8 +81,9 @@ pub fn load(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, d
 }
 
 /// The site's rules and then a user's file, which may say what spamd lets users say. Nothing of it is kept on disk.
-pub fn load_for_user(selection: &Selection, user: Source) -> Loaded {
-    let options = LoadOptions { restrict_user_files: true, ..load_options(false) };
+/// `bayes`: with the rules and scores that use what was learnt.
+pub fn load_for_user(selection: &Selection, bayes: bool, user: Source) -> Loaded {
+    let options = LoadOptions { restrict_user_files: true, ..load_options(false, bayes) };
     let mut found = rule_files::find(selection);
     // What lies in our own home is the administrator's.
     found
@@ -98,7 +114,7 @@ fn engine_options(options: &LoadOptions, beyond_spamassassin: bool) -> EngineOpt
 
 /// Loads for looking at the rules themselves: everything that is doubtful is told.
 pub fn load_thoroughly(selection: &Selection) -> Loaded {
-    let options = load_options(true);
+    let options = load_options(true, false);
     let found = rule_files::find(selection);
     let (ruleset, diagnostics) = rules::load(&found.sources, &engine::catalog(), &options, &mut Includes::default());
     let engine = Engine::new(ruleset, engine_options(&options, true));
@@ -106,11 +122,11 @@ pub fn load_thoroughly(selection: &Selection) -> Loaded {
 }
 
 /// Network tests do not exist yet, so scores are those for judging without.
-fn load_options(thorough: bool) -> LoadOptions {
+fn load_options(thorough: bool, bayes: bool) -> LoadOptions {
     LoadOptions {
         local_only: true,
         language: environment::rule_language(),
-        score_set: ScoreSet { network: false, bayes: false },
+        score_set: ScoreSet { network: false, bayes },
         restrict_user_files: false,
         thorough,
     }

@@ -1,6 +1,6 @@
 //! Where the world comes in: files, clock, environment, command line.
 //!
-//! The program is three: `sekisho`, and, called by that name or as a subcommand, `spamassassin` and `clamscan`.
+//! The program is four: `sekisho`, and, called by that name or as a subcommand, `spamassassin`, `clamscan` and `sa-learn`.
 #![forbid(unsafe_code)]
 
 mod cache;
@@ -12,6 +12,7 @@ mod feeds;
 mod handover;
 mod input;
 mod language;
+mod learning;
 mod loading;
 mod lookup;
 mod output;
@@ -57,6 +58,8 @@ enum Command {
     History(commands::history::Arguments),
     /// What the service holds back: list, show, release, delete.
     Quarantine(commands::quarantine::Arguments),
+    /// Teach what is spam and what is not; see what was learnt.
+    Learn(commands::learn::Arguments),
     /// What single recipients want: actions and scores of their own.
     User(commands::user::Arguments),
     /// Allow and block lists: add, remove, show, test.
@@ -85,6 +88,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         options: Vec<OsString>,
     },
+    /// Behave as the command `sa-learn`, with its options.
+    #[command(disable_help_flag = true)]
+    SaLearn {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        options: Vec<OsString>,
+    },
     /// Print a completion script for a shell.
     Completions { shell: clap_complete::Shell },
     /// Print the manual page.
@@ -105,7 +114,13 @@ fn main() -> ExitCode {
     if name == "spamassassin" {
         return finish(spamassassin::run(rest));
     }
+    if name == "sa-learn" {
+        return finish(commands::sa_learn::run(rest));
+    }
     // Before clap sees them: these options are not in its ways.
+    if rest.first().is_some_and(|first| first == "sa-learn") {
+        return finish(commands::sa_learn::run(rest.into_iter().skip(1).collect()));
+    }
     if rest.first().is_some_and(|first| first == "spamassassin") {
         return finish(spamassassin::run(rest.into_iter().skip(1)));
     }
@@ -116,6 +131,8 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::History(arguments) => commands::history::run(&arguments),
         Command::Quarantine(arguments) => commands::quarantine::run(&arguments),
+        Command::Learn(arguments) => commands::learn::run(&arguments),
+        Command::SaLearn { options } => commands::sa_learn::run(options),
         Command::User(arguments) => commands::user::run(&arguments),
         Command::List(arguments) => commands::list::run(&arguments),
         Command::Greylist(arguments) => commands::greylist::run(&arguments),

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::debug::Debug;
 use crate::input::{self, Place};
 use crate::language;
+use crate::learning::{self, Learnt};
 use crate::loading::{self, Loaded};
 use crate::output::{Colour, Output, Painter, readable};
 use crate::policy::category::Category;
@@ -13,8 +14,9 @@ use crate::serve::scanners::{Scanned, Scanners};
 use crate::signatures::{self, Signatures};
 use crate::{CLEAN, FOUND, TROUBLE, environment};
 use engine::markup::summary;
-use engine::{Scratch, Timing};
+use engine::{Answer, Question, Scratch, Timing};
 use indicatif::{ProgressBar, ProgressStyle};
+use learn::{Model, User};
 use mail::{Envelope, Evidence, Meaning, Message, Transaction, Trouble, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -67,6 +69,9 @@ pub struct Arguments {
     /// Show each message to the [[scanner]]s of the service's configuration too: /etc/sekisho/sekisho.toml, or --scanners=FILE
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     scanners: Option<Option<PathBuf>>,
+    /// Folder of what was learnt; default: the service's, where there is one. "" = judge without
+    #[arg(long, value_name = "FOLDER")]
+    model: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleArguments,
 }
@@ -80,10 +85,13 @@ struct Outcome {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let debug = Debug::new(arguments.debug.as_deref());
-    let loaded = loading::load(&arguments.rules.selection(), !arguments.rules.no_cache, true, &debug);
+    let learnt = learnt(arguments)?;
+    let model = learnt.as_ref().map(|learnt| &learnt.model);
+    let loaded = loading::load_with_model(&arguments.rules.selection(), !arguments.rules.no_cache, model, &debug);
     loaded.warn();
     let signatures = signatures(arguments)?;
     let others = arguments.scanners.as_ref().map(|file| Others::open(file.as_deref())).transpose()?;
+    let with = With { loaded: &loaded, model, signatures: signatures.as_ref(), others: others.as_ref() };
     let stdin = [PathBuf::from("-")];
     let named = if arguments.files.is_empty() { &stdin[..] } else { &arguments.files };
     let format = if arguments.mbox { input::Format::Mbox } else { input::Format::Detect };
@@ -100,9 +108,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     each_in_order(
         &places,
         arguments.jobs,
-        |place, scratch| {
-            judge(place, scratch, arguments, &loaded, signatures.as_ref(), others.as_ref(), &debug, painter)
-        },
+        |place, scratch| judge(place, scratch, arguments, &with, &debug, painter),
         |outcome| {
             progress.inc(1);
             code = code.max(outcome.code);
@@ -146,6 +152,21 @@ fn signatures(arguments: &Arguments) -> anyhow::Result<Option<Signatures>> {
         eprintln!("sekisho: {}", language::errors_in_signatures(loaded.errors()));
     }
     Ok(loaded.signatures)
+}
+
+/// The model that is to be used: the one that is named, or the service's where there is one.
+fn learnt(arguments: &Arguments) -> anyhow::Result<Option<Learnt>> {
+    let folder = match &arguments.model {
+        Some(folder) if folder.as_os_str().is_empty() => return Ok(None),
+        Some(folder) => folder.clone(),
+        // A configuration that is not for us to read, or wrong, is the service's trouble.
+        None => Config::load(None).map(|(config, _)| config.learn.folder).unwrap_or_default(),
+    };
+    match Learnt::exists(&folder) {
+        true if arguments.model.is_some() => Learnt::open(&folder).map(Some),
+        true => Ok(Learnt::open(&folder).ok()),
+        false => Ok(None),
+    }
 }
 
 /// Runs `work` on every place on several threads and hands the results to `take` in order, until it says no more.
@@ -193,16 +214,23 @@ fn each_in_order(
     });
 }
 
+/// With what messages are judged.
+struct With<'a> {
+    loaded: &'a Loaded,
+    model: Option<&'a Model>,
+    signatures: Option<&'a Signatures>,
+    others: Option<&'a Others>,
+}
+
 fn judge(
     place: &Place,
     scratch: &mut Scratch,
     arguments: &Arguments,
-    loaded: &Loaded,
-    signatures: Option<&Signatures>,
-    others: Option<&Others>,
+    with: &With<'_>,
     debug: &Debug,
     painter: Painter,
 ) -> Outcome {
+    let With { loaded, model, signatures, others } = *with;
     scratch.timing = Timing::default();
     scratch.clock = arguments.timing.then_some(environment::processor_nanoseconds as fn() -> u64);
     scratch.explain = arguments.explain || debug.wants("rules");
@@ -220,7 +248,15 @@ fn judge(
         let message = Message::parse(&raw, &loaded.engine.views.limits);
         scratch.timing.parse += environment::processor_nanoseconds() - began;
         let transaction = Transaction { envelope: Envelope::default(), message, now: environment::unix_time() };
-        let (mut verdict, views) = engine::judge_with_views(&loaded.engine, &transaction, scratch);
+        let (mut verdict, views) =
+            engine::judge_with_answers(&loaded.engine, &transaction, scratch, |question, views| {
+                match (question, model) {
+                    (Question::SpamProbability, Some(model)) => {
+                        learning::answer(model.score(&learning::extract(views), User::default()).probability())
+                    }
+                    _ => Answer::Unknown,
+                }
+            });
         if let Some(signatures) = signatures {
             let began = environment::processor_nanoseconds();
             signatures.judge(&views, scratch, &mut verdict);

@@ -271,7 +271,7 @@ fn run_updates(config: &Config, names: &[String], options: Options, output: &mut
         bail!("no feed is on; see: sekisho feeds list, and turn one on: sekisho feeds add NAME");
     }
     let mut code = CLEAN;
-    let mut bar = Bar::new();
+    let mut bar = Bar::on_terminal();
     for feed in feeds.iter().filter(|feed| !names.is_empty() || !feed.is_gone()) {
         let report = update::update(config, feed, options, bar.as_mut());
         code = code.max(tell(&report, output)?);

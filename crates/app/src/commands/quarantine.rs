@@ -1,10 +1,10 @@
 //! `sekisho quarantine`: what is held, and letting it go.
 
-use super::StoreArguments;
-use super::shown;
+use super::{StoreArguments, learn, shown};
 use crate::handover::hand_over;
 use crate::output::Output;
 use crate::{CLEAN, FOUND, environment};
+use ::learn::Class;
 use anyhow::Context;
 use clap::Subcommand;
 use store::quarantine::{Entry, Query, Release, State, Who};
@@ -48,6 +48,17 @@ enum What {
         /// Only to this recipient
         #[arg(long, value_name = "ADDRESS")]
         recipient: Option<String>,
+    },
+    /// Teach what a held message is
+    Learn {
+        #[arg(value_parser = id)]
+        id: Id,
+        /// It is spam
+        #[arg(long, required_unless_present = "ham", conflicts_with = "ham")]
+        spam: bool,
+        /// It is not
+        #[arg(long)]
+        ham: bool,
     },
     /// Take a message away for good
     Delete {
@@ -108,6 +119,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                     code = FOUND;
                 }
             }
+        }
+        What::Learn { id, spam, .. } => {
+            let entry = shelf.show(*id)?.with_context(|| format!("there is no message {id}"))?;
+            let class = if *spam { Class::Spam } else { Class::Ham };
+            anyhow::ensure!(!config.learn.folder.as_os_str().is_empty(), "learn.folder is empty: nothing is learnt");
+            let new = learn::teach_one(&config.learn.folder, &shelf.content(&entry)?, class)?;
+            output.line(&format!("{id} {}", if new { "learnt" } else { "was learnt before" }))?;
         }
         What::Delete { id, recipient } => {
             let who = recipient.as_ref().map_or(Who::All, |recipient| Who::Recipient(recipient.as_bytes()));

@@ -8,6 +8,7 @@ pub mod clamd;
 mod exempt;
 mod feeds;
 mod gate;
+mod learn;
 mod lookup;
 mod networks;
 mod notify;
@@ -26,6 +27,7 @@ use anyhow::Context;
 pub use exempt::Client;
 pub use feeds::{Feed, Feeds, Risk, SHORTEST};
 pub use gate::{Asked, Gate, Greylist, S25r, S25rAction, Trouble};
+pub use learn::Learn;
 pub use lookup::{Lookup, OnError};
 pub use networks::Networks;
 pub use notify::{Language, Notify};
@@ -67,6 +69,7 @@ pub struct Config {
     pub scanner: Vec<scanner::Scanner>,
     pub relay: relay::Relay,
     pub store: Store,
+    pub learn: Learn,
     pub log: Log,
     pub service: Service,
 }
@@ -216,6 +219,7 @@ impl Default for Config {
             scanner: Vec::new(),
             relay: relay::Relay::default(),
             store: Store::default(),
+            learn: Learn::default(),
             log: Log { format: LogFormat::Text },
             service: Service::default(),
         }

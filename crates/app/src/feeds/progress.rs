@@ -25,8 +25,8 @@ const WIDTH: u64 = 30;
 const OFTEN: Duration = Duration::from_millis(100);
 
 impl Bar {
-    /// Where a terminal is.
-    pub fn new() -> Box<dyn Progress> {
+    /// Where there is a terminal; else nothing is shown.
+    pub fn on_terminal() -> Box<dyn Progress> {
         match std::io::stderr().is_terminal() {
             true => Box::new(Bar { label: String::new(), drawn: None }),
             false => Box::new(Silent),

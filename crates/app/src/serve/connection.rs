@@ -183,8 +183,7 @@ fn drain<'s>(
                 }));
             }
             Event::Tell(tell) => {
-                let told = Told { refused: true, ..Told::default() };
-                session.answer(tell.id, &Answer { told, ..Answer::default() });
+                *pending = Some(Box::pin(async move { (tell.id, tell_learner(service, tell).await) }));
             }
             Event::Cancelled(_) => *pending = None,
             Event::Trouble(trouble) => service.journal.note(&format!("{}: {trouble}", name(about))),
@@ -195,6 +194,25 @@ fn drain<'s>(
         }
     }
     Next::Talk
+}
+
+/// Learns what somebody says of a message, where that is allowed.
+async fn tell_learner(service: &Service, tell: Box<protocols::Tell>) -> Answer {
+    let refused = Told { refused: true, ..Told::default() };
+    let told = match service.learner.clone() {
+        None => refused,
+        Some(learner) => {
+            let engine = service.engine.load_full();
+            let done = tokio::task::spawn_blocking(move || learner.tell(&tell, &engine)).await;
+            done.unwrap_or_else(|_| Err(anyhow::anyhow!("the program failed on this message"))).unwrap_or_else(
+                |error| {
+                    service.journal.note(&format!("learn: {error:#}"));
+                    refused
+                },
+            )
+        }
+    };
+    Answer { told, ..Answer::default() }
 }
 
 /// `share` is the message's, and given back when nobody has the message any more.
@@ -255,6 +273,7 @@ pub async fn outcome(
         lookup: service.lookup.clone(),
         via,
         store: service.store.clone(),
+        learner: service.learner.clone(),
         scanned,
     };
     let metrics = service.metrics.clone();

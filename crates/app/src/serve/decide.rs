@@ -2,11 +2,13 @@
 
 use super::gate::Gate;
 use super::journal::Line;
+use super::learner::Learner;
 use super::once::{self, Held};
 use super::scanners::Scanned;
 use crate::config::relay::MARK;
 use crate::config::{Action, Config, Late, Mode};
 use crate::environment;
+use crate::learning;
 use crate::lookup::Lookup;
 use crate::policy::category::{self, Category};
 use crate::policy::split::{self, Copy, Told};
@@ -14,7 +16,7 @@ use crate::policy::{self, Fate, Findings, lists, notices};
 use crate::signatures::{Allowed, Loaded};
 use anyhow::Context;
 use engine::markup::{Stamp, Tags, rewrite};
-use engine::{Engine, Scratch};
+use engine::{Engine, Question, Scratch};
 use mail::views::Views;
 use mail::{Hit, Message, Transaction, Verdict};
 use protocols::{Answer, Decision, Edit, Judgement, Refusal, Scan, Want, edit};
@@ -52,6 +54,7 @@ pub struct Bench {
     pub gate: Arc<Gate>,
     pub lookup: Arc<Lookup>,
     pub store: Option<Store>,
+    pub learner: Option<Arc<Learner>>,
     /// How it came to us: the listener's protocol and socket.
     pub via: [String; 2],
     /// What other scanners made of it.
@@ -60,7 +63,7 @@ pub struct Bench {
 
 /// Judges a message, does what is to be done here (quarantine), and says what is to be done elsewhere.
 pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> Outcome {
-    let Bench { config, engine, signatures, gate, lookup, store, via, scanned } = bench;
+    let Bench { config, engine, signatures, gate, lookup, store, learner, via, scanned } = bench;
     let store = store.as_ref();
     let remembers = store.is_some() && scan.want == Want::Decision;
     scratch.explain = remembers;
@@ -71,7 +74,16 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         message: Message::parse(&bytes, &engine.views.limits),
         now: environment::unix_time(),
     };
-    let (mut verdict, views) = engine::judge_with_views(engine, &transaction, scratch);
+    let taught = match (&scan.user, scan.recipients.as_slice()) {
+        (Some(user), _) => learning::user(user),
+        (None, [only]) => learning::user(&String::from_utf8_lossy(&only.address)),
+        _ => learning::user(""),
+    };
+    let (mut verdict, views) =
+        engine::judge_with_answers(engine, &transaction, scratch, |question, views| match (question, learner) {
+            (Question::SpamProbability, Some(learner)) => learner.answer(views, taught),
+            _ => engine::Answer::Unknown,
+        });
     let mut troubles: Vec<String> = scanned.iter().filter_map(Scanned::trouble).collect();
     let mut store_errors = 0;
     let now = environment::now();
@@ -86,6 +98,11 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
             }
             None => signatures.judge(&views, scratch, &mut verdict),
         }
+    }
+    if let Some(learner) = learner.as_ref().filter(|_| scan.content.omitted.is_none())
+        && let Err(error) = learner.learn_unasked(engine, &verdict, &views, scan.peer.address)
+    {
+        troubles.push(format!("learn: {error:#}"));
     }
     if scan.content.omitted.is_some() {
         add_hit(&mut verdict, own_hit("OVERSIZED", 0.0, "Longer than is judged: beginning and end were looked at"));

@@ -14,6 +14,7 @@ pub mod inspect;
 mod journal;
 mod judges;
 mod late;
+mod learner;
 pub mod listen;
 mod mark;
 mod memory;
@@ -42,6 +43,7 @@ use engine::Engine;
 use gate::Gate;
 use journal::Journal;
 use judges::Judges;
+use learner::Learner;
 use listen::Listener;
 use memory::Memory;
 use metrics::Metrics;
@@ -72,6 +74,7 @@ pub struct Service {
     memory: Arc<Memory>,
     journal: Journal,
     store: Option<Store>,
+    learner: Option<Arc<Learner>>,
     scanners: ArcSwap<Scanners>,
     lookup: Arc<Lookup>,
     mark: mark::Mark,
@@ -95,6 +98,9 @@ pub enum Order {
     Reload,
     Stop,
 }
+
+/// Between two looks for lessons that other processes gave.
+const LESSONS: Duration = Duration::from_secs(2);
 
 /// Between two looks for what is too old.
 const TIDY: Duration = Duration::from_secs(3600);
@@ -122,7 +128,12 @@ pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
         None if environment::is_root() => journal.note("running as root; service.user says whom to become instead"),
         None => {}
     }
-    let engine = first_rules(&reload::selection(&config), &journal)?;
+    let (learner, trouble) = Learner::open(&config);
+    if let Some(trouble) = trouble {
+        journal.note(&trouble);
+    }
+    let learner = learner.map(Arc::new);
+    let engine = first_rules(&reload::selection(&config), learner.as_deref(), &journal)?;
     let signatures = signatures::load(&crate::feeds::signatures(&config), true);
     reload::tell_signatures(&journal, "", &signatures);
     let gate = Gate::new(&config)?;
@@ -142,6 +153,7 @@ pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
         signatures,
         gate,
         store,
+        learner,
         lookup,
         journal,
     ));
@@ -158,8 +170,8 @@ async fn listen_all(config: &Config) -> anyhow::Result<Vec<(Listen, Listener)>> 
 }
 
 /// At the start there is nothing to fall back on: without rules there is no service.
-fn first_rules(selection: &Selection, journal: &Journal) -> anyhow::Result<(Engine, usize)> {
-    let loaded = load(selection);
+fn first_rules(selection: &Selection, learner: Option<&Learner>, journal: &Journal) -> anyhow::Result<(Engine, usize)> {
+    let loaded = load(selection, learner);
     if let Some(problem) = loaded.problems.first() {
         bail!("{problem}");
     }
@@ -172,8 +184,9 @@ fn first_rules(selection: &Selection, journal: &Journal) -> anyhow::Result<(Engi
     Ok((loaded.engine, errors))
 }
 
-fn load(selection: &Selection) -> Loaded {
-    loading::load(selection, true, true, &Debug::default())
+fn load(selection: &Selection, learner: Option<&Learner>) -> Loaded {
+    let learnt = learner.map(Learner::read);
+    loading::load_with_model(selection, true, learnt.as_deref().map(|learnt| &learnt.model), &Debug::default())
 }
 
 fn active(engine: &Engine) -> usize {
@@ -189,6 +202,7 @@ async fn serve(
     signatures: signatures::Loaded,
     gate: Gate,
     store: Option<Store>,
+    learner: Option<Arc<Learner>>,
     lookup: Arc<Lookup>,
     journal: Journal,
 ) -> anyhow::Result<()> {
@@ -228,6 +242,7 @@ async fn serve(
         journal,
         store,
         scanners: ArcSwap::from_pointee(Scanners::new(&config.scanner)),
+        learner,
         lookup,
         mark: mark::Mark::new(&config.relay)?,
         remembered: proxy::Remembered::default(),
@@ -270,6 +285,7 @@ async fn serve(
     for what in [What::Rules, What::Signatures] {
         tokio::spawn(reload::watch(service.clone(), what, changed.clone()));
     }
+    tokio::spawn(keep_up(service.clone(), changed));
 
     loop {
         let changed = tokio::select! {
@@ -319,6 +335,34 @@ async fn serve(
     let (messages, bytes) = (service.judges.most(), service.memory.most());
     journal.note(&format!("at most {messages} messages were in work at once, and {bytes} bytes of mail in memory"));
     Ok(())
+}
+
+/// Takes over what others teach, and has the rules loaded anew once enough was learnt for those that use it.
+async fn keep_up(service: Arc<Service>, changed: mpsc::Sender<What>) {
+    let Some(learner) = service.learner.clone() else { return };
+    let mut seconds = tokio::time::interval(LESSONS);
+    let (mut troubled, mut asked) = (false, None);
+    loop {
+        seconds.tick().await;
+        let refreshing = learner.clone();
+        match tokio::task::spawn_blocking(move || refreshing.refresh()).await {
+            Ok(Err(error)) if !troubled => {
+                troubled = true;
+                service.journal.note(&format!("learn: {error:#}"));
+            }
+            Ok(Ok(_)) => troubled = false,
+            _ => {}
+        }
+        let engine = service.engine.load_full();
+        let enough = learner.is_ready(&engine.ruleset.settings);
+        // Once: rules that are refused now stay refused until they change.
+        if enough != engine.score_set.bayes
+            && asked.replace(enough) != Some(enough)
+            && changed.send(What::Rules).await.is_err()
+        {
+            return;
+        }
+    }
 }
 
 /// Now and then, what is too old leaves the store.

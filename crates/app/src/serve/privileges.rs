@@ -46,6 +46,10 @@ impl Account {
             let folder = &config.feeds.folder;
             self.make(folder).with_context(|| format!("feeds.folder: {}", folder.display()))?;
         }
+        if config.learn.folder.is_absolute() {
+            self.make(&config.learn.folder)
+                .with_context(|| format!("learn.folder: {}", config.learn.folder.display()))?;
+        }
         if let Some(cache) = environment::cache_folder() {
             let _ = self.make(&cache); // only time is lost
         }

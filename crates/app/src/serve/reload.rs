@@ -87,6 +87,7 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     keep("limits.memory", old.limits.memory == new.limits.memory);
     keep("lookup", old.lookup == new.lookup);
     keep("relay", old.relay == new.relay);
+    keep("learn", old.learn == new.learn);
     keep("store.location", old.store.location == new.store.location);
     keep("log.format", old.log.format == new.log.format);
     new.listen = old.listen.clone();
@@ -97,6 +98,7 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     new.limits.memory = old.limits.memory;
     new.lookup = old.lookup.clone();
     new.relay = old.relay.clone();
+    new.learn = old.learn.clone();
     new.store.location = old.store.location.clone();
     new.log.format = old.log.format;
     fixed
@@ -106,7 +108,8 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
 pub async fn rules(service: &Service) {
     let journal = service.journal;
     let selection = selection(&service.config.load());
-    let Ok(loaded) = tokio::task::spawn_blocking(move || load(&selection)).await else {
+    let learner = service.learner.clone();
+    let Ok(loaded) = tokio::task::spawn_blocking(move || load(&selection, learner.as_deref())).await else {
         journal.note("rules not reloaded: the program failed on them; the old ones stay");
         return service.metrics.rules_reloaded(false);
     };

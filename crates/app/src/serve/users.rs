@@ -77,7 +77,7 @@ impl Users {
         if let Some(engine) = self.known(&file, state, site) {
             return Ok(Some(engine));
         }
-        let (selection, path) = (reload::selection(config), file.clone());
+        let (selection, bayes, path) = (reload::selection(config), site.score_set.bayes, file.clone());
         let made = tokio::task::spawn_blocking(move || {
             let mut text = Vec::new();
             let opened = fs::File::open(&path).and_then(|file| file.take(FILE + 1).read_to_end(&mut text));
@@ -86,7 +86,7 @@ impl Users {
                 return Err(format!("longer than {FILE} bytes"));
             }
             let source = Source::new(path.display().to_string(), text, SourceKind::User);
-            Ok(loading::load_for_user(&selection, source))
+            Ok(loading::load_for_user(&selection, bayes, source))
         });
         let loaded = made.await.map_err(|_| "the program failed on it".to_owned())??;
         let name = file.display().to_string();
