@@ -99,9 +99,9 @@ impl Builder {
                     if tree.parts.len() > 1 {
                         flags |= SEVERAL;
                     }
-                    // Anchor's part and number are filled in by `build`.
+                    // The anchor is filled in by `build`.
                     spec.offset.encode(&mut self.blob);
-                    self.blob.extend_from_slice(&[0; 4]);
+                    self.blob.extend_from_slice(&[0; ANCHOR]);
                     let parts_at = self.blob.len();
                     program::encode(tree, &mut self.blob);
                     self.choices(tree, parts_at);
@@ -194,8 +194,11 @@ impl Builder {
             places.push(place);
             if self.flags[pattern] & LITERAL == 0 {
                 let at = self.starts[pattern] as usize + Offset::ENCODED;
+                let within = choice.start - self.starts[pattern];
                 self.blob[at..at + 2].copy_from_slice(&choice.part.to_le_bytes());
                 self.blob[at + 2..at + 4].copy_from_slice(&choice.number.to_le_bytes());
+                self.blob[at + 4..at + 8].copy_from_slice(&within.to_le_bytes());
+                self.blob[at + 8..at + 12].copy_from_slice(&choice.len.to_le_bytes());
             }
         }
         let prefilter = Prefilter::build(&literals, &places, &self.blob);
@@ -302,16 +305,15 @@ impl Database {
                 return;
             }
             let Some((offset, anchor, parts)) = split(body) else { return };
+            // Most candidates end here: nothing is read back for them.
+            if !program::equal(text, candidate.literal, anchor.literal, nocase) {
+                return;
+            }
             if flags & SEVERAL != 0 {
-                if searched.contains_key(&candidate.pattern) {
+                if searched.insert(candidate.pattern, ()).is_some() {
                     return;
                 }
                 let pieces = program::pieces(parts, nocase, flags & WIDE != 0);
-                let literal = pieces.get(anchor.0).and_then(|piece| piece.literal(anchor.1));
-                if !literal.is_some_and(|(_, bytes)| program::equal(text, candidate.literal, bytes, nocase)) {
-                    return;
-                }
-                searched.insert(candidate.pattern, ());
                 let Some((first, last)) = offset.range(text.len(), executable) else { return };
                 let start_fits = |start: usize| (first..=last).contains(&start);
                 let matches = program::in_order(&pieces, text, flags & EVERY == 0, &start_fits, &mut work);
@@ -324,7 +326,7 @@ impl Database {
             let Some((first, last)) = offset.range(text.len(), executable) else { return };
             let pieces = program::pieces(parts, nocase, flags & WIDE != 0);
             let Some(piece) = pieces.first() else { return };
-            let Some((index, _)) = piece.literal(anchor.1) else { return };
+            let Some((index, _)) = piece.literal(anchor.number) else { return };
             let (starts, ends) = piece.around(text, index, candidate.literal);
             let start = starts.into_iter().find(|start| (first..=last).contains(start));
             if let (Some(start), Some(end)) = (start, ends.first()) {
@@ -344,12 +346,23 @@ impl Database {
     }
 }
 
-/// Offset, anchor (part, literal) and parts of a stored program.
-fn split(body: &[u8]) -> Option<(Offset, (usize, usize), &[u8])> {
+/// Bytes that an anchor takes in the blob: part, number of the literal in it, its place in the program, its length.
+const ANCHOR: usize = 12;
+
+/// The literal that a program is known by.
+struct Anchor<'a> {
+    number: usize,
+    literal: &'a [u8],
+}
+
+/// Offset, anchor and parts of a stored program.
+fn split(body: &[u8]) -> Option<(Offset, Anchor<'_>, &[u8])> {
     let (offset, rest) = body.split_at_checked(Offset::ENCODED)?;
-    let (anchor, parts) = rest.split_first_chunk::<4>()?;
-    let number = |low, high| usize::from(u16::from_le_bytes([low, high]));
-    Some((Offset::decode(offset), (number(anchor[0], anchor[1]), number(anchor[2], anchor[3])), parts))
+    let (anchor, parts) = rest.split_first_chunk::<ANCHOR>()?;
+    let word = |at: usize| u32::from_le_bytes([anchor[at], anchor[at + 1], anchor[at + 2], anchor[at + 3]]) as usize;
+    let number = usize::from(u16::from_le_bytes([anchor[2], anchor[3]]));
+    let literal = body.get(word(4)..word(4).checked_add(word(8))?)?;
+    Some((Offset::decode(offset), Anchor { number, literal }, parts))
 }
 
 #[cfg(test)]

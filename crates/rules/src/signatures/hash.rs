@@ -16,8 +16,7 @@ pub enum Digest {
 impl Digest {
     pub const ALL: [Digest; 3] = [Digest::Md5, Digest::Sha1, Digest::Sha256];
 
-    /// Bytes of it.
-    const fn size(self) -> usize {
+    pub fn size(self) -> usize {
         match self {
             Digest::Md5 => 16,
             Digest::Sha1 => 20,
