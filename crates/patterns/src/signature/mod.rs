@@ -190,6 +190,7 @@ impl Builder {
                 group: self.groups[pattern],
                 start: choice.start,
                 len: choice.len,
+                nocase: self.flags[pattern] & NOCASE != 0,
             });
             places.push(place);
             if self.flags[pattern] & LITERAL == 0 {

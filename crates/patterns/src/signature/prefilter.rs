@@ -9,6 +9,7 @@
 //! What matters is which windows are chosen: rare ones in mail, and ones that few other signatures have.
 
 use super::blob;
+use super::program::Finder;
 use crate::model;
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +57,20 @@ pub(super) struct Candidate {
 #[derive(Serialize, Deserialize, Default)]
 pub(super) struct Prefilter {
     tables: Vec<Table>,
+    /// So few very short literals that a search for each is cheaper than a table that every byte is tried against.
+    few: Vec<Few>,
 }
+
+#[derive(Serialize, Deserialize)]
+struct Few {
+    pattern: u32,
+    group: u8,
+    nocase: bool,
+    literal: Vec<u8>,
+}
+
+/// Most literals that are searched for one by one.
+const FEW: usize = 8;
 
 #[derive(Serialize, Deserialize)]
 struct Table {
@@ -82,6 +96,7 @@ pub(super) struct Literal {
     pub group: u8,
     pub start: u32,
     pub len: u32,
+    pub nocase: bool,
 }
 
 /// How often each window occurs in all literals, roughly.
@@ -153,6 +168,15 @@ fn text_cost(window: &[u8]) -> f32 {
     chance
 }
 
+fn few(literal: &Literal, blob: &[u8]) -> Few {
+    Few {
+        pattern: literal.pattern,
+        group: literal.group,
+        nocase: literal.nocase,
+        literal: blob[literal.start as usize..][..literal.len as usize].to_vec(),
+    }
+}
+
 fn shape(len: usize) -> usize {
     SHAPES.iter().position(|(width, step)| len >= width + step - 1).unwrap_or(SHAPES.len() - 1)
 }
@@ -161,7 +185,15 @@ impl Prefilter {
     /// `chosen` tells for each literal where its windows begin.
     pub fn build(literals: &[Literal], chosen: &[u32], blob: &[u8]) -> Prefilter {
         let mut tables = Vec::new();
+        let shortest = |literal: &&Literal| shape(literal.len as usize) == SHAPES.len() - 1;
+        let few: Vec<Few> = match literals.iter().filter(shortest).count() {
+            0..=FEW => literals.iter().filter(shortest).map(|literal| few(literal, blob)).collect(),
+            _ => Vec::new(),
+        };
         for (index, (width, step)) in SHAPES.iter().enumerate() {
+            if index == SHAPES.len() - 1 && !few.is_empty() {
+                break;
+            }
             let mut keys: Vec<(u64, u64)> = Vec::new();
             let mut groups = 0u16;
             for (literal, place) in literals.iter().zip(chosen) {
@@ -183,11 +215,19 @@ impl Prefilter {
                 tables.push(Table::build(*width, *step, groups, &keys));
             }
         }
-        Prefilter { tables }
+        Prefilter { tables, few }
     }
 
     /// Calls for every candidate of the groups in the mask.
     pub fn scan(&self, text: &[u8], groups: u16, candidate: &mut dyn FnMut(Candidate)) {
+        for few in self.few.iter().filter(|few| groups >> (few.group & 15) & 1 == 1) {
+            let finder = Finder::new(&few.literal, few.nocase);
+            let mut at = 0;
+            while let Some(literal) = finder.find(text, at) {
+                candidate(Candidate { pattern: few.pattern, literal });
+                at = literal + 1;
+            }
+        }
         for table in &self.tables {
             if table.groups & groups != 0 {
                 match (table.width, table.step) {
@@ -202,7 +242,8 @@ impl Prefilter {
 
     /// Tables of a damaged cache would send a scan out of bounds.
     pub fn is_sound(&self, patterns: usize) -> bool {
-        self.tables.iter().all(|table| {
+        let few = self.few.iter().all(|few| (few.pattern as usize) < patterns && !few.literal.is_empty());
+        few && self.tables.iter().all(|table| {
             SHAPES.contains(&(table.width.into(), table.step.into()))
                 && table.bitmap.len().is_power_of_two()
                 && table.bitmap.len() > 1
