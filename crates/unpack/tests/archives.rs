@@ -173,6 +173,16 @@ fn lies_are_noted() {
     }
 }
 
+/// The checksum in GNU's binary notation, which leaves no room for a sign of it: found by fuzzing.
+#[test]
+fn a_tar_header_with_a_binary_checksum() {
+    let mut header = vec![b'x'; 512];
+    header[124..136].copy_from_slice(b"00000000000\0");
+    header[148] = 0x80;
+    let unpacked = open(&header, Kind::PosixTar);
+    assert_eq!((unpacked.members.len(), unpacked.notes), (0, vec![Note::Broken("tar header")]));
+}
+
 /// RAR 4: marker, archive header, files.
 fn rar4(flags: u16, method: u8, name: &[u8], data: &[u8]) -> Vec<u8> {
     let mut rar = b"Rar!\x1a\x07\x00".to_vec();

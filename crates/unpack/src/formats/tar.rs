@@ -77,9 +77,9 @@ fn name(header: &[u8], long: Option<Vec<u8>>) -> Vec<u8> {
 fn number(field: &[u8]) -> Option<u64> {
     if field[0] & 0x80 != 0 {
         // GNU: big endian, for what eleven octal digits cannot hold.
-        let high = &field[..field.len() - 8];
-        let low: [u8; 8] = field[field.len() - 8..].try_into().ok()?;
-        return (high[0] == 0x80 && high[1..].iter().all(|byte| *byte == 0)).then(|| u64::from_be_bytes(low));
+        return field[1..].iter().try_fold(u64::from(field[0] & 0x7f), |value, byte| {
+            value.checked_mul(256).map(|value| value | u64::from(*byte))
+        });
     }
     let text = std::str::from_utf8(field).ok()?;
     let digits = text.trim_matches(['\0', ' ']);
