@@ -114,18 +114,11 @@ pub fn message(database: &Database, views: &Views<'_>, options: &Options, scratc
     let raw = &views.message.raw[..];
     let mut walk = Walk::new(database, options, scratch);
     // As clamd gets it from a mail server: bytes alone. What does not look like a message is one all the same.
-    let kind = walk.kind_of(raw);
-    if kind != Kind::Mail && !options.beyond {
-        walk.file(raw, b"", None);
-        return walk.finish();
-    }
-    if kind != Kind::Mail {
+    walk.file(raw, b"", None);
+    if options.beyond && !walk.allowed && walk.kind_of(raw) != Kind::Mail {
         walk.own += 1;
-    }
-    walk.file(raw, b"", Some(Kind::Mail));
-    if kind != Kind::Mail {
+        walk.file(raw, b"", Some(Kind::Mail));
         walk.own -= 1;
-        walk.file(raw, b"", None);
     }
     if options.beyond && !walk.allowed {
         walk.beyond(views);
@@ -210,7 +203,7 @@ impl<'w> Walk<'w> {
             self.chain.push(file_type(kind));
             self.kinds.push(kind);
             match kind {
-                Kind::Mail => self.mail(bytes),
+                Kind::Mail | Kind::Mhtml => self.mail(bytes),
                 Kind::Html => self.html(bytes),
                 Kind::HtmlUtf16 => self.html(&unpack::html::decode_utf16(bytes)),
                 Kind::Ignored => {}
