@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         b'd' => {
             let (file, script) = data.split_at(data.iter().position(|byte| *byte == 0).unwrap_or(0));
             let old = Files::from([("a.ndb".to_owned(), file.to_vec()), ("b.ndb".to_owned(), b"x\n".to_vec())]);
-            if let Ok(new) = cdiff::apply(script.strip_prefix(b"\0").unwrap_or(script), &old) {
+            if let Ok(new) = cdiff::apply(script.strip_prefix(b"\0").unwrap_or(script), old.clone()) {
                 assert!(new.keys().all(|name| is_plain_name(name)));
                 let length = |files: &Files| files.values().map(Vec::len).sum::<usize>();
                 assert!(length(&new) <= length(&old) + 2 * script.len());

@@ -331,8 +331,6 @@ fn clamavs_databases_are_believed_only_with_its_signature() {
     ));
     dns.put("current.cvd.clamav.net", "1.4.6:62:27600:1750000000:1:90:49192:336");
     let tar = feeds::archive::pack(&[("daily.ndb", SIGNATURES.as_bytes())]);
-    let output = Command::new("md5sum").stdin(fs::File::open(site.folder.file("tar", "")).unwrap()).output().unwrap();
-    assert!(output.status.success());
     fs::write(site.folder.0.join("tar"), &tar).unwrap();
     let output = Command::new("md5sum").arg(site.folder.0.join("tar")).output().unwrap();
     let sum = String::from_utf8_lossy(&output.stdout)[..32].to_owned();

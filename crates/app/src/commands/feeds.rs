@@ -345,7 +345,7 @@ fn add(config: &Config, what: &str, feed: config::Feed, output: &mut Output) -> 
             added.feed.push(feed);
         }
     }
-    added.store(folder)?;
+    added.store(config)?;
     let feed = one(config, &name)?;
     output.line(&format!("{name} is on; fetch it with: sekisho feeds update {name}"))?;
     if !feed.on {
@@ -374,7 +374,7 @@ fn remove(config: &Config, name: &str, output: &mut Output) -> anyhow::Result<u8
     }
     let shelf = feed.shelf(config);
     let Some(lock) = shelf.lock()? else { bail!("{name} is just being updated; try again") };
-    added.store(folder)?;
+    added.store(config)?;
     shelf.remove()?;
     drop(lock);
     output.line(&format!("{name} is off, and what was fetched of it is gone"))?;

@@ -22,6 +22,7 @@ mod trial;
 pub mod update;
 
 use crate::config::{self, Config};
+use crate::environment;
 use crate::rule_files::Selection;
 use anyhow::Context;
 use feeds::shape::Kind;
@@ -139,12 +140,29 @@ impl Added {
         }
     }
 
-    pub fn store(&self, folder: &Path) -> anyhow::Result<()> {
+    pub fn store(&self, config: &Config) -> anyhow::Result<()> {
+        let folder = &config.feeds.folder;
+        make_home(config)?;
         let head = "# Written by `sekisho feeds add` and `sekisho feeds remove`.\n";
-        generations::make_folder(folder)?;
         generations::write_whole(&folder.join(ADDED), (head.to_owned() + &toml::to_string(self)?).as_bytes())
             .with_context(|| folder.join(ADDED).display().to_string())
     }
+}
+
+/// The folder of all feeds. What root makes is the service's: its owner is that of the folder above.
+pub fn make_home(config: &Config) -> anyhow::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let folder = &config.feeds.folder;
+    if folder.is_dir() {
+        return Ok(());
+    }
+    generations::make_folder(folder).with_context(|| format!("feeds.folder: {}", folder.display()))?;
+    if environment::is_root()
+        && let Some(about) = folder.parent().and_then(|parent| parent.metadata().ok())
+    {
+        let _ = std::os::unix::fs::lchown(folder, Some(about.uid()), Some(about.gid()));
+    }
+    Ok(())
 }
 
 /// All feeds, those that we know first, as the configuration and the commands have them.
@@ -209,7 +227,8 @@ fn known(config: &Config, added: &Added, source: &'static Source) -> Feed {
         on,
         key_files: key_files(config, source.name, &source.key_files.iter().map(PathBuf::from).collect::<Vec<_>>()),
         pinned,
-        key_url: source.key_url.into(),
+        // Whoever says which key it is has it from elsewhere.
+        key_url: if settings.fingerprints.contains_key(source.name) { String::new() } else { source.key_url.into() },
         scored: source.scored,
         source: Some(source),
     }

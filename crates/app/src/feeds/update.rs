@@ -65,6 +65,7 @@ const LARGE: usize = 100;
 /// Runs to the end whatever happens; what was in force stays so until the last step.
 pub fn update(config: &Config, feed: &Feed, options: Options, progress: &mut dyn Progress) -> Report {
     let shelf = feed.shelf(config);
+    let home = super::make_home(config);
     let mut report = Report {
         feed: feed.name.clone(),
         outcome: Outcome::Unchanged,
@@ -73,7 +74,7 @@ pub fn update(config: &Config, feed: &Feed, options: Options, progress: &mut dyn
         notes: Vec::new(),
         alarm: None,
     };
-    let _lock = match shelf.lock() {
+    let _lock = match home.and_then(|()| shelf.lock()) {
         Ok(Some(lock)) => lock,
         Ok(None) => return Report { outcome: Outcome::Busy, ..report },
         Err(error) => return Report { outcome: Outcome::Failed(error.into()), ..report },
@@ -88,6 +89,7 @@ pub fn update(config: &Config, feed: &Feed, options: Options, progress: &mut dyn
         return Report { outcome: Outcome::NotDue(due), ..report };
     }
     state.asked = now;
+    let had = state.clone();
     let ran = run(config, feed, options, progress, &shelf, &mut state, &mut report, now);
     progress.done();
     shelf.discard_staging();
@@ -98,6 +100,8 @@ pub fn update(config: &Config, feed: &Feed, options: Options, progress: &mut dyn
             outcome
         }
         Err(failure) => {
+            // What was not taken is asked for again.
+            (state.files, state.versions, state.answers) = (had.files, had.versions, had.answers);
             state.errors.insert(feed.name.clone(), Error::from(&failure));
             state.failed(&failure, now);
             Outcome::Failed(failure)
@@ -228,8 +232,20 @@ impl Run<'_> {
         self.current.as_ref().is_some_and(|folder| folder.join(name).is_file()) && self.old.files.contains_key(name)
     }
 
+    /// Another mirror, another beginning.
+    fn start_over(&mut self) {
+        for name in std::mem::take(&mut self.files).into_keys() {
+            let _ = fs::remove_file(self.staging.join(name));
+        }
+        self.new.clear();
+        self.report.refused.clear();
+    }
+
     /// Of what is had.
     fn known(&self, name: &str, url: &str) -> Option<Validator> {
+        if self.options.accept {
+            return None;
+        }
         self.old
             .files
             .get(name)
@@ -403,6 +419,7 @@ impl Run<'_> {
         let keyring = self.keyring()?;
         let mut last = Failure::Missing("a mirror".into());
         for mirror in mirrors {
+            self.start_over();
             self.progress.step(&self.feed.name, &shown(mirror));
             let tried = match mirror.starts_with("rsync://") {
                 true => self.by_rsync(mirror, ending, &keyring),
@@ -495,6 +512,7 @@ impl Run<'_> {
         let names: Vec<String> = self.feed.files.iter().map(|file| file.name.clone()).collect();
         let mut failed = None;
         for base in bases {
+            self.start_over();
             let mut reached = false;
             for name in &names {
                 let url = format!("{}/{name}", base.trim_end_matches('/'));
@@ -563,6 +581,7 @@ impl Run<'_> {
     fn archive(&mut self, urls: &[String], sum: &str, signature: &str) -> Result<(), Failure> {
         let mut last = Failure::Missing("an address".into());
         for url in urls {
+            self.start_over();
             match self.archive_from(url, sum, signature) {
                 Err(failure @ Failure::Transport(_)) => last = failure,
                 other => return other,
@@ -573,6 +592,7 @@ impl Run<'_> {
 
     fn archive_from(&mut self, url: &str, sum: &str, signature: &str) -> Result<(), Failure> {
         let known = self.current.as_ref().and_then(|_| self.old.answers.get(url).cloned());
+        let known = known.filter(|_| !self.options.accept);
         match self.get(url, known.as_ref())? {
             Got::NotModified => self.keep_all(),
             Got::Body { bytes, validator } => {
@@ -637,6 +657,7 @@ impl Run<'_> {
         };
         let mut last = Failure::Missing("a mirror".into());
         for mirror in mirrors.iter().take(MIRRORS) {
+            self.start_over();
             match self.channel_from(mirror, version, &keyring) {
                 Ok(()) => {
                     self.state.versions.insert(zone.to_owned(), version);
@@ -756,7 +777,7 @@ impl Run<'_> {
             if u64::from(leads_to) != version {
                 return Err(Refusal::Format(format!("{} leads to version {leads_to}", shown(&url))).into());
             }
-            files = cdiff::apply(&script, &files)?;
+            files = cdiff::apply(&script, files)?;
         }
         self.take_database(database, newest, files)
     }
@@ -810,7 +831,8 @@ pub fn missing(config: &Config, feed: &Feed) -> Vec<String> {
         } else {
             format!(" (else it is fetched from {})", feed.key_url)
         };
-        missing.push(format!("the key {} in {}{otherwise}", feed.pinned.join(" or "), place.display()));
+        let which = if pinned.is_empty() { String::new() } else { format!(" {}", pinned.join(" or ")) };
+        missing.push(format!("the key{which} in {}{otherwise}", place.display()));
     }
     missing
 }

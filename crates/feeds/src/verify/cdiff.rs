@@ -57,9 +57,8 @@ struct Open {
     added: Vec<u8>,
 }
 
-/// Goes through the script. The files are as they were where it cannot.
-pub fn apply(script: &[u8], files: &Files) -> Result<Files, Refusal> {
-    let mut files = files.clone();
+/// Goes through the script. Where it cannot, there is no result: the caller has the files elsewhere.
+pub fn apply(script: &[u8], mut files: Files) -> Result<Files, Refusal> {
     let mut open: Option<Open> = None;
     for (index, line) in script.split(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -215,7 +214,7 @@ mod tests {
             ),
             ("# nothing\r\n\r\n", &[("a.ndb", "one\ntwo\nthree\nfour\n"), ("b.ndb", "B\n"), ("c.ndb", "C\n")]),
         ] {
-            assert_eq!(apply(script.as_bytes(), &old).unwrap(), files(expected), "{script}");
+            assert_eq!(apply(script.as_bytes(), old.clone()).unwrap(), files(expected), "{script}");
         }
     }
 
@@ -241,7 +240,7 @@ mod tests {
             "MOVE a.ndb a.ndb 1 one 2 two",
             "EXEC rm",
         ] {
-            assert!(matches!(apply(script.as_bytes(), &old), Err(Refusal::Format(_))), "{script}");
+            assert!(matches!(apply(script.as_bytes(), old.clone()), Err(Refusal::Format(_))), "{script}");
         }
     }
 
