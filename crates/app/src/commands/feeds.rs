@@ -61,8 +61,8 @@ enum What {
         #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
         signature: String,
         /// The publisher's public key
-        #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
-        key: PathBuf,
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
         /// Of that key
         #[arg(long, value_name = "HEX", default_value = "", hide_default_value = true)]
         fingerprint: String,
@@ -114,7 +114,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                 file: file.clone().unwrap_or_default(),
                 checksum: checksum.clone(),
                 signature: signature.clone(),
-                key: key.clone(),
+                key: key.clone().unwrap_or_default(),
                 fingerprint: fingerprint.clone(),
                 every: *every,
                 risk: *risk,
