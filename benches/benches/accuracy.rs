@@ -207,7 +207,8 @@ fn bogofilter(order: &[&Labelled]) -> Result<Option<Vec<Judged>>> {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
-        child.stdin.take().expect("asked for").write_all(raw)?;
+        // Without a word list, before the first lesson, it ends before it reads.
+        let _ = child.stdin.take().expect("asked for").write_all(raw);
         Ok(String::from_utf8_lossy(&child.wait_with_output()?.stdout).into_owned())
     };
     if run(&["-V"], b"").is_err() {
