@@ -1,6 +1,7 @@
 //! `sekisho check`: judge messages, on all cores, results in the order in which the messages were named.
 
 use super::{Format, RuleArguments};
+use crate::config::Config;
 use crate::debug::Debug;
 use crate::input::{self, Place};
 use crate::language;
