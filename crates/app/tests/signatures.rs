@@ -161,6 +161,8 @@ fn lines(output: &Output) -> Vec<String> {
     let mut lines: Vec<String> =
         text.lines().filter(|line| !varying.iter().any(|start| line.starts_with(start))).map(str::to_owned).collect();
     lines.sort();
+    // clamscan names what it finds once for each copy that it makes of a text; we once.
+    lines.dedup();
     lines
 }
 

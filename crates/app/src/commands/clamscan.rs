@@ -647,6 +647,12 @@ impl Run<'_> {
     }
 
     fn act(&mut self, path: &Path) -> anyhow::Result<()> {
+        let mut name = path.as_os_str().as_bytes().to_vec();
+        if let Ok(real) = fs::canonicalize(path)
+            && real != path
+        {
+            name.extend_from_slice(format!(" (real path: '{}')", real.display()).as_bytes());
+        }
         let done = match &self.wanted.then {
             Then::Nothing => return Ok(()),
             Then::Remove => fs::remove_file(path).map(|()| "Removed.".to_owned()),
@@ -661,7 +667,7 @@ impl Run<'_> {
             }),
         };
         match done {
-            Ok(told) => self.line(&[path.as_os_str().as_bytes(), b": ", told.as_bytes()].concat()),
+            Ok(told) => self.line(&[&name, &b": "[..], told.as_bytes()].concat()),
             Err(error) => {
                 self.counts.errors += 1;
                 eprintln!("ERROR: {}: {error}", path.display());
@@ -677,6 +683,7 @@ fn target(folder: &Path, path: &Path) -> io::Result<PathBuf> {
     if !folder.is_dir() {
         return Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is no folder", folder.display())));
     }
+    let folder = fs::canonicalize(folder)?;
     let plain = folder.join(name);
     if !plain.exists() {
         return Ok(plain);

@@ -1,3 +1,5 @@
+//! What is read of each format, and what is said of lines that are broken.
+
 use super::*;
 
 fn file(name: &str, text: &str) -> Source<'static> {

@@ -1,3 +1,5 @@
+//! What one buffer hits: written cases, and recorded ones with clamscan's answers (`vectors.txt`).
+
 use super::*;
 use rules::signatures::{Options, Source, load};
 
