@@ -66,7 +66,7 @@ pub struct Arguments {
     /// Configuration of the service, for what it says of signatures; default: /etc/sekisho/sekisho.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Show each message to the [[scanner]]s of the service's configuration too: /etc/sekisho/sekisho.toml, or --scanners=FILE
+    /// Show each message to the other scanners of the service's configuration too: /etc/sekisho/sekisho.toml, or --scanners=FILE
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     scanners: Option<Option<PathBuf>>,
     /// Folder of what was learnt; default: the service's, where there is one. "" = judge without

@@ -22,8 +22,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Ask every address of every [[scanner]] whether it is there, and send it a mail with the EICAR test string. Exit 1:
-    /// one of them did not answer, or did not find it
+    /// Ask every address of every scanner of the configuration whether it is there, and send it a mail with the EICAR test
+    /// string. Exit 1: one of them did not answer, or did not find it
     Test {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,

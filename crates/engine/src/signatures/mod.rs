@@ -1,6 +1,6 @@
 //! What signatures find in a message or file.
 //!
-//! [`walk`] takes it apart, [`layer`] matches one buffer, [`mailbox`] reads mail as ClamAV does, [`phishing`] compares what
+//! [`walk`] takes it apart, [`layer()`] matches one buffer, [`mailbox`] reads mail as ClamAV does, [`phishing`] compares what
 //! links show with where they lead.
 
 pub mod database;

@@ -3,7 +3,7 @@
 //! In: strings with wildcards, each in one of sixteen groups (kinds of text). Out: a [`Database`], immutable and made of
 //! flat tables so that a cache loads as fast as it can be read; it tells which signatures of some groups lie where.
 //!
-//! One pass over the text finds candidates ([`prefilter`]); each is then compared exactly ([`program`]). A signature in
+//! One pass over the text finds candidates (`prefilter`); each is then compared exactly (`program`). A signature in
 //! several parts is known by the rarest piece of any of them: only where that occurs are the others looked for, in order,
 //! once a text. So a gap that may be as long as the file costs nothing while nothing speaks for the signature.
 
