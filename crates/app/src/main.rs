@@ -52,7 +52,7 @@ enum Command {
     Explain(explain::Arguments),
     /// Look for mistakes in rule files. Exit 1: there are errors.
     Lint(lint::Arguments),
-    /// Stand at the mail server: milter, SMTP and LMTP proxy, spamd, policy service, HTTP.
+    /// Stand at the mail server: milter, SMTP and LMTP proxy, spamd, clamd, policy service, HTTP.
     Serve(commands::serve::Arguments),
     /// What the service judged, and why.
     History(commands::history::Arguments),

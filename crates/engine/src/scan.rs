@@ -125,7 +125,7 @@ impl<'a> Scan<'a> {
         Step::Done(verdict)
     }
 
-    /// Today every recipient gets the message's verdict; here preferences of their own will enter.
+    /// Every recipient starts from the message's verdict; preferences of his own are applied by who has them (`app::policy`).
     fn for_recipients(&self, verdict: &Verdict) -> Vec<ForRecipient> {
         let recipients = self.transaction.envelope.recipients.iter();
         recipients

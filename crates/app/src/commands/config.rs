@@ -20,7 +20,7 @@ enum What {
         /// Default: /etc/sekisho/sekisho.toml
         file: Option<PathBuf>,
     },
-    /// Print what holds: a configuration with all keys.
+    /// Print what holds: a configuration with all keys, accounts and passwords as ***.
     Show {
         /// Behind each value, where it comes from: file and line, or the default
         #[arg(long)]

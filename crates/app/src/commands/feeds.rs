@@ -2,7 +2,7 @@
 
 use super::Format;
 use crate::config::{self, Config};
-use crate::feeds::progress::{self, Bar};
+use crate::feeds::progress::Progress;
 use crate::feeds::state::State;
 use crate::feeds::suspended::Suspended;
 use crate::feeds::update::{self, Options, Outcome, Report};
@@ -11,6 +11,7 @@ use crate::output::{Colour, Output};
 use crate::{CLEAN, FOUND, TROUBLE, environment};
 use anyhow::{Context, bail};
 use clap::Subcommand;
+use indicatif::DecimalBytes;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -271,9 +272,9 @@ fn run_updates(config: &Config, names: &[String], options: Options, output: &mut
         bail!("no feed is on; see: sekisho feeds list, and turn one on: sekisho feeds add NAME");
     }
     let mut code = CLEAN;
-    let mut bar = Bar::on_terminal();
+    let progress = Progress::shown();
     for feed in feeds.iter().filter(|feed| !names.is_empty() || !feed.is_gone()) {
-        let report = update::update(config, feed, options, bar.as_mut());
+        let report = update::update(config, feed, options, &progress);
         code = code.max(tell(&report, output)?);
         output.flush()?;
     }
@@ -458,7 +459,7 @@ fn print_status(status: &Status<'_>, output: &mut Output) -> anyhow::Result<()> 
         "    {} files, {} lines, {}; risk {}",
         status.files,
         status.lines,
-        progress::size(status.bytes),
+        DecimalBytes(status.bytes),
         status.risk
     ))?;
     output.line(&format!(

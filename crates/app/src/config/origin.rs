@@ -1,5 +1,6 @@
 //! Which value of each key holds, and where it comes from: a line of the file, or the default.
 //!
+//! What is secret (an account, a password, also in a URL) is shown as `***`, since what is shown here is pasted elsewhere.
 //! The sample knows all keys and their defaults (a test holds it to the program's), so this needs no list of its own.
 
 use super::SAMPLE;
@@ -53,6 +54,30 @@ pub fn show(text: &str, file: Option<&Path>, origins: bool) -> anyhow::Result<St
     Ok(out)
 }
 
+/// Keys whose every text is secret.
+const SECRET: [&str; 2] = ["accounts", "bind_password"];
+
+const MASK: &str = "***";
+
+/// Without the passwords of the URLs in it.
+fn without_passwords(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        let authority = after.split(['/', '"', '\'', ',', ' ']).next().unwrap_or_default();
+        rest = match authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
+            Some((user, password)) => {
+                out.push_str(&format!("{user}:{MASK}"));
+                &after[user.len() + 1 + password.len()..]
+            }
+            None => after,
+        };
+    }
+    out + rest
+}
+
 /// The sample with its keys in force: what stands behind a `#` without a blank.
 fn defaults() -> String {
     let key = |line: &str| match line.strip_prefix('#') {
@@ -97,26 +122,31 @@ fn section(text: &str, name: String, several: bool, table: &DeTable<'_>) -> Sect
 
 fn entry(text: &str, key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>) -> Entry {
     let line = text.get(..key.span().start).map(|before| before.matches('\n').count() + 1);
-    Entry { key: key.get_ref().to_string(), value: written(text, value), line }
+    Entry {
+        key: key.get_ref().to_string(),
+        value: written(text, value, SECRET.contains(&key.get_ref().as_ref())),
+        line,
+    }
 }
 
-/// As it was written, in one line.
-fn written(text: &str, value: &Spanned<DeValue<'_>>) -> String {
+/// As it was written, in one line, but for what is secret.
+fn written(text: &str, value: &Spanned<DeValue<'_>>, secret: bool) -> String {
     match value.get_ref() {
         DeValue::Array(values) => {
-            let values: Vec<_> = values.iter().map(|value| written(text, value)).collect();
+            let values: Vec<_> = values.iter().map(|value| written(text, value, secret)).collect();
             format!("[{}]", values.join(", "))
         }
         DeValue::Table(table) => {
             let values = in_order(table).into_iter();
             let values: Vec<_> =
-                values.map(|(key, value)| format!("{} = {}", key.get_ref(), written(text, value))).collect();
+                values.map(|(key, value)| format!("{} = {}", key.get_ref(), written(text, value, secret))).collect();
             format!("{{ {} }}", values.join(", "))
         }
+        DeValue::String(string) if secret && !string.is_empty() => format!("\"{MASK}\""),
         DeValue::String(string) if text.get(value.span()).is_none_or(|written| written.contains('\n')) => {
             toml::Value::String(string.to_string()).to_string()
         }
-        _ => text.get(value.span()).unwrap_or_default().to_owned(),
+        _ => without_passwords(text.get(value.span()).unwrap_or_default()),
     }
 }
 
@@ -175,5 +205,20 @@ mod tests {
         // What is shown means what was said.
         assert_eq!(Config::parse(&shown).unwrap(), config, "{shown}");
         assert_eq!(Config::parse(&show("", None, false).unwrap()).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let text = "[feeds]\naccounts = { securiteinfo = 's3cret' }\n[store]\nplace = \"postgresql://me:s3cret@db/mail\"\n\
+                    [lookup]\nbind_password = \"s3cret\"\n";
+        let shown = show(text, None, false).unwrap();
+        assert!(!shown.contains("s3cret"), "{shown}");
+        for line in [
+            "accounts = { securiteinfo = \"***\" }",
+            "place = \"postgresql://me:***@db/mail\"",
+            "bind_password = \"***\"",
+        ] {
+            assert!(shown.lines().any(|shown| shown == line), "{line} in {shown}");
+        }
     }
 }

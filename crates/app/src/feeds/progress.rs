@@ -1,88 +1,57 @@
-//! How far an update is: bars for a person at a terminal, nothing for a log.
+//! How far an update is: a bar for a person at a terminal, nothing for a log.
 
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
+use indicatif::{ProgressBar, ProgressStyle};
 
-/// Told of every step.
-pub trait Progress {
-    fn step(&mut self, _feed: &str, _what: &str) {}
-    fn bytes(&mut self, _so_far: u64, _of: Option<u64>) {}
-    fn done(&mut self) {}
-}
+/// One line on standard error, drawn anew at each step; nothing where standard error is no terminal.
+pub struct Progress(ProgressBar);
 
-/// Says nothing.
-pub struct Silent;
+impl Progress {
+    pub fn shown() -> Progress {
+        Progress(ProgressBar::no_length())
+    }
 
-impl Progress for Silent {}
+    pub fn silent() -> Progress {
+        Progress(ProgressBar::hidden())
+    }
 
-/// One line on standard error, drawn over and over.
-pub struct Bar {
-    label: String,
-    drawn: Option<Instant>,
-}
+    /// What is done now, for which feed.
+    pub fn step(&self, feed: &str, what: &str) {
+        self.0.reset();
+        self.0.unset_length();
+        self.0.set_style(style("{prefix}"));
+        self.0.set_prefix(format!("{feed}: {what}"));
+        self.0.tick();
+    }
 
-const WIDTH: u64 = 30;
-const OFTEN: Duration = Duration::from_millis(100);
-
-impl Bar {
-    /// Where there is a terminal; else nothing is shown.
-    pub fn on_terminal() -> Box<dyn Progress> {
-        match std::io::stderr().is_terminal() {
-            true => Box::new(Bar { label: String::new(), drawn: None }),
-            false => Box::new(Silent),
+    /// Bytes of the present step, and how many it will be if that is known.
+    pub fn bytes(&self, so_far: u64, of: Option<u64>) {
+        match of {
+            Some(of) => self.count("{prefix} {bar:30} {decimal_bytes} / {decimal_total_bytes}", so_far, of),
+            None => {
+                self.0.set_style(style("{prefix} {decimal_bytes}"));
+                self.0.set_position(so_far);
+            }
         }
     }
 
-    fn draw(&mut self, text: &str) {
-        let mut out = std::io::stderr().lock();
-        let _ = write!(out, "\r\x1b[K{} {text}", self.label);
-        let _ = out.flush();
-        self.drawn = Some(Instant::now());
-    }
-}
-
-impl Progress for Bar {
-    fn step(&mut self, feed: &str, what: &str) {
-        self.label = format!("{feed}: {what}");
-        self.draw("");
+    /// Messages of the present step.
+    pub fn messages(&self, so_far: u64, of: u64) {
+        self.count("{prefix} {bar:30} {pos} / {len}", so_far, of);
     }
 
-    fn bytes(&mut self, so_far: u64, of: Option<u64>) {
-        if self.drawn.is_some_and(|drawn| drawn.elapsed() < OFTEN) && Some(so_far) != of {
-            return;
+    pub fn done(&self) {
+        self.0.finish_and_clear();
+    }
+
+    fn count(&self, template: &str, so_far: u64, of: u64) {
+        if self.0.length() != Some(of) {
+            self.0.set_style(style(template));
+            self.0.set_length(of);
         }
-        let text = bar(so_far, of);
-        self.draw(&text);
-    }
-
-    fn done(&mut self) {
-        let mut out = std::io::stderr().lock();
-        let _ = write!(out, "\r\x1b[K");
-        let _ = out.flush();
+        self.0.set_position(so_far);
     }
 }
 
-fn bar(so_far: u64, of: Option<u64>) -> String {
-    let Some(of) = of.filter(|of| *of > 0) else { return size(so_far) };
-    let full = (so_far.min(of).saturating_mul(WIDTH) / of) as usize;
-    format!("[{}{}] {} of {}", "#".repeat(full), ".".repeat(WIDTH as usize - full), size(so_far), size(of))
-}
-
-/// `1.4 MB`.
-pub fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        _ => format!("{:.1} MB", bytes as f64 / 1e6),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn bars() {
-        assert_eq!(super::bar(500, Some(1000)), "[###############...............] 500 B of 1.0 kB");
-        assert_eq!(super::bar(2_000_000, Some(1)), format!("[{}] 2.0 MB of 1 B", "#".repeat(30)));
-        assert_eq!(super::bar(7, None), "7 B");
-    }
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

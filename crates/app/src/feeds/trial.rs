@@ -4,7 +4,6 @@
 //! to spam is suspended. Of all others, whatever weighs enough (`feeds.ham_score`) and hits at all; a signature always.
 
 use super::progress::Progress;
-use super::state::Failure;
 use super::suspended::{Suspended, Suspension};
 use super::{Feed, selection, selection_with};
 use crate::config::Config;
@@ -20,12 +19,11 @@ use std::path::Path;
 /// A larger message says nothing more about rules.
 const LARGEST: usize = 4 << 20;
 
-/// How often something hit, and where first.
-#[derive(Default)]
+/// How often something hit, where first, and with what score if it has one.
 struct Hits {
     count: usize,
     first: String,
-    score: f64,
+    score: Option<f64>,
 }
 
 /// What of the feed, were this folder its set, is to be suspended.
@@ -34,47 +32,24 @@ pub fn rules(
     feed: &Feed,
     folder: &Path,
     suspended: &Suspended,
-    progress: &mut dyn Progress,
-) -> Result<Vec<Suspension>, Failure> {
-    let places = places(config);
-    if places.is_empty() {
-        return Ok(Vec::new());
+    progress: &Progress,
+) -> Vec<Suspension> {
+    let ham = places(config);
+    if ham.is_empty() {
+        return Vec::new();
     }
     let load = |selection| loading::load(&selection, false, true, &Debug::default()).engine;
     let new = load(selection_with(config, Some((&feed.name, folder))));
     let old = feed.scored.then(|| load(selection(config)));
     let here = folder.display().to_string();
     let mut scratch = Scratch::new();
-    let mut found: BTreeMap<String, Hits> = BTreeMap::new();
-    let mut tried = 0;
-    for (index, place) in places.iter().enumerate() {
-        progress.bytes(index as u64 + 1, Some(places.len() as u64));
-        let Ok(bytes) = place.read() else { continue };
-        if bytes.len() > LARGEST {
-            continue;
-        }
-        tried += 1;
-        let transaction = Transaction {
-            envelope: Envelope::default(),
-            message: Message::parse(&bytes, &Limits::default()),
-            now: environment::unix_time(),
-        };
+    let tried = try_on(&ham, progress, |message| {
+        let transaction = Transaction { envelope: Envelope::default(), message, now: environment::unix_time() };
         let verdict = engine::judge(&new, &transaction, &mut scratch);
         let before = old.as_ref().map(|old| engine::judge(old, &transaction, &mut scratch));
-        for (name, score) in suspects(config, &new, &here, &verdict, before.as_ref()) {
-            let hits = found.entry(name).or_insert_with(|| Hits { count: 0, first: place.name(), score });
-            hits.count += 1;
-        }
-    }
-    let suspension = |(name, hits): (String, Hits)| Suspension {
-        feed: feed.name.clone(),
-        reason: format!("score {} on {} of {tried} good messages, {} first", hits.score, hits.count, hits.first),
-        name,
-        is_rule: true,
-        since: environment::unix_time(),
-        pardoned: false,
-    };
-    Ok(found.into_iter().filter(|(name, _)| !suspended.is_pardoned(name)).map(suspension).collect())
+        suspects(config, &new, &here, &verdict, before.as_ref())
+    });
+    tried.suspensions(feed, suspended, true)
 }
 
 /// Likewise of signatures, with what is overridden on this machine and without those of other feeds.
@@ -83,48 +58,68 @@ pub fn signatures(
     feed: &Feed,
     folder: &Path,
     suspended: &Suspended,
-    progress: &mut dyn Progress,
-) -> Result<Vec<Suspension>, Failure> {
-    let places = places(config);
-    if places.is_empty() {
-        return Ok(Vec::new());
+    progress: &Progress,
+) -> Vec<Suspension> {
+    let ham = places(config);
+    if ham.is_empty() {
+        return Vec::new();
     }
     let mut settings = config.signatures.clone();
     settings.folders = vec![folder.to_owned(), super::suspended::folder(config)];
-    let Some(these) = crate::signatures::load(&settings, false).signatures else { return Ok(Vec::new()) };
+    let Some(these) = crate::signatures::load(&settings, false).signatures else { return Vec::new() };
     let here = folder.display().to_string();
     let views = ViewConfig::default();
     let mut scratch = Scratch::new();
-    let mut found: BTreeMap<String, Hits> = BTreeMap::new();
-    let mut tried = 0;
-    for (index, place) in places.iter().enumerate() {
-        progress.bytes(index as u64 + 1, Some(places.len() as u64));
+    let tried = try_on(&ham, progress, |message| {
+        let views = Views::new(&message, &views);
+        let report = walk::message(&these.database, &views, &these.options, &mut scratch.signatures);
+        let of_the_feed = |id| these.database.set.source(id).starts_with(&here);
+        let hits = report.hits.iter().filter(|hit| hit.signature.is_some_and(of_the_feed));
+        hits.map(|hit| (hit.name.strip_suffix(".UNOFFICIAL").unwrap_or(&hit.name).to_owned(), None)).collect()
+    });
+    tried.suspensions(feed, suspended, false)
+}
+
+/// What hit good messages, by name, and of how many.
+struct Trial {
+    found: BTreeMap<String, Hits>,
+    messages: usize,
+}
+
+/// Shows each message to `hits`, which names what should not have hit it.
+fn try_on(
+    ham: &[input::Place],
+    progress: &Progress,
+    mut hits: impl FnMut(Message) -> Vec<(String, Option<f64>)>,
+) -> Trial {
+    let mut trial = Trial { found: BTreeMap::new(), messages: 0 };
+    for (index, place) in ham.iter().enumerate() {
+        progress.messages(index as u64 + 1, ham.len() as u64);
         let Ok(bytes) = place.read() else { continue };
         if bytes.len() > LARGEST {
             continue;
         }
-        tried += 1;
-        let message = Message::parse(&bytes, &Limits::default());
-        let views = Views::new(&message, &views);
-        let report = walk::message(&these.database, &views, &these.options, &mut scratch.signatures);
-        for hit in report.hits {
-            let of_the_feed = hit.signature.is_some_and(|id| these.database.set.source(id).starts_with(&here));
-            if of_the_feed {
-                let name = hit.name.strip_suffix(".UNOFFICIAL").unwrap_or(&hit.name).to_owned();
-                let hits = found.entry(name).or_insert_with(|| Hits { first: place.name(), ..Hits::default() });
-                hits.count += 1;
-            }
+        trial.messages += 1;
+        for (name, score) in hits(Message::parse(&bytes, &Limits::default())) {
+            let entry = trial.found.entry(name);
+            entry.or_insert_with(|| Hits { count: 0, first: place.name(), score }).count += 1;
         }
     }
-    let suspension = |(name, hits): (String, Hits)| Suspension {
-        feed: feed.name.clone(),
-        reason: format!("on {} of {tried} good messages, {} first", hits.count, hits.first),
-        name,
-        is_rule: false,
-        since: environment::unix_time(),
-        pardoned: false,
-    };
-    Ok(found.into_iter().filter(|(name, _)| !suspended.is_pardoned(name)).map(suspension).collect())
+    trial
+}
+
+impl Trial {
+    /// All that was found and is not pardoned.
+    fn suspensions(self, feed: &Feed, suspended: &Suspended, is_rule: bool) -> Vec<Suspension> {
+        let messages = self.messages;
+        let suspension = |(name, hits): (String, Hits)| {
+            let score = hits.score.map(|score| format!("score {score} ")).unwrap_or_default();
+            let reason = format!("{score}on {} of {messages} good messages, {} first", hits.count, hits.first);
+            let since = environment::unix_time();
+            Suspension { feed: feed.name.clone(), reason, name, is_rule, since, pardoned: false }
+        };
+        self.found.into_iter().filter(|(name, _)| !suspended.is_pardoned(name)).map(suspension).collect()
+    }
 }
 
 /// The feed's rules that hit, and weigh too much for good mail.
@@ -134,7 +129,7 @@ fn suspects(
     here: &str,
     verdict: &Verdict,
     before: Option<&Verdict>,
-) -> Vec<(String, f64)> {
+) -> Vec<(String, Option<f64>)> {
     let of_the_feed = |rule: &str| {
         let rule = engine.ruleset.find(rule).map(|id| &engine.ruleset.rules[id.index()]);
         let file = rule.and_then(|rule| engine.ruleset.files.get(rule.location.file as usize));
@@ -148,7 +143,7 @@ fn suspects(
         }
     };
     let hits = verdict.hits.iter().filter(|hit| heavier(&hit.rule, hit.score) && of_the_feed(&hit.rule));
-    hits.map(|hit| (hit.rule.clone(), hit.score)).collect()
+    hits.map(|hit| (hit.rule.clone(), Some(hit.score))).collect()
 }
 
 /// As many messages as are wanted, from all over the folders.

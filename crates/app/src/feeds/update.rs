@@ -63,7 +63,7 @@ const MIRRORS: usize = 3;
 const LARGE: usize = 100;
 
 /// Runs to the end whatever happens; what was in force stays so until the last step.
-pub fn update(config: &Config, feed: &Feed, options: Options, progress: &mut dyn Progress) -> Report {
+pub fn update(config: &Config, feed: &Feed, options: Options, progress: &Progress) -> Report {
     let shelf = feed.shelf(config);
     let home = super::make_home(config);
     let mut report = Report {
@@ -153,7 +153,7 @@ fn run(
     config: &Config,
     feed: &Feed,
     options: Options,
-    progress: &mut dyn Progress,
+    progress: &Progress,
     shelf: &Shelf,
     state: &mut State,
     report: &mut Report,
@@ -202,7 +202,7 @@ struct Run<'a> {
     config: &'a Config,
     feed: &'a Feed,
     options: Options,
-    progress: &'a mut dyn Progress,
+    progress: &'a Progress,
     shelf: &'a Shelf,
     client: Client,
     current: Option<PathBuf>,
@@ -347,13 +347,13 @@ impl Run<'_> {
             }
             self.progress.step(&self.feed.name, "trying on good mail");
             let suspended = Suspended::load(self.config);
-            let found = trial::rules(self.config, self.feed, &self.staging, &suspended, self.progress)?;
+            let found = trial::rules(self.config, self.feed, &self.staging, &suspended, self.progress);
             self.suspend(suspended, found)?;
         }
         if super::holds_signatures(&self.staging) {
             self.progress.step(&self.feed.name, "trying on good mail");
             let suspended = Suspended::load(self.config);
-            let found = trial::signatures(self.config, self.feed, &self.staging, &suspended, self.progress)?;
+            let found = trial::signatures(self.config, self.feed, &self.staging, &suspended, self.progress);
             self.suspend(suspended, found)?;
         }
         self.shelf.swap(&self.staging)?;

@@ -7,7 +7,7 @@ use super::journal::visible;
 use super::{Service, outbox};
 use crate::config::{Config, SHORTEST};
 use crate::environment;
-use crate::feeds::progress::Silent;
+use crate::feeds::progress::Progress;
 use crate::feeds::state::State;
 use crate::feeds::update::{self, Options, Outcome, Report};
 use crate::feeds::{self, Feed};
@@ -48,8 +48,9 @@ pub async fn run(service: Arc<Service>) {
                 _ = stopping.wait_for(|stop| *stop) => return,
             }
             let run = config.clone();
-            let updated =
-                tokio::task::spawn_blocking(move || update::update(&run, &feed, Options::default(), &mut Silent));
+            let updated = tokio::task::spawn_blocking(move || {
+                update::update(&run, &feed, Options::default(), &Progress::silent())
+            });
             if let Ok(report) = updated.await {
                 tell(&service, &report).await;
             }

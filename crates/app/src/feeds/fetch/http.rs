@@ -62,7 +62,7 @@ impl Client {
     }
 
     /// `known`: what is had of it already.
-    pub fn get(&self, url: &str, known: Option<&Validator>, progress: &mut dyn Progress) -> Result<Got, Failure> {
+    pub fn get(&self, url: &str, known: Option<&Validator>, progress: &Progress) -> Result<Got, Failure> {
         let failed = |error: ureq::Error| transport(format!("{}: {error}", shown(url)));
         let mut request = self.agent.get(url);
         if let Some(known) = known.filter(|known| known.url == url) {
@@ -124,7 +124,7 @@ impl Client {
     }
 
     /// A file of a few lines that belongs to another.
-    pub fn get_small(&self, url: &str, progress: &mut dyn Progress) -> Result<Vec<u8>, Failure> {
+    pub fn get_small(&self, url: &str, progress: &Progress) -> Result<Vec<u8>, Failure> {
         match self.get(url, None, progress)? {
             Got::Body { bytes, .. } => Ok(bytes),
             Got::NotModified => Err(transport(format!("{}: nothing came", shown(url)))),
