@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::time::Duration;
-use support::{Folder, Sekisho, contains, wait_until};
+use support::{Folder, Postfix, Sekisho, contains, free_port, wait_until};
 
 const GTUBE: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X";
 
@@ -320,7 +320,7 @@ fn scripts_and_units_are_well_formed() {
 
 /// Postfix's files with everything that may be there before us.
 const MAIN: &str = "# a comment\ncompatibility_level = 3.6\nmyhostname = mx.example.test\n\nsmtpd_milters =\n  inet:127.0.0.1:11332,\n  \
-                    { unix:opendkim/sock, default_action = accept }\nsmtpd_recipient_restrictions = permit_mynetworks, reject\n";
+                    { unix:opendkim/sock, default_action=accept }\nsmtpd_recipient_restrictions = permit_mynetworks, reject\n";
 const MASTER: &str = "smtp inet n - n - - smtpd\npickup unix n - n 60 1 pickup\ncleanup unix n - n - 0 cleanup\n";
 
 struct PostfixFiles(Folder);
@@ -367,7 +367,7 @@ impl PostfixFiles {
 
 const MILTER: &str = "[[listen]]\nprotocol = \"milter\"\nsocket = \"inet:127.0.0.1:8899\"\n";
 const POLICY: &str = "[[listen]]\nprotocol = \"policy\"\nsocket = \"inet:10023@127.0.0.1\"\n";
-const OURS: &str = "{ inet:127.0.0.1:8899, default_action = tempfail }";
+const OURS: &str = "{ inet:127.0.0.1:8899, default_action=tempfail }";
 
 #[test]
 fn postfix_is_told_and_forgets_again() {
@@ -389,12 +389,12 @@ fn postfix_is_told_and_forgets_again() {
     let milters = files.postconf(&["-h", "smtpd_milters"]);
     assert_eq!(
         milters.trim(),
-        format!("inet:127.0.0.1:11332, {{ unix:opendkim/sock, default_action = accept }}, {OURS}")
+        format!("inet:127.0.0.1:11332, {{ unix:opendkim/sock, default_action=accept }}, {OURS}")
     );
     assert_eq!(files.postconf(&["-h", "non_smtpd_milters"]).trim(), OURS);
     assert_eq!(
         files.postconf(&["-h", "smtpd_recipient_restrictions"]).trim(),
-        "permit_mynetworks, check_policy_service { inet:127.0.0.1:10023, default_action = DUNNO }, reject"
+        "permit_mynetworks, check_policy_service { inet:127.0.0.1:10023, default_action=DUNNO }, reject"
     );
     // Once more, and nothing more happens.
     let made = files.read("main.cf");
@@ -402,7 +402,7 @@ fn postfix_is_told_and_forgets_again() {
     assert_eq!(files.read("main.cf"), made);
     // Another configuration replaces it.
     let (said, _) = files.sekisho(&format!("{MILTER}[limits]\nlate = \"pass\""), &["--apply"]);
-    assert!(files.postconf(&["-h", "non_smtpd_milters"]).contains("default_action = accept"), "{said}");
+    assert!(files.postconf(&["-h", "non_smtpd_milters"]).contains("default_action=accept"), "{said}");
     assert_eq!(files.postconf(&["-h", "smtpd_recipient_restrictions"]).trim(), "permit_mynetworks, reject");
 
     // Back to the byte.
@@ -466,6 +466,50 @@ fn postfix_is_told_of_filters_after_and_before_its_queue() {
     }
 }
 
+/// That postconf takes it does not say that Postfix's daemons do.
+#[test]
+fn postfix_works_as_it_is_told() {
+    let folder = Folder::new("told");
+    let [front, milter, policy, relay, back] = [(); 5].map(|()| free_port());
+    let main = "smtpd_recipient_restrictions = reject_unauth_destination\nsmtpd_policy_service_retry_delay = 1s\n";
+    let Some(postfix) = Postfix::start_with(&folder, &[(front, String::new())], main) else { return };
+    let settings = format!(
+        "[[listen]]\nprotocol = \"milter\"\nsocket = \"inet:127.0.0.1:{milter}\"\n\
+         [[listen]]\nprotocol = \"smtp\"\nsocket = \"inet:127.0.0.1:{relay}\"\nreceived = true\n\
+         next_hop = \"smtp:127.0.0.1:{back}\"\n\
+         [rules]\nset = \"shipped\"\n[store]\nlocation = \"{}/store\"\n",
+        folder.0.display()
+    );
+    let asked = format!("[[listen]]\nprotocol = \"policy\"\nsocket = \"inet:127.0.0.1:{policy}\"\n");
+    let told = folder.file("told.toml", &format!("{asked}{settings}")).display().to_string();
+    let etc = folder.0.join("postfix/etc").display().to_string();
+    let told = ["postfix", "-c", &etc, "--config", &told, "--apply"];
+    let output = Command::new(env!("CARGO_BIN_EXE_sekisho")).args(told).output().unwrap();
+    assert!(output.status.success() && postfix.control("reload"), "{}", String::from_utf8_lossy(&output.stderr));
+
+    // All three at once: the message is seen before the queue and after it.
+    let mut sekisho = Sekisho::start(&folder, &format!("{asked}{settings}"));
+    let first = mail("three of us look at this").replace("\r\n", "\n");
+    let said = postfix.send(first.as_bytes());
+    assert!(said.starts_with("250"), "{said} {}", postfix.log());
+    postfix.delivery("three of us look at this");
+    let judged = || sekisho.log().into_iter().filter(|line| line.contains("action=")).collect::<Vec<_>>();
+    wait_until("the message is judged twice", || judged().len() == 2);
+    let at_next_hop = judged().iter().filter(|line| line.contains("next_hop=")).count();
+    assert_eq!(at_next_hop, 1, "{:?}", judged());
+
+    // None of them there: the sender comes again. All but the policy service: mail goes on.
+    sekisho.signal("KILL");
+    sekisho.ends();
+    let second = mail("the policy service is away").replace("<1@", "<2@").replace("\r\n", "\n");
+    let said = postfix.send(second.as_bytes());
+    assert!(said.starts_with("451"), "{said}");
+    let _sekisho = Sekisho::start(&folder, &settings);
+    let said = postfix.send(second.as_bytes());
+    assert!(said.starts_with("250"), "{said} {}", postfix.log());
+    postfix.delivery("the policy service is away");
+}
+
 #[test]
 fn what_others_change_meanwhile_stays() {
     let Some(files) = PostfixFiles::new("postconf-meanwhile") else { return };
@@ -480,7 +524,7 @@ fn what_others_change_meanwhile_stays() {
     let expected = before
         .replace("myhostname = mx", "myhostname = other")
         .replace("= permit_mynetworks, reject\n", "= permit\n")
-        .replace("default_action = accept }", "default_action = accept }, inet:127.0.0.1:1");
+        .replace("default_action=accept }", "default_action=accept }, inet:127.0.0.1:1");
     let words = |text: &str| {
         text.split([' ', '\n', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
     };

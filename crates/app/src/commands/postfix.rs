@@ -169,7 +169,7 @@ impl Wanted {
                 "policy" => {
                     let socket = spelled(socket, postfix);
                     // Without an answer mail goes on: what comes later judges the message itself.
-                    let element = format!("check_policy_service {{ {socket}, default_action = DUNNO }}");
+                    let element = format!("check_policy_service {{ {socket}, default_action=DUNNO }}");
                     wanted.parts.push(Part::Element { key: "smtpd_recipient_restrictions".into(), element, socket });
                 }
                 "smtp" if before_queue => wanted.proxy_filter(socket, back),
@@ -189,11 +189,11 @@ impl Wanted {
         let action = if config.limits.late == Late::Pass { "accept" } else { "tempfail" };
         let deadline = config.limits.deadline.0.as_secs();
         let patience = if deadline > PATIENCE {
-            format!(", content_timeout = {}s", deadline.saturating_add(30))
+            format!(", content_timeout={}s", deadline.saturating_add(30))
         } else {
             String::new()
         };
-        let element = format!("{{ {socket}, default_action = {action}{patience} }}");
+        let element = format!("{{ {socket}, default_action={action}{patience} }}");
         for key in ["smtpd_milters", "non_smtpd_milters"] {
             self.parts.push(Part::Element { key: key.into(), element: element.clone(), socket: socket.to_owned() });
         }
@@ -632,7 +632,7 @@ mod tests {
 
     #[test]
     fn elements_come_and_go() {
-        let ours = "{ inet:127.0.0.1:8899, default_action = tempfail }";
+        let ours = "{ inet:127.0.0.1:8899, default_action=tempfail }";
         for list in ["", "inet:localhost:11332", "a, b", "unix:/x,{ inet:h:1, default_action=accept }"] {
             let longer = with(list, ours);
             assert!(longer.ends_with(ours) && names(&longer, "inet:127.0.0.1:8899"), "{longer}");
@@ -641,7 +641,7 @@ mod tests {
         assert_eq!(without("a, b", ours), None);
         assert_eq!(without(&format!("a {ours} b"), ours).as_deref(), Some("a, b"));
 
-        let policy = "check_policy_service { inet:127.0.0.1:10023, default_action = DUNNO }";
+        let policy = "check_policy_service { inet:127.0.0.1:10023, default_action=DUNNO }";
         for (list, longer) in [
             ("permit_mynetworks, permit", format!("permit_mynetworks, {policy}, permit")),
             ("permit_mynetworks reject", format!("permit_mynetworks, {policy}, reject")),
@@ -682,10 +682,10 @@ mod tests {
                     socket = \"inet:*:8899\"\n[[listen]]\nprotocol = \"policy\"\nsocket = \"unix:/run/p\"\n\
                     [[listen]]\nprotocol = \"spamd\"\nsocket = \"inet:127.0.0.1:783\"";
         let plan = Wanted::of(&Config::parse(text).unwrap(), None).plan(None).unwrap();
-        let milter = "{ inet:127.0.0.1:8899, default_action = accept, content_timeout = 430s }";
+        let milter = "{ inet:127.0.0.1:8899, default_action=accept, content_timeout=430s }";
         let expected = format!(
             "# main.cf\nsmtpd_milters = {milter}\nnon_smtpd_milters = {milter}\nsmtpd_recipient_restrictions = \
-             check_policy_service {{ unix:/run/p, default_action = DUNNO }}\n"
+             check_policy_service {{ unix:/run/p, default_action=DUNNO }}\n"
         );
         assert_eq!(plan.text(), expected);
     }
