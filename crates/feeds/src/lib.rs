@@ -8,6 +8,8 @@
 
 pub mod archive;
 pub mod channel;
+pub mod range;
+pub mod registry;
 pub mod shape;
 pub mod sources;
 pub mod verify;
