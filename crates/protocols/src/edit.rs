@@ -99,6 +99,13 @@ pub fn each_field<'m>(message: &'m [u8], mut visit: impl FnMut(&'m [u8], &'m [u8
     }
 }
 
+/// Name and value of each field, and what stands below it.
+pub fn fields_and_rest(message: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], &[u8])> {
+    let (_, fields, end) = fields(message);
+    let starts: Vec<usize> = fields.iter().skip(1).map(|field| field.start).chain([end]).collect();
+    fields.into_iter().zip(starts).map(|(field, next)| (field.name(message), field.value(message), &message[next..]))
+}
+
 /// Edits that remove each field of which `foreign` says so: copies of our own headers that strangers wrote.
 pub fn remove_fields(message: &[u8], mut foreign: impl FnMut(&[u8], &[u8]) -> bool) -> Vec<Edit> {
     let mut edits = Vec::new();

@@ -18,6 +18,9 @@ pub fn open(settings: &Lookup) -> anyhow::Result<Box<dyn Source>> {
     let mut config: Config = settings.sql.parse().context("lookup: sql")?;
     let milliseconds = settings.timeout.0.as_millis();
     config.connect_timeout(settings.timeout.0).options(&format!("-c statement_timeout={milliseconds}"));
+    // A server that lost its power says nothing any more.
+    config.tcp_user_timeout(settings.timeout.0.saturating_mul(3)).keepalives_idle(Duration::from_secs(15));
+    config.keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
     // The database itself turns a row of any types into text.
     let query = format!("SELECT to_jsonb(found)::text FROM ({}) AS found LIMIT 1", settings.query);
     Ok(Box::new(PostgreSql { config, query, idle: Mutex::default() }))

@@ -76,6 +76,12 @@ pub fn for_mail_server(scan: &Scan, told: &[Told], copies: bool) -> Plan {
     if told.iter().all(|each| each == first && each.redirect.is_none()) {
         return Plan { answer: answer(first), ..Plan::default() };
     }
+    // Only who is dropped, or whose copy is kept elsewhere, may be taken off; what has to come again, is held or refused is so
+    // for all.
+    let stuck = told.iter().max_by_key(|each| safety(&each.decision)).filter(|each| safety(&each.decision) > 0);
+    if let Some(stuck) = stuck {
+        return Plan { answer: answer(stuck), ..Plan::default() };
+    }
     let accepted: Vec<usize> = (0..told.len()).filter(|at| told[*at].decision == Decision::Accept).collect();
     if accepted.is_empty() {
         return Plan { answer: answer(first), ..Plan::default() };
@@ -102,6 +108,16 @@ pub fn for_mail_server(scan: &Scan, told: &[Told], copies: bool) -> Plan {
     }
     plan.copies = groups.into_iter().map(|of| copy(scan, told, of)).collect();
     plan
+}
+
+/// What loses least counts most.
+fn safety(decision: &Decision) -> u8 {
+    match decision {
+        Decision::Defer(_) => 3,
+        Decision::Quarantine(_) => 2,
+        Decision::Reject(_) => 1,
+        Decision::Accept | Decision::AcceptUnseen | Decision::Discard => 0,
+    }
 }
 
 /// For a session that hands the message on itself.
@@ -233,6 +249,17 @@ mod tests {
         // No way to send copies: nobody is taken off.
         let plan = for_mail_server(&scan, &told, false);
         assert_eq!((plan.answer.edits.len(), plan.copies.len(), plan.troubles.len()), (1, 0, 1));
+
+        // What cannot be said for one only is said for all: nobody is taken off whose copy is nowhere else.
+        let (again, held) = (Decision::Defer(Refusal::new(451, (7, 1), "later")), Decision::Quarantine("held".into()));
+        for (told, said) in [
+            ([not(held.clone()), deliver("1"), deliver("1")], &held),
+            ([deliver("1"), not(again.clone()), not(held.clone())], &again),
+            ([not(Decision::Discard), not(held.clone()), not(Decision::Discard)], &held),
+        ] {
+            let plan = for_mail_server(&scan, &told, true);
+            assert_eq!((&plan.answer.decision, plan.answer.edits, plan.copies), (said, vec![], vec![]));
+        }
 
         let redirected = Told { redirect: Some("s@x".into()), ..deliver("1") };
         let plan = for_mail_server(&scan, &[redirected, deliver("1"), deliver("1")], true);

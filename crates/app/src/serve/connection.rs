@@ -7,6 +7,7 @@ use super::journal::Line;
 use super::judges::NoVerdict;
 use super::late;
 use super::listen::Listener;
+use super::mark::Occasion;
 use super::memory::Share;
 use super::proxy::{self, Passage, Proxy};
 use super::scanners::Scanned;
@@ -337,7 +338,9 @@ pub fn told(service: &Service, line: &mut Line, entry: Option<history::Entry>, b
 /// What we let through passes again as it is: where it comes back, the port behind the filter filters too.
 fn judged_before(service: &Service, scan: &Scan) -> Option<Outcome> {
     let whole = scan.want == Want::Decision && scan.content.omitted.is_none();
-    if !whole || !service.mark.is_on(&scan.content.bytes) {
+    let occasion =
+        Occasion { sender: scan.sender.as_ref(), recipients: &scan.recipients, now: environment::unix_time() };
+    if !whole || !service.mark.is_on(&scan.content.bytes, occasion) {
         return None;
     }
     let mut line = Line::unjudged(scan, "pass");

@@ -170,6 +170,11 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         // What was kept for others stays kept: they get it twice rather than not at all.
         fates.iter_mut().filter(|fate| !fate.actions.observe).for_each(|fate| fate.action = Action::Defer);
     }
+    // What could not be kept is held, or comes again: for all, where one answer is for all.
+    let not_kept = |fate: &Fate| matches!(fate.effective(), Action::Hold | Action::Defer);
+    if peer != (Peer::Relays { each: true }) && fates.iter().any(not_kept) {
+        split::reconcile(&mut fates, false);
+    }
     if let Some(store) = store.filter(|_| config.notify.is_used())
         && let Err(error) = notify(config, store, scan, &fates, &verdict, &transaction.message, &views)
     {

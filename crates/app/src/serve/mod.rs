@@ -382,7 +382,8 @@ async fn tidy(service: Arc<Service>) {
             let seen = store.seen().expire(now).map(drop);
             let rates = store.rates().expire(now).map(drop);
             let lists = store.lists().expire(now).map(drop);
-            for error in [expired, history, seen, rates, lists].into_iter().filter_map(Result::err) {
+            let sent = store.outbox().expire(now, settings.history.0).map(drop);
+            for error in [expired, history, seen, rates, lists, sent].into_iter().filter_map(Result::err) {
                 metrics.store_errors(1);
                 journal.note(&format!("store: {error}. {}", error.remedy()));
             }

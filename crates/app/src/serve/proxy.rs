@@ -14,6 +14,7 @@ use super::connection::Stream;
 use super::decide::Peer;
 use super::gate::{self, Visit};
 use super::journal::Line;
+use super::mark::Occasion;
 use super::once;
 use super::relay::{self, Relay, Transaction};
 use super::tls;
@@ -210,11 +211,12 @@ impl<'p> Proxy<'p> {
     }
 
     /// What goes on top of a message that we hand on: the trace field that RFC 5321 4.4 asks for, and our mark.
-    fn stamped(&self, service: &Service, scan: &Scan, message: Vec<u8>) -> Vec<u8> {
+    fn stamped(&self, service: &Service, scan: &Scan, recipients: &[Path], message: Vec<u8>) -> Vec<u8> {
         if service.config.load().mode == Mode::Observe {
             return message; // nothing changes then
         }
-        let (name, value) = service.mark.field(&message);
+        let occasion = Occasion { sender: scan.sender.as_ref(), recipients, now: environment::unix_time() };
+        let (name, value) = service.mark.field(&message, occasion);
         let mut top = vec![Edit::top(&name, value)];
         if self.passage.received {
             top.insert(0, Edit::top("Received", self.received(scan)));
@@ -390,7 +392,7 @@ impl<'w> Work<'w> {
         self.handed_on = true;
         let Some(mut transaction) = group.transaction.take() else { return };
         let message = protocols::edit::apply(&self.scan.content.bytes, &group.copy.edits);
-        let message = self.proxy.stamped(self.service, self.scan, message);
+        let message = self.proxy.stamped(self.service, self.scan, &group.copy.recipients, message);
         let outcome = transaction.send(message).await;
         for (n, place) in group.copy.of.iter().zip(&group.places) {
             let reply = outcome.recipients.get(*place).cloned().unwrap_or_else(relay::lost);

@@ -11,6 +11,7 @@ use super::Service;
 use super::connection::Stream;
 use super::journal::Journal;
 use super::listen::Address;
+use super::mark::Occasion;
 use super::tls;
 use crate::config::relay::{NextHop, Relay as Settings, RelayTls};
 use crate::environment;
@@ -222,7 +223,8 @@ pub async fn copy(service: &Service, scan: &Scan, recipients: Vec<Path>, edits: 
         return Outcome { recipients: vec![reply; recipients.len()], uncertain: false };
     };
     let message = edit::apply(&scan.content.bytes, edits);
-    let (name, value) = service.mark.field(&message);
+    let occasion = Occasion { sender: scan.sender.as_ref(), recipients: &recipients, now: environment::unix_time() };
+    let (name, value) = service.mark.field(&message, occasion);
     let mut content = scan.received(&environment::mail_date()).unwrap_or_default();
     content.extend(edit::apply(&message, &[Edit::top(&name, value)]));
     let delivery = Delivery {

@@ -413,7 +413,8 @@ impl Server {
             _ => return self.refuse("501 5.5.4 Syntax: RCPT TO:<address>"),
         };
         if self.recipients.len() >= self.settings.recipients {
-            return self.refuse("452 4.5.3 Error: too many recipients");
+            // No fault: who hears it goes on with those that were taken (RFC 5321 4.5.3.1.10).
+            return self.say("452 4.5.3 Error: too many recipients");
         }
         for (keyword, value) in &path.parameters {
             match (keyword.as_str(), value) {

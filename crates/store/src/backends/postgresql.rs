@@ -19,6 +19,7 @@ use postgres::error::SqlState;
 use postgres::types::ToSql;
 use postgres::{Client, Config, NoTls, Row, Statement};
 use std::collections::HashMap;
+use std::time::Duration;
 
 const IDLE: usize = 16;
 const DEADLOCK_TRIES: usize = 5;
@@ -105,6 +106,23 @@ enum Outcome<T> {
     Rollback(T),
 }
 
+/// A server that lost its power says nothing any more: without this a call waits for hours. What the location says stands.
+fn notice_dead_peers(config: &mut Config, patience: Duration) {
+    const USUAL: Duration = Duration::from_secs(2 * 3600);
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(patience.saturating_mul(12));
+    }
+    if config.get_keepalives_idle() == USUAL {
+        config.keepalives_idle(Duration::from_secs(15));
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(Duration::from_secs(5));
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(3);
+    }
+}
+
 impl PostgreSql {
     pub fn open(location: &Location) -> Result<PostgreSql> {
         let wrong = |why: String| Error::Location { location: location.to_string(), why };
@@ -115,6 +133,7 @@ impl PostgreSql {
         }
         config.ssl_mode(SslMode::Disable);
         config.connect_timeout(location.patience);
+        notice_dead_peers(&mut config, location.patience);
         if config.get_application_name().is_none() {
             config.application_name("sekisho");
         }

@@ -91,6 +91,8 @@ pub struct Sqlite {
     patience: Duration,
     writer: Mutex<Writer>,
     readers: Pool<Connection>,
+    /// Folders of contents whose names are known to be on the disk.
+    folders: Mutex<HashSet<PathBuf>>,
 }
 
 struct Writer {
@@ -114,6 +116,7 @@ impl Sqlite {
         prepare_directory(&directory.join(CONTENT).join(TEMPORARY))?;
         let path = directory.join(DATABASE);
         let store = Sqlite {
+            folders: Mutex::default(),
             writer: Mutex::new(Writer { connection: connect(&path, patience, true)?, synced: true }),
             readers: Pool::new(IDLE_READERS),
             directory,
@@ -241,9 +244,14 @@ impl Sqlite {
     fn write_content(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let folder = path.parent().unwrap_or(&self.directory);
         match DirBuilder::new().mode(0o700).create(folder) {
-            Ok(()) => sync_directory(&self.directory.join(CONTENT))?,
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
+        }
+        // Whoever made it may not have synced its name yet.
+        if !locked(&self.folders).contains(folder) {
+            sync_directory(&self.directory.join(CONTENT))?;
+            locked(&self.folders).insert(folder.to_owned());
         }
         if fs::read(path).is_ok_and(|there| there == bytes) {
             // Whoever wrote it may not have synced the directory yet.
