@@ -320,6 +320,8 @@ static FLOATING: &[(&str, &str, Kind)] = &[
     ("2", "2d706d302d", Kind::Lha),
 ];
 
+/// Where a pattern stands more often than this, the further places tell nothing new.
+const OFTEN: usize = 1024;
 /// How much of a file its patterns are looked for in.
 const BEGINNING: usize = 1024;
 
@@ -447,6 +449,7 @@ impl Magics {
         let Some(automaton) = &self.automaton else { return found };
         // A pattern whose last part is not in the rest of the bytes needs no second look.
         let mut dead = vec![false; self.floating.len()];
+        let mut count = vec![0; self.floating.len()];
         let mut steps = 4 * bytes.len() + 65_536;
         for hit in automaton.find_overlapping_iter(bytes) {
             let index = hit.pattern().as_usize();
@@ -464,7 +467,11 @@ impl Magics {
                 continue;
             }
             match fits(&pattern.tokens, bytes, at, &mut steps) {
-                Fit::Yes(end) => found.push((pattern.kind, at, end)),
+                Fit::Yes(end) => {
+                    found.push((pattern.kind, at, end));
+                    count[index] += 1;
+                    dead[index] = count[index] == OFTEN;
+                }
                 Fit::Never => dead[index] = true,
                 Fit::No => {}
             }

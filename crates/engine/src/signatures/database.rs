@@ -43,9 +43,8 @@ fn magics(set: &Set, beyond: bool) -> Magics {
             true => None,
             false => Kind::from_clam_name(magic.required.name()),
         };
-        let offset = magic.offset.map_or_else(|| "*".to_owned(), |offset| offset.to_string());
-        // What is not understood was told when the file was read.
-        let _ = magics.add(&Magic { class: magic.form, offset: &offset, pattern: &magic.hex, required, kind });
+        // The same table has taken each of them when the file was read.
+        let _ = magics.add(&Magic { class: magic.form, offset: &magic.offset, pattern: &magic.hex, required, kind });
     }
     magics.finish();
     magics

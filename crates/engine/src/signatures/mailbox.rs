@@ -15,6 +15,9 @@ use std::borrow::Cow;
 const LINE: usize = 999;
 /// Multiparts within multiparts.
 const DEPTH: usize = 64;
+/// Each multipart keeps its lines anew: so many times those of the message, and these, in all.
+const LEVELS: usize = 4;
+const LINES: usize = 65_536;
 /// Parts, and header lines of all parts together.
 const PARTS: usize = 1024;
 const HEADERS: usize = 1024;
@@ -62,8 +65,8 @@ impl Limit {
 /// Takes `bytes` apart. `is_mail` tells whether a line begins as a message does; `take` gets each piece.
 pub fn read(bytes: &[u8], is_mail: &dyn Fn(&[u8]) -> bool, take: &mut dyn FnMut(Piece<'_>)) -> Option<Limit> {
     let clean = clean(bytes);
-    let mut reader = Reader { is_mail, take, limit: None, parts: 0 };
     let lines: Vec<&[u8]> = lines(&clean).collect();
+    let mut reader = Reader { is_mail, take, limit: None, parts: 0, room: LEVELS * lines.len() + LINES };
     if lines.first().is_some_and(|line| line.starts_with(b"From ")) {
         for message in mailbox(&lines) {
             let (header, body) = uuencoded(message, &mut reader);
@@ -103,6 +106,11 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         let first = pieces.next().unwrap_or_default();
         std::iter::once(first).chain(pieces)
     })
+}
+
+/// Whether a quotation that began in the line goes on behind it.
+fn opens_quotation(line: &[u8]) -> bool {
+    line.iter().filter(|byte| **byte == b'"').count() % 2 == 1
 }
 
 fn as_kept(line: &[u8]) -> &[u8] {
@@ -433,6 +441,8 @@ struct Reader<'r> {
     take: &'r mut dyn FnMut(Piece<'_>),
     limit: Option<Limit>,
     parts: usize,
+    /// Lines that parts may still keep.
+    room: usize,
 }
 
 /// The header of a message, and where its body begins.
@@ -443,6 +453,7 @@ fn header<'a>(lines: &[&'a [u8]]) -> Option<(Mail<'a>, usize)> {
     let mut headers = 0;
     let mut at = 0;
     let mut pending: Option<Vec<u8>> = None;
+    let mut open = false;
     while at < lines.len() {
         let line = lines[at];
         at += 1;
@@ -490,13 +501,16 @@ fn header<'a>(lines: &[&'a [u8]]) -> Option<(Mail<'a>, usize)> {
                 }
                 known = true;
                 pending = Some(line.to_vec());
+                open = opens_quotation(line);
             }
-            Some(field) => field.extend_from_slice(line),
+            Some(field) => {
+                field.extend_from_slice(line);
+                open ^= opens_quotation(line);
+            }
         }
         let Some(field) = &pending else { continue };
         let folded = lines.get(at).is_some_and(|next| matches!(next.first(), Some(b' ' | b'\t')));
-        let quotes = field.iter().filter(|byte| **byte == b'"').count();
-        if folded || quotes % 2 == 1 && !line.is_empty() {
+        if folded || open && !line.is_empty() {
             continue;
         }
         mail.add_header(field);
@@ -560,6 +574,16 @@ impl<'r> Reader<'r> {
         kept
     }
 
+    /// For one more line.
+    fn has_room(&mut self) -> bool {
+        let left = self.room.checked_sub(1);
+        self.room = left.unwrap_or(0);
+        if left.is_none() {
+            self.limit = Some(Limit::Parts);
+        }
+        left.is_some()
+    }
+
     fn emit(&mut self, name: Vec<u8>, bytes: Cow<'_, [u8]>, coding: &'static str, links: Option<Links>) {
         (self.take)(Piece { name, bytes, coding, links });
     }
@@ -585,7 +609,9 @@ impl<'r> Reader<'r> {
                 if mail.subtype == b"rfc822" || mail.subtype == b"delivery-status" {
                     let lines = std::mem::take(&mut mail.lines);
                     if let Some((mut inner, at)) = header(&lines) {
-                        lines[at..].iter().for_each(|line| inner.push(line));
+                        for line in lines[at..].iter().take_while(|_| self.has_room()) {
+                            inner.push(line);
+                        }
                         if !inner.lines.is_empty() {
                             self.body(&mut inner, depth);
                         }
@@ -753,13 +779,14 @@ impl<'r> Reader<'r> {
                         }
                     } else {
                         let mut field = without_comments(line).into_owned();
+                        let mut open = opens_quotation(&field);
                         while let Some(next) = lines.get(at + 1) {
                             let folded = matches!(next.first(), Some(b' ' | b'\t'));
-                            let open = field.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
                             if !folded && (!open || next.is_empty()) {
                                 break;
                             }
                             field.extend_from_slice(next);
+                            open ^= opens_quotation(next);
                             at += 1;
                         }
                         part.add_header(&field);
@@ -769,8 +796,10 @@ impl<'r> Reader<'r> {
                 } else if is_boundary(line, &boundary) {
                     in_header = true;
                     break;
-                } else {
+                } else if self.has_room() {
                     part.push(line);
+                } else {
+                    break;
                 }
                 at += 1;
             }

@@ -324,13 +324,18 @@ impl<'w> Walk<'w> {
 
     fn html(&mut self, bytes: &[u8]) {
         let normalised = unpack::html::normalise(bytes, &mut self.budget);
-        self.layer(&normalised.nocomment, bytes, Target::Html, Kind::Html, b"", true, "markup");
-        self.layer(&normalised.notags, bytes, Target::Html, Kind::Html, b"", true, "text of markup");
-        if !normalised.script.is_empty() {
-            self.layer(&normalised.script, bytes, Target::Html, Kind::Html, b"", true, "script");
-            self.layer(&normalised.script, bytes, Target::Text, Kind::TextAscii, b"", false, "script");
+        // Each is a file of its own to ClamAV, with its own length.
+        let unpack::html::Normalised { nocomment, notags, script, .. } = &normalised;
+        self.layer(nocomment, nocomment, Target::Html, Kind::Html, b"", true, "markup");
+        self.layer(notags, notags, Target::Html, Kind::Html, b"", true, "text of markup");
+        if !script.is_empty() {
+            self.layer(script, script, Target::Html, Kind::Html, b"", true, "script");
+            self.layer(script, script, Target::Text, Kind::TextAscii, b"", false, "script");
         }
         for data in &normalised.data {
+            if self.budget.member().is_err() || self.budget.bytes(data.len() as u64).is_err() {
+                break;
+            }
             self.within("data", |walk| walk.file(data, b"", None));
         }
     }
@@ -415,7 +420,10 @@ impl<'w> Walk<'w> {
             }
             _ => {}
         }
-        let begins = |(kind, at): &&(Kind, usize)| *at > 0 && unpack::opens(*kind) && *kind >= Kind::Sfx;
+        // Each member of an archive begins as the archive does: one of a kind is enough.
+        let mut opened = HashSet::new();
+        let begins =
+            |(kind, at): &&(Kind, usize)| *at > 0 && unpack::opens(*kind) && *kind >= Kind::Sfx && opened.insert(*kind);
         for (kind, at) in found.iter().filter(begins).take(EMBEDDED) {
             if self.budget.enter() {
                 self.chain.push(file_type(*kind));
@@ -431,7 +439,13 @@ impl<'w> Walk<'w> {
         let magics = &self.database.magics;
         let is_mail = |line: &[u8]| unpack::kind_with(line, magics) == Kind::Mail;
         let mut pieces: Vec<Piece<'static>> = Vec::new();
+        let budget = &mut self.budget;
+        let mut spent = false;
         let limit = mailbox::read(bytes, &is_mail, &mut |piece| {
+            spent = spent || budget.member().is_err() || budget.bytes(piece.bytes.len() as u64).is_err();
+            if spent {
+                return;
+            }
             let Piece { name, bytes, coding, links } = piece;
             pieces.push(Piece { name, bytes: Cow::Owned(bytes.into_owned()), coding, links });
         });
@@ -447,9 +461,6 @@ impl<'w> Walk<'w> {
             }
         }
         for (number, piece) in pieces.iter().enumerate() {
-            if self.budget.member().is_err() || self.budget.bytes(piece.bytes.len() as u64).is_err() {
-                return;
-            }
             let size = piece.bytes.len() as u64;
             let member = unpack::Member {
                 name: piece.name.clone(),

@@ -240,19 +240,13 @@ pub(super) fn magic_line(loader: &mut Loader<'_>, line: &Line<'_>) -> Result<(),
     if count > 8 {
         return bad("there are more than eight fields", 0..line.text.len());
     }
-    loader.check_levels(line, min, max)?;
+    // Publishers leave the first of two levels empty.
+    loader.check_levels(line, min.filter(|min| !min.is_empty()), max)?;
     let form_number = match form {
         b"0" => 0,
         b"1" => 1,
         b"4" => 4,
         _ => return bad("a magic is of type 0, 1 or 4", place(line, form)),
-    };
-    let place_of = match offset {
-        b"*" => None,
-        _ => match number(offset).and_then(|n| u32::try_from(n).ok()) {
-            Some(offset) => Some(offset),
-            None => return bad("the offset is a number or *", place(line, offset)),
-        },
     };
     let kind = |field: &[u8]| match FileType::from_name(&String::from_utf8_lossy(field)) {
         Some(kind) => Ok(kind),
@@ -260,15 +254,19 @@ pub(super) fn magic_line(loader: &mut Loader<'_>, line: &Line<'_>) -> Result<(),
     };
     let (required, detected) = (kind(required)?, kind(detected)?);
     let bytes = hex_bytes(hex).filter(|bytes| !bytes.is_empty());
-    if bytes.is_none() {
-        if form_number != 1 {
-            return bad("the magic is not hexadecimal", place(line, hex));
-        }
-        let spec = SignatureSpec { hex, modifiers: Modifiers::default(), offset: Offset::Any, group: 0, every: false };
-        patterns::signature::Builder::new().add(spec).map_err(|error| within(line, hex, error))?;
-    }
     let magic =
-        Magic { name: text(name), form: form_number, offset: place_of, hex: text(hex), bytes, required, detected };
+        Magic { name: text(name), form: form_number, offset: text(offset), hex: text(hex), bytes, required, detected };
+    // By the table that will hold it.
+    let asked = unpack::Magic {
+        class: magic.form,
+        offset: &magic.offset,
+        pattern: &magic.hex,
+        required: None,
+        kind: unpack::Kind::from_clam_name(magic.detected.name()).unwrap_or(unpack::Kind::TextAscii),
+    };
+    if let Err(why) = unpack::Magics::empty().add(&asked) {
+        return bad(why, place(line, if why.contains("offset") { offset } else { hex }));
+    }
     loader.set.magics.push(magic);
     Ok(())
 }

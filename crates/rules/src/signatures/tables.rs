@@ -59,8 +59,8 @@ pub struct Magic {
     pub name: String,
     /// 0: bytes at the offset; 1: a signature string, searched for; 4: a partition.
     pub form: u8,
-    /// `None`: anywhere.
-    pub offset: Option<u32>,
+    /// As it was written: `0`, `*`, `EOF-512`, `0,1024`.
+    pub offset: String,
     pub hex: String,
     /// The hexadecimal decoded, where it has no wildcards.
     pub bytes: Option<Vec<u8>>,

@@ -76,6 +76,8 @@ fn what_clamav_refuses_is_refused() {
     refused("x.wdb", "X:onlyone");
     refused("x.gdb", "S:P:12");
     refused("x.ftm", "0:0:zz:n:CL_TYPE_ANY:CL_TYPE_MAIL");
+    refused("x.ftm", "1:*:3c5a(5a5a|595959)3e:n:CL_TYPE_ANY:CL_TYPE_MAIL");
+    refused("x.ftm", "1:EOF:46726f6d:n:CL_TYPE_ANY:CL_TYPE_MAIL");
     refused("x.pwdb", "n;;2;x");
 }
 
@@ -103,6 +105,10 @@ fn every_format_is_read() {
     loaded("x.gdb", "S1:P:01020304:20-");
     let set = loaded("x.ftm", "0:0:46726f6d20:Mail:CL_TYPE_ANY:CL_TYPE_MAIL");
     assert_eq!(set.magics[0].bytes.as_deref(), Some(&b"From "[..]));
+    for offset in ["*", "0,1024", "8,12", "EOF-512"] {
+        loaded("x.ftm", &format!("1:{offset}:0a46726f6d3a20:Mail:CL_TYPE_ANY:CL_TYPE_MAIL"));
+    }
+    loaded("x.ftm", "1:0:89504e47:PNG:CL_TYPE_ANY:CL_TYPE_GRAPHICS::255");
     let set = loaded("x.pwdb", "n;Engine:81-255,Container:CL_TYPE_ZIP;1;616263");
     assert_eq!(set.passwords[0].password, b"abc");
 }

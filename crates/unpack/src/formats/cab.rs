@@ -95,9 +95,11 @@ fn folder_bytes(bytes: &[u8], folder: &Folder, extra: usize, opening: &mut Openi
         if data.len() < usize::from(packed) {
             opening.note(Note::Truncated);
         }
-        let limit = match out.len() as u64 + u64::from(size) > opening.budget.limits().member {
+        // What is stored is copied as long as it is, whatever size is claimed for it.
+        let room = u64::from(size).max(if folder.method == 0 { data.len() as u64 } else { 0 });
+        let limit = match out.len() as u64 + room > opening.budget.limits().member {
             true => Some(opening.budget.reach(Limit::Member)),
-            false => opening.budget.bytes(u64::from(size)).err(),
+            false => opening.budget.bytes(room).err(),
         };
         if let Some(limit) = limit {
             opening.stop(limit);

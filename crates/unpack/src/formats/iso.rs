@@ -49,6 +49,10 @@ pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
             let full = if path.is_empty() { name.to_vec() } else { [&path, &b"/"[..], name].concat() };
             if flags & 2 != 0 {
                 if seen.insert(extent) && full.len() < 4096 {
+                    // Its path is kept until it is read.
+                    if !opening.step(full.len() as u64 / 16) {
+                        return;
+                    }
                     folders.push(((extent, length), full));
                 }
                 continue;

@@ -11,6 +11,8 @@ use std::io::Read;
 
 /// How far before its stream an object's dictionary may begin.
 const DICTIONARY: usize = 16 << 10;
+/// Within this from a stream's stated end its end is said.
+const GAP: usize = 64;
 /// Filters after one another.
 const FILTERS: usize = 8;
 
@@ -32,6 +34,9 @@ pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
             continue;
         }
         let window = &bytes[word.saturating_sub(DICTIONARY)..word];
+        if !opening.step(window.len() as u64 / 64) {
+            return;
+        }
         let Some(object) = memchr::memmem::rfind(window, b"obj") else { continue };
         let said = &window[object + 3..];
         // Something else in between means that the word stands for itself.
@@ -47,7 +52,8 @@ pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
         }
         let rest = bytes.get(start..).unwrap_or_default();
         let stated = number_after(said, b"/Length").filter(|length| {
-            rest.get(*length..).is_some_and(|after| after.trim_ascii_start().starts_with(b"endstream"))
+            let word = |after: &[u8]| after[..after.len().min(GAP)].trim_ascii_start().starts_with(b"endstream");
+            rest.get(*length..).is_some_and(word)
         });
         let length = stated.or_else(|| {
             let end = if ends { memchr::memmem::find(rest, b"endstream") } else { None };
@@ -246,7 +252,7 @@ fn literal(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut depth = 0;
     let mut at = 0;
-    while let Some(&byte) = text.get(at).filter(|_| out.len() < LONGEST) {
+    while let Some(&byte) = text.get(at).filter(|_| out.len() < LONGEST && at < 2 * LONGEST) {
         at += 1;
         match byte {
             b'(' => depth += 1,

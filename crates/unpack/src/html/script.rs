@@ -5,6 +5,7 @@
 //! ClamAV's idea of JavaScript, not ECMA's: a function's scope ends where the braces seem to, regular expressions are
 //! read as operators and names, and so on. Signatures depend on all of it.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 /// Decoded scripts inside decoded scripts.
@@ -88,7 +89,12 @@ pub(crate) struct Reader {
     partial: Vec<u8>,
     depth: u32,
     read: usize,
+    /// Scopes that may still be looked into for names.
+    visits: Cell<u32>,
 }
+
+/// A name is looked for in all scopes around it; scripts that people write need thousands.
+const VISITS: u32 = 5_000_000;
 
 impl Default for Reader {
     fn default() -> Self {
@@ -101,6 +107,7 @@ impl Default for Reader {
             partial: Vec::new(),
             depth: 0,
             read: 0,
+            visits: Cell::new(VISITS),
         }
     }
 }
@@ -644,6 +651,8 @@ impl Reader {
     fn look_up(&self, name: &[u8]) -> Option<u64> {
         let mut scope = Some(self.current);
         while let Some(index) = scope {
+            let left = self.visits.get().checked_sub(1)?;
+            self.visits.set(left);
             if let Some(Some(number)) = self.scopes[index].names.get(name) {
                 return Some(*number);
             }
@@ -805,7 +814,20 @@ fn integer(digits: &str) -> Token {
 
 /// As C's atof() reads it: the longest beginning that is a number.
 fn leading_float(digits: &str) -> f64 {
-    (1..=digits.len()).rev().find_map(|end| digits.get(..end)?.parse().ok()).unwrap_or(0.0)
+    let bytes = digits.as_bytes();
+    let run = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut end = run(0);
+    if bytes.get(end) == Some(&b'.') {
+        end += 1 + run(end + 1);
+    }
+    if matches!(bytes.get(end), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+        let exponent = run((end + 1 + sign).min(bytes.len()));
+        if exponent > 0 {
+            end += 1 + sign + exponent;
+        }
+    }
+    digits[..end].parse().unwrap_or(0.0)
 }
 
 /// As C's `%g` writes it.
@@ -864,6 +886,24 @@ mod tests {
         check("1.50 + 2 //gone\n/* too */ ;", "1.5+2;");
         check("'unfinished", "\"unfinished\"");
         check("a((1 ;", "a((1;))");
+    }
+
+    #[test]
+    fn numbers_are_read_as_far_as_they_go() {
+        for (digits, value) in [
+            ("1.50", 1.5),
+            ("1.5e2", 150.0),
+            ("3.e1x", 30.0),
+            (".5", 0.5),
+            ("1e+", 1.0),
+            ("7e-", 7.0),
+            ("1e+2e+3", 100.0),
+            ("1.2.3", 1.2),
+            ("", 0.0),
+            (".", 0.0),
+        ] {
+            assert_eq!(leading_float(digits), value, "{digits}");
+        }
     }
 
     #[test]
