@@ -6,13 +6,18 @@
 //! the next generation. A crash at any point leaves a model and a journal that fit or a journal that is older than the
 //! model, whose lessons are all in it. What a crash cut short at the end of the journal is cut off.
 
+use crate::lessons::{About, By, Lessons};
+use crate::records::Keep;
 use anyhow::Context;
-use learn::{Class, Damaged, Extractor, Features, Lesson, Model, Outcome, User};
+use learn::{Class, Damaged, Extractor, Features, Lesson, Model, Options, Outcome, User};
 use mail::Views;
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const JOURNAL: &[u8; 16] = b"sekisho lessons\n";
@@ -24,17 +29,29 @@ const LONG: u64 = 32 << 20;
 const SYNC: Duration = Duration::from_millis(900);
 
 /// The model as this process knows it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Learnt {
     pub model: Model,
     generation: u64,
     /// Of the journal, what is in `model`.
     read: u64,
+    /// By day, for taking back.
+    lessons: Option<Lessons>,
+    pub keep: Keep,
+}
+
+impl Default for Learnt {
+    fn default() -> Self {
+        let keep = crate::config::Learn::default().keep();
+        Learnt { model: Model::default(), generation: 0, read: 0, lessons: None, keep }
+    }
 }
 
 /// Teaches; holds the lock.
 pub struct Teacher<'a> {
     learnt: &'a mut Learnt,
+    /// What is recorded of the lessons that come.
+    pub about: About,
     folder: PathBuf,
     journal: File,
     _lock: File,
@@ -68,7 +85,7 @@ impl Learnt {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Default::default(),
             Err(error) => return Err(error).with_context(|| path.display().to_string()),
         };
-        *self = Learnt { model, generation, read: HEAD };
+        (self.model, self.generation, self.read) = (model, generation, HEAD);
         Ok(())
     }
 
@@ -139,7 +156,8 @@ impl Learnt {
         };
         self.read = self.read.max(HEAD);
         let folder = folder.to_owned();
-        Ok(Teacher { learnt: self, folder, journal, _lock: lock, unsynced: false, synced: Instant::now() })
+        let about = About::new(By::Hand, "", "", "");
+        Ok(Teacher { learnt: self, about, folder, journal, _lock: lock, unsynced: false, synced: Instant::now() })
     }
 }
 
@@ -192,6 +210,10 @@ impl Teacher<'_> {
         user: User,
         at: u32,
     ) -> anyhow::Result<bool> {
+        let known = self.learnt.model.seen(digest);
+        if known.is_some_and(|seen| (seen.class, seen.user) != (class, user)) {
+            self.undo_recorded(digest)?;
+        }
         match self.learnt.model.learn(digest, features, class, user, at) {
             Outcome::Known => Ok(false),
             Outcome::Learnt(lessons) => {
@@ -203,6 +225,9 @@ impl Teacher<'_> {
 
     /// False: nothing was said of this message.
     pub fn forget(&mut self, digest: u128, features: &Features) -> anyhow::Result<bool> {
+        if self.undo_recorded(digest)? {
+            return Ok(true);
+        }
         match self.learnt.model.forget(digest, features) {
             None => Ok(false),
             Some(lesson) => {
@@ -212,7 +237,40 @@ impl Teacher<'_> {
         }
     }
 
+    /// Takes back what was last taught of a message, with the features that it had then: exactly, whatever relays and
+    /// mailboxes have done to it since.
+    fn undo_recorded(&mut self, digest: u128) -> anyhow::Result<bool> {
+        if self.learnt.model.seen(digest).is_none() {
+            return Ok(false);
+        }
+        match self.lessons().of(digest) {
+            Some(lesson) => self.undo(&lesson),
+            None => Ok(false),
+        }
+    }
+
+    /// Does the opposite of a recorded lesson. False: it does not stand, since something else was said of the message
+    /// after it, or it is no longer remembered.
+    pub fn undo(&mut self, lesson: &Lesson) -> anyhow::Result<bool> {
+        let known = self.learnt.model.seen(lesson.digest);
+        let stands = if lesson.forget { known.is_none() } else { known == Some(&lesson.seen) };
+        if !stands {
+            return Ok(false);
+        }
+        let inverse = Lesson { forget: !lesson.forget, ..lesson.clone() };
+        self.learnt.model.apply(&inverse);
+        self.write(&[inverse])?;
+        Ok(true)
+    }
+
+    fn lessons(&mut self) -> &mut Lessons {
+        let keep = self.learnt.keep;
+        self.learnt.lessons.get_or_insert_with(|| Lessons::new(&self.folder, keep))
+    }
+
     fn write(&mut self, lessons: &[Lesson]) -> anyhow::Result<()> {
+        let about = self.about.clone();
+        self.lessons().add(&about, lessons).context("the record of lessons")?;
         let bytes: Vec<u8> = lessons.iter().flat_map(Lesson::to_bytes).collect();
         self.journal.write_all(&bytes).context("the journal of lessons")?;
         self.learnt.read += bytes.len() as u64;
@@ -229,6 +287,7 @@ impl Teacher<'_> {
     /// Lessons are on the disk.
     pub fn sync(&mut self) -> anyhow::Result<()> {
         if std::mem::take(&mut self.unsynced) {
+            self.lessons().sync().context("the record of lessons")?;
             self.journal.sync_data().context("the journal of lessons")?;
         }
         self.synced = Instant::now();
@@ -287,12 +346,80 @@ pub fn is_ready(model: &Model, settings: &rules::Settings) -> bool {
 }
 
 thread_local! {
-    static EXTRACTOR: RefCell<Extractor> = RefCell::default();
+    static EXTRACTOR: RefCell<(Arc<Options>, Extractor)> = RefCell::default();
 }
 
 /// A message that is being judged, as the model sees it.
-pub fn extract(views: &Views<'_>) -> Features {
-    EXTRACTOR.with_borrow_mut(|extractor| extractor.extract(views))
+pub fn extract(views: &Views<'_>, options: &Arc<Options>) -> Features {
+    EXTRACTOR.with_borrow_mut(|(of, extractor)| {
+        if !Arc::ptr_eq(of, options) {
+            *of = options.clone();
+            *extractor = Extractor::new(Options::clone(options));
+        }
+        extractor.extract(views)
+    })
+}
+
+/// What the rules leave out of learning: `bayes_ignore_header`, `bayes_token_sources`.
+pub fn options(settings: &rules::Settings) -> Arc<Options> {
+    Arc::new(Heeded::of(settings).options())
+}
+
+/// What commands that load no rules must know of them. The service keeps it beside the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Heeded {
+    pub min_ham: f64,
+    pub min_spam: f64,
+    ignore_headers: BTreeSet<String>,
+    /// `header`, `visible`, `invisible`, `uri`.
+    without: BTreeSet<String>,
+}
+
+impl Default for Heeded {
+    fn default() -> Self {
+        Heeded::of(&rules::Settings::default())
+    }
+}
+
+const HEEDED: &str = "settings";
+
+impl Heeded {
+    pub fn of(settings: &rules::Settings) -> Heeded {
+        let sources = ["header", "visible", "invisible", "uri"];
+        let without = sources.into_iter().filter(|name| settings.bayes_token_sources.get(*name) != Some(&true));
+        Heeded {
+            min_ham: settings.bayes_min_ham_num,
+            min_spam: settings.bayes_min_spam_num,
+            ignore_headers: settings.bayes_ignore_headers.clone(),
+            without: without.map(str::to_owned).collect(),
+        }
+    }
+
+    /// As kept in the model's folder; the defaults where nothing readable is.
+    pub fn read(folder: &Path) -> Heeded {
+        let text = fs::read(folder.join(HEEDED)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Into the model's folder, where that exists.
+    pub fn keep(&self, folder: &Path) -> anyhow::Result<()> {
+        if folder.is_dir() && Heeded::read(folder) != *self {
+            replace(folder, HEEDED, &serde_json::to_vec(self)?)?;
+        }
+        Ok(())
+    }
+
+    pub fn options(&self) -> Options {
+        let off = |name| self.without.contains(name);
+        Options {
+            ignore_headers: self.ignore_headers.clone(),
+            no_header: off("header"),
+            no_text: off("visible"),
+            no_hidden: off("invisible"),
+            no_uris: off("uri"),
+        }
+    }
 }
 
 /// The probability as the engine hears it.

@@ -11,6 +11,7 @@ fn sekisho(folder: &Folder, arguments: &[&str]) -> Output {
         .args(arguments)
         .env("SEKISHO_CACHE", folder.0.join("cache"))
         .env("HOME", &folder.0)
+        .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .output()
         .unwrap()
@@ -156,6 +157,100 @@ fn rules_ask_once_enough_was_learnt() {
     assert!(fine.contains("BAYES_00") && fine.contains("score: 0.0"), "{fine}");
     let off = check(&unseen, &format!("{enough}\nuse_bayes 0"));
     assert!(!off.contains("BAYES") && off.contains("\"score\":1.0"), "{off}");
+}
+
+/// A message that was learnt comes again with what relays and mailboxes wrote above it, and is the other class.
+#[test]
+fn taken_back_as_it_was_learnt() {
+    let folder = Folder::new("learn-exact");
+    mails(&folder, 10);
+    let model = path(&folder, "model");
+    let learn = |arguments: &[&str]| said(&sekisho(&folder, &[&["learn", "--model", &model], arguments].concat()));
+    learn(&["--ham", &path(&folder, "ham")]);
+    learn(&["--spam", &path(&folder, "spam")]);
+    let top = |name: &str| learn(&["top", &path(&folder, name)]);
+    let known = (top("ham"), top("spam"));
+    let relayed = |raw: String| {
+        format!(
+            "Received: from neverseen.example by mailstore.example\n\twith LMTP id 77; Fri, 20 Nov 2026\nX-Filed-By: robot\n{raw}"
+        )
+    };
+    folder.file("later", &relayed(ham(3)));
+    assert_eq!(learn(&["--spam", &path(&folder, "later")]), "1 learnt, 0 known before, 0 not readable\n");
+    assert!(learn(&["status"]).contains("9 ham, 11 spam learnt"), "{}", learn(&["status"]));
+    assert_eq!(learn(&["--ham", &path(&folder, "ham/3")]), "1 learnt, 0 known before, 0 not readable\n");
+    assert_eq!((top("ham"), top("spam")), known, "as if it had never been said");
+    // Every word of the relays is gone; with all the rest taken back nothing is left.
+    learn(&["--forget", &path(&folder, "later"), &path(&folder, "spam"), &path(&folder, "ham")]);
+    assert!(learn(&["status"]).contains("0 ham, 0 spam learnt\n0 words"), "{}", learn(&["status"]));
+}
+
+#[test]
+fn days_are_taken_back_in_any_order() {
+    let folder = Folder::new("learn-days");
+    mails(&folder, 6);
+    let (model, straight) = (path(&folder, "model"), path(&folder, "straight"));
+    let learn =
+        |model: &str, arguments: &[&str]| said(&sekisho(&folder, &[&["learn", "--model", model], arguments].concat()));
+    // The record's files bear the day: what was taught now becomes that of other days.
+    let day = |name: &str| {
+        let entries = std::fs::read_dir(&model).unwrap().map(|entry| entry.unwrap().path());
+        let today: Vec<_> = entries.filter(|path| path.to_string_lossy().contains("/lessons-20")).collect();
+        let newest = today.iter().find(|path| !path.to_string_lossy().contains("/lessons-2001")).unwrap();
+        std::fs::rename(newest, Path::new(&model).join(format!("lessons-{name}.001"))).unwrap();
+    };
+    learn(&model, &["--ham", &path(&folder, "ham/0"), &path(&folder, "ham/1")]);
+    learn(&model, &["--spam", &path(&folder, "spam/0")]);
+    day("2001-01-01");
+    learn(&model, &["--spam", &path(&folder, "ham/1"), &path(&folder, "spam/1")]);
+    day("2001-01-02");
+    learn(&model, &["--spam", &path(&folder, "spam/2")]);
+    day("2001-01-03");
+    let journal = learn(&model, &["journal"]);
+    assert_eq!(journal.lines().count(), 3, "{journal}");
+    assert!(journal.contains("2001-01-02  0 ham, 2 spam learnt, 1 taken back  (hand 3)"), "{journal}");
+    assert!(learn(&model, &["status"]).contains("1 ham, 4 spam learnt"));
+    // The middle one: its correction of ham/1 goes with it.
+    assert!(learn(&model, &["undo", "--day", "2001-01-02"]).starts_with("3 lessons taken back, 0 no longer"));
+    assert!(learn(&model, &["status"]).contains("2 ham, 2 spam learnt"));
+    assert!(learn(&model, &["undo", "--day", "2001-01-02"]).starts_with("0 lessons taken back, 3 no longer"));
+    for (class, file) in [("ham", "ham/0"), ("ham", "ham/1"), ("spam", "spam/0"), ("spam", "spam/2")] {
+        learn(&straight, &[&format!("--{class}"), &path(&folder, file)]);
+    }
+    let words = |model: &str| {
+        let dbpath = format!("--dbpath={model}");
+        let dump = said(&sekisho(&folder, &["sa-learn", &dbpath, "--dump", "data"]));
+        dump.lines().map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    assert_eq!(words(&model), words(&straight));
+    assert!(learn(&model, &["undo", "--since", "2001-01-01"]).starts_with("4 lessons taken back"));
+    assert!(learn(&model, &["status"]).contains("0 ham, 0 spam learnt\n0 words"), "{}", learn(&model, &["status"]));
+}
+
+#[test]
+fn read_in_japanese_too() {
+    let folder = Folder::new("learn-ja");
+    mails(&folder, 3);
+    let model = path(&folder, "model");
+    let japanese = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
+            .args(["learn", "--model", &model])
+            .args(arguments)
+            .env("LC_ALL", "ja_JP.UTF-8")
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(japanese(&["--spam", &path(&folder, "spam")]), "学習 3 通、学習済み 0 通、読めないもの 0 通\n");
+    japanese(&["--ham", &path(&folder, "ham")]);
+    assert!(japanese(&["status"]).contains("学習済み 通常メール 3 通、迷惑メール 3 通"));
+    let explained = japanese(&["explain", &path(&folder, "spam/1")]);
+    assert!(explained.starts_with("迷惑メールの確率 ") && explained.contains("迷惑メールらしい語:"), "{explained}");
+    assert!(explained.contains("に迷惑メールとして学習済みです"), "{explained}");
+    assert!(japanese(&["journal"]).contains("学習 通常 3 通・迷惑 3 通、取り消し 0 通"), "{}", japanese(&["journal"]));
+    // Sources that are switched off are not looked at, either way.
+    folder.file("model/settings", "{\"without\":[\"header\",\"visible\",\"invisible\",\"uri\"]}");
+    assert!(japanese(&["explain", &path(&folder, "spam/2")]).starts_with("迷惑メールの確率 0.5000"));
 }
 
 /// kill -9 while learning: the model opens, what was learnt before is there, nothing is counted twice.

@@ -23,10 +23,15 @@ const WORDS: usize = 16_000;
 const SHORT: usize = 1_000;
 
 /// What is to be left out beyond what is always left out.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// Names of fields in lower case: `bayes_ignore_header`.
     pub ignore_headers: BTreeSet<String>,
+    /// `bayes_token_sources`: what is not looked at.
+    pub no_header: bool,
+    pub no_text: bool,
+    pub no_hidden: bool,
+    pub no_uris: bool,
 }
 
 /// What one message has; each number once.
@@ -90,6 +95,10 @@ impl Extractor {
         Extractor { options, seen, header: Vec::new(), text: Vec::new(), lower: String::new() }
     }
 
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     pub fn extract(&mut self, views: &Views<'_>) -> Features {
         let mut grams = Vec::with_capacity(8_192);
         let mut tokens = Vec::with_capacity(2_048);
@@ -117,7 +126,7 @@ impl Extractor {
         self.gather_header(views);
         let text = views.text();
         self.text.clear();
-        for unit in text.body.iter().skip(1) {
+        for unit in text.body.iter().skip(1).take_while(|_| !self.options.no_text) {
             self.text.extend_from_slice(unit);
             self.text.push(b'\n');
             if self.text.len() > WORDS {
@@ -126,20 +135,23 @@ impl Extractor {
         }
         let header = &self.header[..self.header.len().min(HEADER)];
         grams(header, false, found);
-        if header.len() < RAW {
+        if header.len() < RAW && !self.options.no_text {
             let body = views.message.pristine_body();
             grams(&body[..body.len().min(RAW - header.len())], false, found);
         }
-        let from = views.message.headers().last("from").map_or(&[][..], |field| &field.decoded);
+        let header_too = !self.options.no_header;
+        let subject = if header_too { text.subject.as_bytes() } else { &[] };
+        let from = views.message.headers().last("from").filter(|_| header_too);
+        let from = from.map_or(&[][..], |field| &field.decoded);
         let mut named = std::mem::take(&mut self.lower).into_bytes();
         named.clear();
-        named.extend_from_slice(text.from_name.as_bytes());
+        named.extend_from_slice(if header_too { text.from_name.as_bytes() } else { &[] });
         named.push(b' ');
         named.extend_from_slice(&from[..from.len().min(SHORT)]);
-        grams(text.subject.as_bytes(), true, found);
+        grams(subject, true, found);
         grams(&named, true, found);
         let mut uris = Vec::new();
-        for uri in &views.uris().uris {
+        for uri in views.uris().uris.iter().take_while(|_| !self.options.no_uris) {
             uris.extend_from_slice(&uri.raw);
             uris.push(b'\n');
             if uris.len() > WORDS / 2 {
@@ -151,11 +163,11 @@ impl Extractor {
 
         let mut lower = String::new();
         let mut words = |bytes: &[u8], place: &'static str| token::words(bytes, place, &mut lower, found);
-        words(text.subject.as_bytes(), "Subject");
+        words(subject, "Subject");
         words(&named, "From");
         words(&self.text[..self.text.len().min(WORDS)], "");
         words(&uris, "URI");
-        let hidden = &text.hidden.bytes;
+        let hidden = if self.options.no_hidden { &[] } else { &text.hidden.bytes[..] };
         words(&hidden[..hidden.len().min(SHORT * 4)], "hidden");
         let mut structure = Vec::new();
         for part in views.message.parts.iter().take(50) {
@@ -174,6 +186,9 @@ impl Extractor {
 
     fn gather_header(&mut self, views: &Views<'_>) {
         self.header.clear();
+        if self.options.no_header {
+            return;
+        }
         for field in &views.message.headers().fields {
             if is_markup(&field.name) || self.ignores(&field.name) {
                 continue;

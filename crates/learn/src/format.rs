@@ -149,6 +149,13 @@ impl Lesson {
         out
     }
 
+    /// Of which message a record is, and whether it takes back; without looking at the rest.
+    pub fn peek(bytes: &[u8]) -> Option<(u128, bool)> {
+        let mut reader = Reader(bytes.get(12..)?);
+        let forget = reader.array::<1>().ok()? != [0];
+        Some((u128::from_le_bytes(reader.array().ok()?), forget))
+    }
+
     /// The record at the beginning of `bytes`, and how long it is.
     pub fn from_bytes(bytes: &[u8]) -> Result<(Lesson, usize), Damaged> {
         let mut reader = Reader(bytes);
@@ -174,6 +181,23 @@ impl Lesson {
             return Err(Damaged::Content);
         }
         Ok((Lesson { digest, forget, seen, features: Features { grams, tokens } }, length + 12))
+    }
+}
+
+impl Features {
+    /// As lessons hold them.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_numbers(&mut out, &self.grams);
+        put_numbers(&mut out, &self.tokens);
+        out
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<Features, Damaged> {
+        let mut reader = Reader(bytes);
+        let grams = reader.numbers(1 << GRAM_BITS)?;
+        let tokens = reader.numbers(1 << TOKEN_BITS)?;
+        if reader.0.is_empty() { Ok(Features { grams, tokens }) } else { Err(Damaged::Content) }
     }
 }
 
@@ -314,6 +338,10 @@ mod tests {
         }
         assert_eq!(again, model);
         let first = lessons[0].to_bytes();
+        assert_eq!(Lesson::peek(&first), Some((lessons[0].digest, false)));
+        let features = lessons[0].features.to_bytes();
+        assert_eq!(Features::from_bytes(&features), Lesson::from_bytes(&first).map(|(lesson, _)| lesson.features));
+        assert!(Features::from_bytes(&features[..features.len() - 1]).is_err());
         for cut in 0..first.len() {
             assert_eq!(Lesson::from_bytes(&first[..cut]), Err(Damaged::Short));
         }

@@ -178,9 +178,9 @@ impl Model {
     pub fn words(&self) -> impl Iterator<Item = (usize, u32, u32, f32)> {
         let used = self.tokens.iter().enumerate().filter(|(_, token)| **token != Token::default());
         used.map(|(index, token)| {
-            let ham = token.ham as f32 / self.counts.ham.max(1) as f32;
-            let spam = token.spam as f32 / self.counts.spam.max(1) as f32;
-            (index, token.ham, token.spam, spam / (spam + ham))
+            let (hams, spams) = (not_below_zero(token.ham), not_below_zero(token.spam));
+            let (ham, spam) = (hams / self.counts.ham.max(1) as f32, spams / self.counts.spam.max(1) as f32);
+            (index, hams as u32, spams as u32, spam / (spam + ham).max(f32::MIN_POSITIVE))
         })
     }
 
@@ -221,7 +221,7 @@ impl Model {
     #[inline]
     fn weight(&self, index: u32) -> f32 {
         let gram = self.grams[index as usize & (GRAMS - 1)];
-        gram.errors as f32 * (1.0 / ERROR_UNIT) / (BASE + gram.squares as f32 * (1.0 / SQUARE_UNIT)).sqrt()
+        gram.errors as f32 * (1.0 / ERROR_UNIT) / (BASE + not_below_zero(gram.squares) * (1.0 / SQUARE_UNIT)).sqrt()
     }
 
     /// How a 6-gram or a word pulls: above zero towards spam. For explanations.
@@ -236,12 +236,13 @@ impl Model {
     /// The probability of spam where this word stands; `None` where it says nothing.
     #[inline]
     fn word(&self, token: Token) -> Option<f32> {
-        let seen = token.ham as f32 + token.spam as f32;
+        let (ham, spam) = (not_below_zero(token.ham), not_below_zero(token.spam));
+        let seen = ham + spam;
         if seen == 0.0 {
             return None;
         }
-        let ham = token.ham as f32 / self.counts.ham.max(1) as f32;
-        let spam = token.spam as f32 / self.counts.spam.max(1) as f32;
+        let ham = ham / self.counts.ham.max(1) as f32;
+        let spam = spam / self.counts.spam.max(1) as f32;
         let estimate = (STRENGTH * UNKNOWN + seen * spam / (spam + ham)) / (STRENGTH + seen);
         ((estimate - 0.5).abs() >= SAYS_NOTHING).then_some(estimate)
     }
@@ -380,6 +381,12 @@ fn length(features: &Features) -> f32 {
     LENGTH / (features.grams.len().max(1) as f32).sqrt()
 }
 
+/// A lesson that is taken back with other features than it was learnt with can leave less than nothing.
+#[inline]
+fn not_below_zero(sum: u32) -> f32 {
+    (sum as i32).max(0) as f32
+}
+
 fn log_odds(estimate: f32) -> f32 {
     (estimate / (1.0 - estimate)).ln()
 }
@@ -461,6 +468,23 @@ mod tests {
         assert!(common.grams > own.grams, "{common:?} {own:?}");
         assert_eq!(model.user_counts(one), Counts { ham: 5, spam: 0 });
         assert_eq!(model.score(&features(1_000), User(5)), common);
+    }
+
+    /// A relay added a field between the lesson and its being taken back.
+    #[test]
+    fn what_was_never_learnt_is_not_less_than_nothing() {
+        let mut model = Model::new();
+        for i in 0..30 {
+            model.learn(i.into(), &features(i), if i % 2 == 0 { Class::Spam } else { Class::Ham }, User(0), i);
+        }
+        let with_more = Features {
+            grams: [&features(4).grams[..], &[2_000_000, 2_000_001]].concat(),
+            tokens: [&features(4).tokens[..], &[1_000_000]].concat(),
+        };
+        assert!(model.forget(4, &with_more).is_some());
+        assert_eq!(model.pull_of_word(1_000_000), None);
+        assert!(model.pull_of_gram(2_000_000).is_finite());
+        assert!(model.words().all(|(.., probability)| (0.0..=1.0).contains(&probability)));
     }
 
     #[test]

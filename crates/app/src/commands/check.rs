@@ -16,7 +16,7 @@ use crate::{CLEAN, FOUND, TROUBLE, environment};
 use engine::markup::summary;
 use engine::{Answer, Question, Scratch, Timing};
 use indicatif::{ProgressBar, ProgressStyle};
-use learn::{Model, User};
+use learn::{Model, Options, User};
 use mail::{Envelope, Evidence, Meaning, Message, Transaction, Trouble, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -91,7 +91,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     loaded.warn();
     let signatures = signatures(arguments)?;
     let others = arguments.scanners.as_ref().map(|file| Others::open(file.as_deref())).transpose()?;
-    let with = With { loaded: &loaded, model, signatures: signatures.as_ref(), others: others.as_ref() };
+    let options = learning::options(&loaded.engine.ruleset.settings);
+    let with = With { loaded: &loaded, model, options, signatures: signatures.as_ref(), others: others.as_ref() };
     let stdin = [PathBuf::from("-")];
     let named = if arguments.files.is_empty() { &stdin[..] } else { &arguments.files };
     let format = if arguments.mbox { input::Format::Mbox } else { input::Format::Detect };
@@ -218,6 +219,7 @@ fn each_in_order(
 struct With<'a> {
     loaded: &'a Loaded,
     model: Option<&'a Model>,
+    options: Arc<Options>,
     signatures: Option<&'a Signatures>,
     others: Option<&'a Others>,
 }
@@ -230,7 +232,7 @@ fn judge(
     debug: &Debug,
     painter: Painter,
 ) -> Outcome {
-    let With { loaded, model, signatures, others } = *with;
+    let With { loaded, model, ref options, signatures, others } = *with;
     scratch.timing = Timing::default();
     scratch.clock = arguments.timing.then_some(environment::processor_nanoseconds as fn() -> u64);
     scratch.explain = arguments.explain || debug.wants("rules");
@@ -252,7 +254,7 @@ fn judge(
             engine::judge_with_answers(&loaded.engine, &transaction, scratch, |question, views| {
                 match (question, model) {
                     (Question::SpamProbability, Some(model)) => {
-                        learning::answer(model.score(&learning::extract(views), User::default()).probability())
+                        learning::answer(model.score(&learning::extract(views, options), User::default()).probability())
                     }
                     _ => Answer::Unknown,
                 }

@@ -1,22 +1,26 @@
 //! `sekisho learn`: teach what is spam and what is not, take it back, see what was learnt and why it decides as it does.
 
+use super::tell;
 use crate::config::Config;
 use crate::input::{self, Place};
-use crate::learning::{self, Learnt};
+use crate::language::Message as Text;
+use crate::learning::{self, Heeded, Learnt};
+use crate::lessons::{self, About, By};
 use crate::output::{Output, readable};
-use crate::{CLEAN, FOUND, TROUBLE, environment};
+use crate::serve::listen::Address;
+use crate::{CLEAN, FOUND, TROUBLE, environment, recent};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use engine::markup::Style;
 use indicatif::{ProgressBar, ProgressStyle};
-use learn::{Class, Extractor, Model, Piece, User};
+use learn::{Class, Extractor, Features, Lesson, Model, Piece};
 use mail::{Limits, Message, ViewConfig, Views};
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(subcommand_precedence_over_arg = true)]
 pub struct Arguments {
     #[command(subcommand)]
     what: Option<What>,
@@ -33,8 +37,14 @@ pub struct Arguments {
     #[arg(long)]
     mbox: bool,
     /// Learn it for this recipient too, apart from what all think
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", global = true)]
     user: Option<String>,
+    /// A message that the service judged: its queue id, Message-ID, or name in history or quarantine; repeatable
+    #[arg(long = "id", visible_alias = "queue-id", value_name = "ID", conflicts_with_all = ["paths", "service"])]
+    ids: Vec<String>,
+    /// Let the running service learn it, over this spamd listener (unix:/run/sekisho/learn.sock)
+    #[arg(long, value_name = "ADDRESS")]
+    service: Option<Address>,
     /// Messages, mbox files, maildirs, folders; - or nothing is standard input
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
@@ -81,9 +91,51 @@ enum What {
     Explain {
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        #[arg(long, value_name = "ADDRESS")]
-        user: Option<String>,
     },
+    /// Which lessons there were: how many each day, or those of a day one by one
+    Journal {
+        /// This day, 2026-11-20
+        #[arg(long, value_name = "DAY")]
+        day: Option<String>,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Take the lessons of a day back, exactly
+    Undo {
+        /// This day, 2026-11-20
+        #[arg(long, value_name = "DAY", required_unless_present = "since", conflicts_with = "since")]
+        day: Option<String>,
+        /// This day and all after it
+        #[arg(long, value_name = "DAY")]
+        since: Option<String>,
+        #[command(flatten)]
+        which: Which,
+        /// Only say how many there are
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Only some of the lessons.
+#[derive(Debug, Clone, Default, clap::Args)]
+struct Which {
+    /// Only what was learnt though nobody said so
+    #[arg(long)]
+    unasked: bool,
+    /// Only what these taught; repeatable
+    #[arg(long, value_name = "WHO", value_enum)]
+    by: Vec<By>,
+    /// Only what came from this network, as the journal shows it
+    #[arg(long, value_name = "NETWORK")]
+    from: Option<String>,
+}
+
+impl Which {
+    fn has(&self, about: &About) -> bool {
+        (!self.unasked || about.by.unasked())
+            && (self.by.is_empty() || self.by.contains(&about.by))
+            && self.from.as_ref().is_none_or(|from| *from == about.from)
+    }
 }
 
 /// What is to be done with messages.
@@ -102,39 +154,92 @@ pub struct Tally {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
-    let folder = arguments.model.folder()?;
-    match &arguments.what {
-        Some(What::Status) => return status(&folder),
-        Some(What::Top { paths, count }) => return top(&folder, paths, *count),
-        Some(What::Explain { file, user }) => return explain(&folder, file, user.as_deref()),
-        None => {}
-    }
     let deed = match (arguments.spam, arguments.ham, arguments.forget) {
-        (true, ..) => Deed::Learn(Class::Spam),
-        (_, true, _) => Deed::Learn(Class::Ham),
-        (.., true) => Deed::Forget,
-        _ => bail!("say --spam, --ham or --forget, or: status, top, explain"),
+        (true, ..) => Some(Deed::Learn(Class::Spam)),
+        (_, true, _) => Some(Deed::Learn(Class::Ham)),
+        (.., true) => Some(Deed::Forget),
+        _ => None,
     };
-    let stdin = [PathBuf::from("-")];
-    let named = if arguments.paths.is_empty() { &stdin[..] } else { &arguments.paths };
-    let format = if arguments.mbox { input::Format::Mbox } else { input::Format::Detect };
-    let user = learning::user(arguments.user.as_deref().unwrap_or_default());
-    let tally = teach(&folder, &input::find(named, format), deed, user, std::io::stderr().is_terminal())?;
-    let word = if deed == Deed::Forget { "forgotten" } else { "learnt" };
-    let mut output = Output::new();
+    if let Some(what) = &arguments.what {
+        if deed.is_some() {
+            bail!("--spam, --ham and --forget stand without status, top, explain, journal and undo");
+        }
+        let folder = arguments.model.folder()?;
+        return match what {
+            What::Status => status(&folder),
+            What::Top { paths, count } => top(&folder, paths, *count),
+            What::Explain { file } => explain(&folder, file, arguments.user.as_deref()),
+            What::Journal { day, which } => journal(&folder, day.as_deref(), which),
+            What::Undo { day, since, which, dry_run } => {
+                let days = |of: &str| match (day, since) {
+                    (Some(day), _) => of == day,
+                    (None, Some(since)) => of >= since.as_str(),
+                    (None, None) => false,
+                };
+                undo(&folder, days, which, *dry_run)
+            }
+        };
+    }
+    let Some(deed) = deed else { bail!("say --spam, --ham or --forget, or: status, top, explain, journal, undo") };
+    let user = arguments.user.as_deref().unwrap_or_default();
+    let tally = if !arguments.ids.is_empty() {
+        teach_by_id(&arguments.model, &arguments.ids, deed, user)?
+    } else {
+        let stdin = [PathBuf::from("-")];
+        let named = if arguments.paths.is_empty() { &stdin[..] } else { &arguments.paths };
+        let format = if arguments.mbox { input::Format::Mbox } else { input::Format::Detect };
+        let places = input::find(named, format);
+        match &arguments.service {
+            Some(service) => each(&places, false, |raw| tell::tell(service, raw, deed, user))?,
+            None => teach(&arguments.model.folder()?, &places, deed, user, std::io::stderr().is_terminal())?,
+        }
+    };
     let known = tally.examined - tally.changed - tally.failed;
-    let other = if deed == Deed::Forget { "never learnt" } else { "known before" };
-    output.line(&format!("{} {word}, {known} {other}, {} not readable", tally.changed, tally.failed))?;
+    let told = if deed == Deed::Forget { &FORGOTTEN } else { &LEARNT };
+    let numbers = [("changed", tally.changed), ("known", known), ("failed", tally.failed)];
+    let mut output = Output::new();
+    output.line(&filled(told, &numbers.map(|(name, number)| (name, number.to_string()))))?;
     output.flush()?;
     Ok(if tally.failed > 0 { TROUBLE } else { CLEAN })
 }
 
+const LEARNT: Text = Text::new(
+    "{changed} learnt, {known} known before, {failed} not readable",
+    "学習 {changed} 通、学習済み {known} 通、読めないもの {failed} 通",
+);
+const FORGOTTEN: Text = Text::new(
+    "{changed} forgotten, {known} never learnt, {failed} not readable",
+    "取り消し {changed} 通、未学習 {known} 通、読めないもの {failed} 通",
+);
+
+fn filled(text: &Text, values: &[(&str, String)]) -> String {
+    values.iter().fold(text.text().to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
+
 /// Does it, and tells on standard error what could not be read.
-pub fn teach(folder: &Path, places: &[Place], deed: Deed, user: User, progress: bool) -> anyhow::Result<Tally> {
+pub fn teach(folder: &Path, places: &[Place], deed: Deed, user: &str, progress: bool) -> anyhow::Result<Tally> {
     let (views, style) = (ViewConfig::default(), Style::default());
-    let mut extractor = Extractor::default();
+    let mut extractor = Extractor::new(Heeded::read(folder).options());
     let mut learnt = Learnt::default();
     let mut teacher = learnt.teach(folder)?;
+    let tally = each(places, progress, |raw| {
+        let (digest, features) = learning::features(raw, &views, &style, &mut extractor);
+        teacher.about = About::new(By::Hand, "", user, &subject(raw));
+        match deed {
+            Deed::Learn(class) => teacher.learn(digest, &features, class, learning::user(user), now()),
+            Deed::Forget => teacher.forget(digest, &features),
+        }
+    })?;
+    teacher.sync()?;
+    Ok(tally)
+}
+
+/// Every message once; `work` says whether anything changed.
+fn each(
+    places: &[Place],
+    progress: bool,
+    mut work: impl FnMut(&[u8]) -> anyhow::Result<bool>,
+) -> anyhow::Result<Tally> {
     let bar =
         if progress && places.len() >= 50 { ProgressBar::new(places.len() as u64) } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {eta}") {
@@ -144,37 +249,105 @@ pub fn teach(folder: &Path, places: &[Place], deed: Deed, user: User, progress: 
     for place in places {
         bar.inc(1);
         tally.examined += 1;
-        let raw = match place.read() {
-            Ok(raw) => raw,
+        match place.read() {
+            Ok(raw) => tally.changed += usize::from(work(&raw)?),
             Err(error) => {
                 tally.failed += 1;
                 eprintln!("sekisho: {}: {error}", readable(place.name().as_bytes(), 300));
-                continue;
             }
-        };
-        let (digest, features) = learning::features(&raw, &views, &style, &mut extractor);
-        let now = u32::try_from(environment::unix_time()).unwrap_or_default();
-        let changed = match deed {
-            Deed::Learn(class) => teacher.learn(digest, &features, class, user, now)?,
-            Deed::Forget => teacher.forget(digest, &features)?,
-        };
-        tally.changed += usize::from(changed);
+        }
     }
     bar.finish_and_clear();
-    teacher.sync()?;
     Ok(tally)
+}
+
+fn now() -> u32 {
+    u32::try_from(environment::unix_time()).unwrap_or_default()
+}
+
+fn subject(raw: &[u8]) -> String {
+    let message = Message::parse(raw, &Limits::default());
+    let field = message.headers().last("subject");
+    field.map(|field| String::from_utf8_lossy(&field.decoded).trim().to_owned()).unwrap_or_default()
 }
 
 /// One message that is at hand; says whether that was news.
 pub fn teach_one(folder: &Path, raw: &[u8], class: Class) -> anyhow::Result<bool> {
-    let (digest, features) =
-        learning::features(raw, &ViewConfig::default(), &Style::default(), &mut Extractor::default());
+    let mut extractor = Extractor::new(Heeded::read(folder).options());
+    let (digest, features) = learning::features(raw, &ViewConfig::default(), &Style::default(), &mut extractor);
+    teach_features(folder, digest, &features, Deed::Learn(class), "", &subject(raw))
+}
+
+fn teach_features(
+    folder: &Path,
+    digest: u128,
+    features: &Features,
+    deed: Deed,
+    user: &str,
+    subject: &str,
+) -> anyhow::Result<bool> {
     let mut learnt = Learnt::default();
     let mut teacher = learnt.teach(folder)?;
-    let now = u32::try_from(environment::unix_time()).unwrap_or_default();
-    let new = teacher.learn(digest, &features, class, User::default(), now)?;
+    teacher.about = About::new(By::Hand, "", user, subject);
+    let new = match deed {
+        Deed::Learn(class) => teacher.learn(digest, features, class, learning::user(user), now())?,
+        Deed::Forget => teacher.forget(digest, features)?,
+    };
     teacher.sync()?;
     Ok(new)
+}
+
+/// Messages that the service judged: from what it remembers of them, else from the quarantine.
+fn teach_by_id(model: &ModelArguments, ids: &[String], deed: Deed, user: &str) -> anyhow::Result<Tally> {
+    let folder = model.folder()?;
+    let store = Config::load(model.config.as_deref()).and_then(|(config, _)| config.store.open());
+    let mut tally = Tally::default();
+    for id in ids {
+        tally.examined += 1;
+        let (digest, features, subject) = match by_id(&folder, id, store.as_ref().ok().and_then(Option::as_ref))? {
+            Some(found) => found,
+            None => {
+                tally.failed += 1;
+                eprintln!("sekisho: {}: {}", readable(id.as_bytes(), 100), NOT_KEPT);
+                continue;
+            }
+        };
+        tally.changed += usize::from(teach_features(&folder, digest, &features, deed, user, &subject)?);
+    }
+    Ok(tally)
+}
+
+const NOT_KEPT: Text = Text::new(
+    "nothing is kept of this message any more; learn.by_id says how much is kept. Learn it from a file instead",
+    "このメールの記録は残っていません (残す量は learn.by_id)。ファイルから学習させてください",
+);
+
+type Found = (u128, Features, String);
+
+fn by_id(folder: &Path, id: &str, store: Option<&store::Store>) -> anyhow::Result<Option<Found>> {
+    let remembered =
+        |id: &str| recent::find(folder, id).map(|(judged, features)| (judged.digest, features, judged.subject));
+    if let Some(found) = remembered(id) {
+        return Ok(Some(found));
+    }
+    let Some(store) = store else { return Ok(None) };
+    let named = id.parse::<store::Id>().ok();
+    let entries = match named {
+        Some(id) => store.history().show(id)?.into_iter().collect(),
+        None => {
+            let query = store::history::Query { queue_id: Some(id.to_owned()), limit: 10, ..Default::default() };
+            store.history().search(&query)?.entries
+        }
+    };
+    if let Some(found) = entries.iter().find_map(|entry| remembered(&entry.queue_id).filter(|_| named.is_some())) {
+        return Ok(Some(found));
+    }
+    let held = entries.iter().flat_map(|entry| &entry.recipients).find_map(|to| to.quarantined).or(named);
+    let Some(entry) = held.map(|id| store.quarantine().show(id)).transpose()?.flatten() else { return Ok(None) };
+    let raw = store.quarantine().content(&entry)?;
+    let mut extractor = Extractor::new(Heeded::read(folder).options());
+    let (digest, features) = learning::features(&raw, &ViewConfig::default(), &Style::default(), &mut extractor);
+    Ok(Some((digest, features, entry.subject)))
 }
 
 fn status(folder: &Path) -> anyhow::Result<u8> {
@@ -182,27 +355,211 @@ fn status(folder: &Path) -> anyhow::Result<u8> {
     let model = &learnt.model;
     let counts = model.counts();
     let mut output = Output::new();
-    output.line(&format!("{}: {} ham, {} spam learnt", folder.display(), counts.ham, counts.spam))?;
-    output.line(&format!("{} words, {} users with lessons of their own", model.words_known(), model.users()))?;
+    let values = [
+        ("folder", folder.display().to_string()),
+        ("ham", counts.ham.to_string()),
+        ("spam", counts.spam.to_string()),
+        ("words", model.words_known().to_string()),
+        ("users", model.users().to_string()),
+    ];
+    output.line(&filled(&COUNTS, &values))?;
+    output.line(&filled(&SIZE, &values))?;
     if let Some((oldest, newest)) = model.times() {
         let time = |at: u32| environment::local_time(i64::from(at));
-        output.line(&format!("oldest lesson {}, newest {}", time(oldest), time(newest)))?;
+        output.line(&filled(&TIMES, &[("oldest", time(oldest)), ("newest", time(newest))]))?;
     }
-    let settings = rules::Settings::default();
-    if !learning::is_ready(model, &settings) {
-        output.line(&format!(
-            "not yet in use: the rules want {} ham and {} spam (bayes_min_ham_num, bayes_min_spam_num)",
-            settings.bayes_min_ham_num, settings.bayes_min_spam_num
-        ))?;
+    let heeded = Heeded::read(folder);
+    if f64::from(counts.ham) < heeded.min_ham || f64::from(counts.spam) < heeded.min_spam {
+        let values = [("ham", heeded.min_ham.to_string()), ("spam", heeded.min_spam.to_string())];
+        output.line(&filled(&NOT_YET, &values))?;
+    }
+    let days = days(folder, &Which { unasked: true, ..Which::default() })?;
+    if let Some((day, number)) = days.last() {
+        let unasked = [("day", day.clone()), ("ham", number.ham.to_string()), ("spam", number.spam.to_string())];
+        output.line(&filled(&UNASKED, &unasked))?;
+    }
+    if let Ok(alarm) = std::fs::read_to_string(folder.join(crate::serve::ALARM)) {
+        let mut numbers = alarm.split_whitespace();
+        let at = numbers.next().and_then(|at| at.parse().ok()).map(environment::local_time).unwrap_or_default();
+        let mut number = || numbers.next().unwrap_or("?").to_owned();
+        let values = [("at", at), ("wrong", number()), ("of", number())];
+        output.line(&filled(&ALARM, &values))?;
     }
     output.flush()?;
     Ok(CLEAN)
 }
 
-/// A fragment as a person can read it.
-fn shown(bytes: &[u8]) -> String {
-    readable(bytes, 60).replace('\n', "⏎")
+const COUNTS: Text = Text::new(
+    "{folder}: {ham} ham, {spam} spam learnt",
+    "{folder}: 学習済み 通常メール {ham} 通、迷惑メール {spam} 通",
+);
+const SIZE: Text =
+    Text::new("{words} words, {users} users with lessons of their own", "語 {words}、個別に学習した利用者 {users} 人");
+const TIMES: Text = Text::new("oldest lesson {oldest}, newest {newest}", "最も古い学習 {oldest}、最新 {newest}");
+const NOT_YET: Text = Text::new(
+    "not yet in use: the rules want {ham} ham and {spam} spam (bayes_min_ham_num, bayes_min_spam_num)",
+    "まだ使われません: 規則は通常メール {ham} 通と迷惑メール {spam} 通を求めています (bayes_min_ham_num, bayes_min_spam_num)",
+);
+const UNASKED: Text = Text::new(
+    "learnt unasked, last on {day}: {ham} ham, {spam} spam (sekisho learn journal)",
+    "自動学習 (最新 {day}): 通常メール {ham} 通、迷惑メール {spam} 通 (sekisho learn journal)",
+);
+const ALARM: Text = Text::new(
+    "alarm since {at}: {wrong} of {of} messages that people taught are judged wrongly; nothing is learnt unasked \
+     (sekisho learn journal, sekisho learn undo)",
+    "警報 ({at} から): 利用者が教えた {of} 通のうち {wrong} 通が教えたとおりに判定されません。自動学習は停止中です \
+     (sekisho learn journal、sekisho learn undo)",
+);
+
+/// Lessons of a day.
+#[derive(Debug, Default, Clone)]
+struct Number {
+    ham: usize,
+    spam: usize,
+    taken_back: usize,
+    by: std::collections::BTreeMap<&'static str, usize>,
 }
+
+impl Number {
+    fn add(&mut self, about: &About, lesson: &Lesson) {
+        match (lesson.forget, lesson.seen.class) {
+            (true, _) => self.taken_back += 1,
+            (false, Class::Ham) => self.ham += 1,
+            (false, Class::Spam) => self.spam += 1,
+        }
+        *self.by.entry(about.by.name()).or_default() += 1;
+    }
+}
+
+/// Days of which something is recorded, the oldest first.
+fn days(folder: &Path, which: &Which) -> anyhow::Result<Vec<(String, Number)>> {
+    let mut days: Vec<(String, Number)> = Vec::new();
+    for segment in lessons::segments(folder) {
+        for (about, lesson) in lessons::read(&segment.path, 0)?.0.iter().filter(|(about, _)| which.has(about)) {
+            if days.last().is_none_or(|(day, _)| *day != segment.day) {
+                days.push((segment.day.clone(), Number::default()));
+            }
+            if let Some((_, number)) = days.last_mut() {
+                number.add(about, lesson);
+            }
+        }
+    }
+    Ok(days)
+}
+
+const DAY: Text = Text::new(
+    "{day}  {ham} ham, {spam} spam learnt, {back} taken back  ({by})",
+    "{day}  学習 通常 {ham} 通・迷惑 {spam} 通、取り消し {back} 通  ({by})",
+);
+
+fn journal(folder: &Path, day: Option<&str>, which: &Which) -> anyhow::Result<u8> {
+    let mut output = Output::new();
+    let mut any = false;
+    match day {
+        None => {
+            for (day, number) in days(folder, which)? {
+                let by: Vec<String> = number.by.iter().map(|(name, count)| format!("{name} {count}")).collect();
+                let values = [
+                    ("day", day),
+                    ("ham", number.ham.to_string()),
+                    ("spam", number.spam.to_string()),
+                    ("back", number.taken_back.to_string()),
+                    ("by", by.join(", ")),
+                ];
+                output.line(&filled(&DAY, &values))?;
+                any = true;
+            }
+        }
+        Some(day) => {
+            for segment in lessons::segments(folder).iter().filter(|segment| segment.day == day) {
+                for (about, lesson) in lessons::read(&segment.path, 0)?.0.iter().filter(|(about, _)| which.has(about)) {
+                    output.line(&line(about, lesson))?;
+                    any = true;
+                }
+            }
+        }
+    }
+    output.flush()?;
+    Ok(if any { CLEAN } else { FOUND })
+}
+
+fn line(about: &About, lesson: &Lesson) -> String {
+    let class = if lesson.seen.class == Class::Spam { "spam" } else { "ham" };
+    let deed = if lesson.forget { format!("-{class}") } else { format!("+{class}") };
+    format!(
+        "{}  {deed:<5}  {:<7}  {:<15}  {}  {}",
+        environment::local_time(about.at),
+        about.by.name(),
+        about.from,
+        readable(about.user.as_bytes(), 60),
+        readable(about.subject.as_bytes(), 80)
+    )
+    .trim_end()
+    .to_owned()
+}
+
+const UNDONE: Text = Text::new(
+    "{undone} lessons taken back, {other} no longer stand (something else was said since, or they are not remembered)",
+    "{undone} 件の学習を取り消しました。{other} 件はすでに有効ではありません (その後の学習で変わったか、記録が残っていません)",
+);
+const WOULD: Text = Text::new("{undone} lessons would be looked at", "対象となる学習は {undone} 件です");
+
+/// From the last lesson to the first, each one's opposite.
+fn undo(folder: &Path, days: impl Fn(&str) -> bool, which: &Which, dry_run: bool) -> anyhow::Result<u8> {
+    let segments: Vec<_> = lessons::segments(folder).into_iter().filter(|segment| days(&segment.day)).collect();
+    let (mut undone, mut other) = (0, 0);
+    let mut learnt = Learnt::default();
+    let mut teacher = if dry_run || segments.is_empty() { None } else { Some(learnt.teach(folder)?) };
+    for segment in segments.iter().rev() {
+        let (found, _) = lessons::read(&segment.path, 0)?;
+        // What was itself a taking back is no lesson, unless it is asked for.
+        let meant = |about: &About| which.has(about) && (about.by != By::Undo || which.by.contains(&By::Undo));
+        for (about, lesson) in found.iter().rev().filter(|(about, _)| meant(about)) {
+            let Some(teacher) = &mut teacher else {
+                undone += 1;
+                continue;
+            };
+            teacher.about = About::new(By::Undo, &about.from, &about.user, &about.subject);
+            match teacher.undo(lesson)? {
+                true => undone += 1,
+                false => other += 1,
+            }
+        }
+    }
+    if let Some(teacher) = &mut teacher {
+        teacher.sync()?;
+    }
+    let text = if dry_run { &WOULD } else { &UNDONE };
+    let mut output = Output::new();
+    output.line(&filled(text, &[("undone", undone.to_string()), ("other", other.to_string())]))?;
+    output.flush()?;
+    Ok(if undone + other == 0 { FOUND } else { CLEAN })
+}
+
+/// A fragment as a person can read it; a character of which it holds a part is left out.
+fn shown(bytes: &[u8]) -> String {
+    let first = bytes.iter().take(3).take_while(|byte| **byte & 0xc0 == 0x80).count();
+    let mut bytes = &bytes[first..];
+    if let Err(error) = std::str::from_utf8(bytes)
+        && error.error_len().is_none()
+    {
+        bytes = &bytes[..error.valid_up_to()];
+    }
+    readable(bytes, 60).replace("\\n", "⏎")
+}
+
+const PROBABILITY: Text = Text::new(
+    "probability of spam {probability} (fragments {fragments}, words {words})",
+    "迷惑メールの確率 {probability} (断片 {fragments}、語 {words})",
+);
+const WAS_LEARNT: Text =
+    Text::new("this message was learnt as {class} on {at}", "このメールは {at} に{class}として学習済みです");
+const SPAM: Text = Text::new("spam", "迷惑メール");
+const HAM: Text = Text::new("ham", "通常メール");
+const WORDS_TO_SPAM: Text = Text::new("words that pull towards spam", "迷惑メールらしい語");
+const WORDS_TO_HAM: Text = Text::new("words that pull towards ham", "通常メールらしい語");
+const FRAGMENTS_TO_SPAM: Text = Text::new("fragments that pull towards spam", "迷惑メールらしい断片");
+const FRAGMENTS_TO_HAM: Text = Text::new("fragments that pull towards ham", "通常メールらしい断片");
 
 fn explain(folder: &Path, file: &Path, user: Option<&str>) -> anyhow::Result<u8> {
     let learnt = Learnt::open(folder)?;
@@ -214,37 +571,44 @@ fn explain(folder: &Path, file: &Path, user: Option<&str>) -> anyhow::Result<u8>
     let message = Message::parse(&raw, &Limits::default());
     let config = ViewConfig::default();
     let views = Views::new(&message, &config);
-    let mut extractor = Extractor::default();
+    let mut extractor = Extractor::new(Heeded::read(folder).options());
     let features = extractor.extract(&views);
     let score = model.score(&features, learning::user(user.unwrap_or_default()));
     let probability = score.probability();
     let mut output = Output::new();
-    output.line(&format!(
-        "probability of spam {probability:.4} (fragments {:+.2}, words {:+.2})",
-        score.grams, score.words
-    ))?;
+    let values = [
+        ("probability", format!("{probability:.4}")),
+        ("fragments", format!("{:+.2}", score.grams)),
+        ("words", format!("{:+.2}", score.words)),
+    ];
+    output.line(&filled(&PROBABILITY, &values))?;
     if let Some(seen) = model.seen(learn::digest(&message)) {
-        let class = if seen.class == Class::Spam { "spam" } else { "ham" };
-        output
-            .line(&format!("this message was learnt as {class} on {}", environment::local_time(i64::from(seen.at))))?;
+        let class = if seen.class == Class::Spam { &SPAM } else { &HAM };
+        let values = [("class", class.to_string()), ("at", environment::local_time(i64::from(seen.at)))];
+        output.line(&filled(&WAS_LEARNT, &values))?;
     }
     let mut words = HashMap::new();
     let mut fragments = Vec::new();
     extractor.walk(&views, &mut |piece| match piece {
         Piece::Word(word, place, index) => {
             if let Some(pull) = model.pull_of_word(index) {
-                words.insert(format!("{place} {word}").trim_start().to_owned(), pull);
+                words.insert(readable(format!("{place} {word}").trim_start().as_bytes(), 100), pull);
             }
         }
         Piece::Gram(bytes, index) => fragments.push((bytes.to_vec(), model.pull_of_gram(index))),
     });
     let words: Vec<(String, f32)> = words.into_iter().collect();
-    for (title, list) in [("words", words), ("fragments", stretches(&fragments))] {
-        for (way, sign) in [("towards spam", 1.0), ("towards ham", -1.0)] {
-            output.line(&format!("\n{title} that pull {way}:"))?;
-            for (text, pull) in strongest(&list, sign, 15) {
-                output.line(&format!("  {pull:+8.3}  {text}"))?;
-            }
+    let fragments = stretches(&fragments);
+    let tables = [
+        (&WORDS_TO_SPAM, &words, 1.0),
+        (&WORDS_TO_HAM, &words, -1.0),
+        (&FRAGMENTS_TO_SPAM, &fragments, 1.0),
+        (&FRAGMENTS_TO_HAM, &fragments, -1.0),
+    ];
+    for (title, list, sign) in tables {
+        output.line(&format!("\n{title}:"))?;
+        for (text, pull) in strongest(list, sign, 15) {
+            output.line(&format!("  {pull:+8.3}  {text}"))?;
         }
     }
     output.flush()?;
@@ -288,7 +652,7 @@ fn top(folder: &Path, paths: &[PathBuf], count: usize) -> anyhow::Result<u8> {
     let learnt = Learnt::open(folder)?;
     let model: &Model = &learnt.model;
     let config = ViewConfig::default();
-    let mut extractor = Extractor::default();
+    let mut extractor = Extractor::new(Heeded::read(folder).options());
     let mut words: HashMap<String, f32> = HashMap::new();
     let mut code = CLEAN;
     for place in input::find(paths, input::Format::Detect) {
@@ -308,7 +672,7 @@ fn top(folder: &Path, paths: &[PathBuf], count: usize) -> anyhow::Result<u8> {
     }
     let list: Vec<(String, f32)> = words.into_iter().collect();
     let mut output = Output::new();
-    for (title, sign) in [("spam", 1.0), ("ham", -1.0)] {
+    for (title, sign) in [(&SPAM, 1.0), (&HAM, -1.0)] {
         output.line(&format!("{title}:"))?;
         for (text, pull) in strongest(&list, sign, count) {
             output.line(&format!("  {pull:+8.3}  {}", readable(text.as_bytes(), 60)))?;

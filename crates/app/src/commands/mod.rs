@@ -17,6 +17,7 @@ pub mod scanners;
 pub mod serve;
 pub mod sigs;
 pub mod spamassassin;
+pub mod tell;
 pub mod user;
 
 use crate::config::Config;

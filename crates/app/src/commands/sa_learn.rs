@@ -5,7 +5,7 @@
 
 use super::learn::{Deed, ModelArguments, teach};
 use crate::input;
-use crate::learning::{self, Learnt};
+use crate::learning::Learnt;
 use crate::output::Output;
 use crate::{CLEAN, FOUND, TROUBLE};
 use ::learn::{Class, Model};
@@ -165,8 +165,7 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<u8> {
                     _ => true,
                 });
             }
-            let user = learning::user(&options.user);
-            let tally = teach(&folder()?, &places, deed, user, options.progress)?;
+            let tally = teach(&folder()?, &places, deed, &options.user, options.progress)?;
             let verb = if deed == Deed::Forget { "Forgot" } else { "Learned" };
             let examined = tally.examined - tally.failed;
             output

@@ -294,6 +294,9 @@ impl Config {
         if config.notify.is_used() && config.store.location.is_empty() {
             anyhow::bail!("notify: notices wait in the store until they are sent: set store.location");
         }
+        if let Some(problem) = config.learn.problem() {
+            anyhow::bail!("{problem}");
+        }
         let store = !config.store.location.is_empty();
         config.s25r.check(&config.greylist, store)?;
         config.rates.check(store)?;

@@ -116,6 +116,12 @@ pub fn feed(notify: &Notify, to: &str, name: &str, what: &str) -> anyhow::Result
     notice(notify, "feed", to, &values)
 }
 
+/// What people taught is no longer understood.
+pub fn learning(notify: &Notify, to: &str, wrong: usize, of: usize) -> anyhow::Result<Notice> {
+    let values = [("wrong", wrong.to_string()), ("of", of.to_string()), ("host", environment::host_name().to_owned())];
+    notice(notify, "alarm-learn", to, &values)
+}
+
 type Values<'a> = [(&'a str, String)];
 
 fn values<'a>(fates: &[Fate], fate: &Fate, about: &About<'_>, headers: bool) -> Vec<(&'a str, String)> {
@@ -169,6 +175,8 @@ fn template(notify: &Notify, kind: &str) -> String {
 }
 
 const TEMPLATES: &[(&str, &str)] = &[
+    ("alarm-learn.en.txt", include_str!("notices/alarm-learn.en.txt")),
+    ("alarm-learn.ja.txt", include_str!("notices/alarm-learn.ja.txt")),
     ("alarm-network.en.txt", include_str!("notices/alarm-network.en.txt")),
     ("alarm-network.ja.txt", include_str!("notices/alarm-network.ja.txt")),
     ("alarm.en.txt", include_str!("notices/alarm.en.txt")),

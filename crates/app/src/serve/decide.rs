@@ -5,6 +5,7 @@ use super::journal::Line;
 use super::learner::Learner;
 use super::once::{self, Held};
 use super::scanners::Scanned;
+use super::unasked::Unasked;
 use crate::config::relay::MARK;
 use crate::config::{Action, Config, Late, Mode};
 use crate::environment;
@@ -79,9 +80,12 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         (None, [only]) => learning::user(&String::from_utf8_lossy(&only.address)),
         _ => learning::user(""),
     };
+    let mut features = None;
     let (mut verdict, views) =
         engine::judge_with_answers(engine, &transaction, scratch, |question, views| match (question, learner) {
-            (Question::SpamProbability, Some(learner)) => learner.answer(views, taught),
+            (Question::SpamProbability, Some(learner)) => {
+                learner.answer(features.get_or_insert_with(|| learner.features(views)), taught)
+            }
             _ => engine::Answer::Unknown,
         });
     let mut troubles: Vec<String> = scanned.iter().filter_map(Scanned::trouble).collect();
@@ -99,10 +103,9 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
             None => signatures.judge(&views, scratch, &mut verdict),
         }
     }
-    if let Some(learner) = learner.as_ref().filter(|_| scan.content.omitted.is_none())
-        && let Err(error) = learner.learn_unasked(engine, &verdict, &views, scan.peer.address)
-    {
-        troubles.push(format!("learn: {error:#}"));
+    if let Some(learner) = learner.as_ref().filter(|_| scan.content.omitted.is_none()) {
+        let unasked = Unasked { config, engine, store, scan, verdict: &verdict, views: &views, now };
+        troubles.extend(learner.after(&unasked, features).err().map(|error| format!("learn: {error:#}")));
     }
     if scan.content.omitted.is_some() {
         add_hit(&mut verdict, own_hit("OVERSIZED", 0.0, "Longer than is judged: beginning and end were looked at"));

@@ -1,18 +1,23 @@
 //! What the service does with what was learnt: asks it, adds to it, keeps up with what others teach.
 //!
 //! Judging reads the model, teaching writes it; both are short. Lessons come by spamd's TELL, where `learn.tell` allows it,
-//! and from messages of which the rules alone are sure. The latter begins only when somebody has taught by hand: a model
-//! that has nothing but its own opinion learns its own mistakes.
+//! and from messages that teach unasked (`super::unasked`). The latter begins only when somebody has taught by hand: a model
+//! that has nothing but its own opinion learns its own mistakes. Four brakes hold it: a quota for each network, the
+//! balance of the classes, what was taught by hand (`super::drift`), and a record from which any day is taken back.
 
+use super::drift::{Change, Drift};
+use super::unasked::Unasked;
 use crate::config::{Config, Learn};
 use crate::environment;
-use crate::learning::{self, Learnt};
+use crate::learning::{self, Heeded, Learnt};
+use crate::lessons::{About, By};
+use crate::recent::{Judged, Recent};
+use arc_swap::ArcSwap;
 use engine::Engine;
-use learn::{Class, User};
-use mail::Verdict;
+use learn::{Class, Counts, Extractor, Features, Options, User};
+use mail::Message;
 use mail::views::Views;
 use protocols::{Places, Tell, Told};
-use rules::{Flags, Kind, Stage};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -25,6 +30,11 @@ pub struct Learner {
     learnt: RwLock<Learnt>,
     /// Messages learnt unasked, by network: since when, how many.
     quota: Mutex<HashMap<IpAddr, (i64, u32)>>,
+    drift: Mutex<Drift>,
+    recent: Mutex<Recent>,
+    /// What the rules leave out.
+    options: ArcSwap<Options>,
+    heeded: ArcSwap<Heeded>,
 }
 
 impl Learner {
@@ -35,12 +45,34 @@ impl Learner {
             return (None, None);
         }
         match Learnt::open(&settings.folder) {
-            Ok(learnt) => {
-                let learner = Learner { settings, learnt: RwLock::new(learnt), quota: Mutex::default() };
-                (Some(learner), None)
+            Ok(mut learnt) => {
+                learnt.keep = settings.keep();
+                let drift = Mutex::new(Drift::new(&settings.folder, settings.drift));
+                let recent = Mutex::new(Recent::new(&settings.folder, settings.by_id.0));
+                let learnt = RwLock::new(learnt);
+                let (options, heeded) = Default::default();
+                (Some(Learner { settings, learnt, quota: Mutex::default(), drift, recent, options, heeded }), None)
             }
             Err(error) => (None, Some(format!("learn: {error:#}; mail is judged without what was learnt"))),
         }
+    }
+
+    /// New rules are in force: what they say of learning holds, also for commands that load none.
+    pub fn heed(&self, settings: &rules::Settings) -> anyhow::Result<()> {
+        self.options.store(learning::options(settings));
+        self.heeded.store(Heeded::of(settings).into());
+        self.heeded.load().keep(&self.settings.folder)
+    }
+
+    /// Looks whether what was taught by hand is still understood; tells once where it no longer is, and once when it is
+    /// again.
+    pub fn watch(&self) -> Option<Change> {
+        let learnt = self.read();
+        self.drift.lock().unwrap_or_else(PoisonError::into_inner).look(&learnt.model)
+    }
+
+    pub fn alarm_to(&self) -> &str {
+        &self.settings.alarm_to
     }
 
     pub fn read(&self) -> RwLockReadGuard<'_, Learnt> {
@@ -53,16 +85,28 @@ impl Learner {
 
     /// Takes over what other processes taught.
     pub fn refresh(&self) -> anyhow::Result<bool> {
-        self.write().refresh(&self.settings.folder)
+        let changed = self.write().refresh(&self.settings.folder)?;
+        if changed {
+            self.heeded.load().keep(&self.settings.folder)?; // there may have been no folder before
+        }
+        Ok(changed)
     }
 
     pub fn is_ready(&self, settings: &rules::Settings) -> bool {
         learning::is_ready(&self.read().model, settings)
     }
 
-    pub fn answer(&self, views: &Views<'_>, user: User) -> engine::Answer {
-        let features = learning::extract(views);
-        learning::answer(self.read().model.score(&features, user).probability())
+    pub fn features(&self, views: &Views<'_>) -> Features {
+        learning::extract(views, &self.options.load())
+    }
+
+    pub fn answer(&self, features: &Features, user: User) -> engine::Answer {
+        learning::answer(self.read().model.score(features, user).probability())
+    }
+
+    /// Keeps what can be taught by id later.
+    fn remember(&self, judged: &Judged, features: &Features) -> anyhow::Result<()> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).add(judged, features)
     }
 
     /// spamd's TELL.
@@ -71,12 +115,15 @@ impl Learner {
         if !self.settings.tell || tell.content.omitted.is_some() {
             return Ok(refused);
         }
-        let mut extractor = learn::Extractor::default();
+        let mut extractor = Extractor::new(Options::clone(&self.options.load()));
         let (digest, features) = learning::features(&tell.content.bytes, &engine.views, &engine.style, &mut extractor);
         let user = learning::user(tell.user.as_deref().unwrap_or_default());
         let (at, mut told) = (now(), Told::default());
         let mut learnt = self.write();
         let mut teacher = learnt.teach(&self.settings.folder)?;
+        let message = Message::parse(&tell.content.bytes, &engine.views.limits);
+        let subject = Views::new(&message, &engine.views).text().subject.clone();
+        teacher.about = About::new(By::Told, "", tell.user.as_deref().unwrap_or_default(), &subject);
         if let (true, Some(spam)) = (tell.set.local, tell.spam) {
             let class = if spam { Class::Spam } else { Class::Ham };
             told.set = Places { local: teacher.learn(digest, &features, class, user, at)?, remote: false };
@@ -87,33 +134,63 @@ impl Learner {
         Ok(told)
     }
 
-    /// Learns a message that the rules are sure of; says as what.
-    pub fn learn_unasked(
-        &self,
-        engine: &Engine,
-        verdict: &Verdict,
-        views: &Views<'_>,
-        from: Option<IpAddr>,
-    ) -> anyhow::Result<Option<Class>> {
+    /// What is done with a message once it is judged: it is remembered, and learnt where that is clear.
+    pub fn after(&self, unasked: &Unasked<'_>, features: Option<Features>) -> anyhow::Result<Option<Class>> {
+        unasked.remember()?;
+        // Nobody has taught anything yet.
+        if !self.settings.folder.is_dir() {
+            return Ok(None);
+        }
+        let features = features.unwrap_or_else(|| self.features(unasked.views));
+        if self.settings.by_id.0 > 0 {
+            let headers = unasked.views.message.headers();
+            let id = headers.last("message-id").map_or(&[][..], |field| field.decoded.trim_ascii());
+            let judged = Judged {
+                at: environment::unix_time(),
+                queue_id: unasked.scan.queue_id.clone().unwrap_or_default(),
+                message_id: String::from_utf8_lossy(id).into_owned(),
+                subject: About::new(By::Told, "", "", &unasked.views.text().subject).subject,
+                digest: learn::digest(unasked.views.message),
+            };
+            if !(judged.queue_id.is_empty() && judged.message_id.is_empty()) {
+                self.remember(&judged, &features)?;
+            }
+        }
+        self.learn_unasked(unasked, &features)
+    }
+
+    /// Learns a message of which nobody said what it is, where that is clear and nothing brakes it; says as what.
+    fn learn_unasked(&self, unasked: &Unasked<'_>, features: &Features) -> anyhow::Result<Option<Class>> {
         if !self.settings.auto {
             return Ok(None);
         }
-        let Some(class) = sure(engine, verdict) else { return Ok(None) };
-        let digest = learn::digest(views.message);
+        let Some((class, by)) = unasked.class()? else { return Ok(None) };
+        let digest = learn::digest(unasked.views.message);
+        if self.read().model.counts() == Counts::default() {
+            self.refresh()?; // perhaps somebody has just begun
+        }
         {
             let learnt = self.read();
             let counts = learnt.model.counts();
             if (counts.ham == 0 && counts.spam == 0) || learnt.model.seen(digest).is_some() {
                 return Ok(None);
             }
+            if !in_balance(counts, class, self.settings.balance) {
+                return Ok(None);
+            }
         }
+        if self.drift.lock().unwrap_or_else(PoisonError::into_inner).alarmed() {
+            return Ok(None);
+        }
+        let from = unasked.scan.peer.address;
         if !self.within_quota(from, now()) {
             return Ok(None);
         }
-        let features = learning::extract(views);
         let mut learnt = self.write();
         let mut teacher = learnt.teach(&self.settings.folder)?;
-        let learnt = teacher.learn(digest, &features, class, User::default(), now())?;
+        let from = from.map(named).unwrap_or_default();
+        teacher.about = About::new(by, &from, "", &unasked.views.text().subject);
+        let learnt = teacher.learn(digest, features, class, User::default(), now())?;
         Ok(learnt.then_some(class))
     }
 
@@ -137,8 +214,25 @@ impl Learner {
     }
 }
 
+/// Below so many lessons of a class nothing is said of balance.
+const BEGINNING: u32 = 50;
+
+/// Whether one more lesson of this class leaves the classes in proportion.
+fn in_balance(counts: Counts, class: Class, balance: f64) -> bool {
+    let (this, other) = match class {
+        Class::Ham => (counts.ham, counts.spam),
+        Class::Spam => (counts.spam, counts.ham),
+    };
+    balance == 0.0 || this < BEGINNING || f64::from(this) < balance * f64::from(other)
+}
+
 fn now() -> u32 {
     u32::try_from(environment::unix_time()).unwrap_or_default()
+}
+
+/// As the journal of lessons shows it.
+fn named(address: IpAddr) -> String {
+    format!("{}/{}", network(address), if address.is_ipv4() { 24 } else { 48 })
 }
 
 /// The /24 or /48 around an address.
@@ -149,59 +243,25 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What the rules alone are sure of, by `bayes_auto_learn_threshold_*`, as SpamAssassin decides it: spam needs points from
-/// header and body, and what the learner itself says must not speak against it.
-fn sure(engine: &Engine, verdict: &Verdict) -> Option<Class> {
-    let settings = &engine.ruleset.settings;
-    if !(settings.use_learner && settings.use_bayes && settings.bayes_auto_learn) {
-        return None;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_class_does_not_run_away() {
+        let allowed = |ham, spam, class| in_balance(Counts { ham, spam }, class, 4.0);
+        assert!(allowed(1, 49, Class::Spam), "a beginning is always one-sided");
+        assert!(!allowed(10, 50, Class::Spam) && allowed(10, 50, Class::Ham));
+        assert!(allowed(100, 399, Class::Spam) && !allowed(100, 400, Class::Spam));
+        assert!(!allowed(400, 100, Class::Ham));
+        assert!(in_balance(Counts { ham: 0, spam: 9_999 }, Class::Spam, 0.0));
     }
-    let points = verdict.autolearn_points;
-    let class = if points < settings.bayes_auto_learn_threshold_nonspam {
-        Class::Ham
-    } else if points >= settings.bayes_auto_learn_threshold_spam {
-        Class::Spam
-    } else {
-        return None;
-    };
-    if verdict.spam != (class == Class::Spam) {
-        return None;
+
+    #[test]
+    fn a_network_is_what_one_owner_has() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("192.0.2.77"), "192.0.2.0");
+        assert_eq!(named("2001:db8::1".parse().unwrap()), "2001:db8::/48");
+        assert_eq!(of("2001:db8:1:2::3"), "2001:db8:1::");
     }
-    let without = rules::ScoreSet { bayes: false, ..engine.score_set };
-    let (mut header, mut body, mut learnt, mut forced) = (0.0, 0.0, 0.0, false);
-    for hit in &verdict.hits {
-        let Some(rule) = engine.ruleset.get(&hit.rule) else { continue };
-        if rule.tflags.has(Flags::LEARN) {
-            learnt += hit.score;
-            continue;
-        }
-        if rule.tflags.has(Flags::NOAUTOLEARN) || rule.tflags.has(Flags::USERCONF) {
-            continue;
-        }
-        forced |= rule.tflags.has(Flags::AUTOLEARN_FORCE);
-        let score = rule.score(without) * f64::from(hit.count);
-        let of_body = match &rule.kind {
-            _ if rule.tflags.has(Flags::AUTOLEARN_BODY) => Some(true),
-            _ if rule.tflags.has(Flags::AUTOLEARN_HEADER) => Some(false),
-            Kind::Body(_) | Kind::RawBody(_) | Kind::Full(_) | Kind::Uri(_) | Kind::UriDetail(_) | Kind::Text(_) => {
-                Some(true)
-            }
-            Kind::Eval(eval) => Some(!matches!(eval.stage, Stage::Header | Stage::Rbl)),
-            Kind::Meta(_) => None,
-            _ => Some(false),
-        };
-        if of_body != Some(false) {
-            body += score;
-        }
-        if of_body != Some(true) {
-            header += score;
-        }
-    }
-    let agreed = match class {
-        Class::Spam => (forced || (header >= 3.0 && body >= 3.0)) && learnt >= -1.0,
-        Class::Ham => learnt <= 1.0,
-    };
-    let known = if class == Class::Spam { "BAYES_99" } else { "BAYES_00" };
-    let needed = !settings.bayes_auto_learn_on_error || !verdict.hits.iter().any(|hit| hit.rule == known);
-    (agreed && needed).then_some(class)
 }

@@ -7,6 +7,7 @@
 mod clamd;
 mod connection;
 pub mod decide;
+mod drift;
 mod feeds;
 pub mod gate;
 mod http;
@@ -27,6 +28,7 @@ mod relay;
 pub mod reload;
 pub mod scanners;
 pub mod tls;
+mod unasked;
 pub mod users;
 
 use crate::config::relay::NextHop;
@@ -35,10 +37,13 @@ use crate::debug::Debug;
 use crate::environment;
 use crate::loading::{self, Loaded};
 use crate::lookup::Lookup;
+use crate::policy::notices;
 use crate::rule_files::Selection;
 use crate::signatures;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
+use drift::Change;
+pub use drift::FILE as ALARM;
 use engine::Engine;
 use gate::Gate;
 use journal::Journal;
@@ -134,6 +139,11 @@ pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
     }
     let learner = learner.map(Arc::new);
     let engine = first_rules(&reload::selection(&config), learner.as_deref(), &journal)?;
+    if let Some(learner) = &learner
+        && let Err(error) = learner.heed(&engine.0.ruleset.settings)
+    {
+        journal.note(&format!("learn: {error:#}"));
+    }
     let signatures = signatures::load(&crate::feeds::signatures(&config), true);
     reload::tell_signatures(&journal, "", &signatures);
     let gate = Gate::new(&config)?;
@@ -342,10 +352,26 @@ async fn keep_up(service: Arc<Service>, changed: mpsc::Sender<What>) {
     let Some(learner) = service.learner.clone() else { return };
     let mut seconds = tokio::time::interval(LESSONS);
     let (mut troubled, mut asked) = (false, None);
+    let mut heeded = service.engine.load_full();
     loop {
         seconds.tick().await;
         let refreshing = learner.clone();
-        match tokio::task::spawn_blocking(move || refreshing.refresh()).await {
+        let engine = service.engine.load_full();
+        let rules = (!Arc::ptr_eq(&engine, &heeded)).then(|| engine.clone());
+        heeded = engine;
+        let refreshed = tokio::task::spawn_blocking(move || {
+            let heard = rules.map_or(Ok(()), |engine| refreshing.heed(&engine.ruleset.settings));
+            let refreshed = refreshing.refresh();
+            (heard.and(refreshed), refreshing.watch())
+        });
+        let (refreshed, change) = match refreshed.await {
+            Ok((refreshed, change)) => (Ok(refreshed), change),
+            Err(error) => (Err(error), None),
+        };
+        if let Some(change) = change {
+            tell_drift(&service, &learner, &change).await;
+        }
+        match refreshed {
             Ok(Err(error)) if !troubled => {
                 troubled = true;
                 service.journal.note(&format!("learn: {error:#}"));
@@ -362,6 +388,25 @@ async fn keep_up(service: Arc<Service>, changed: mpsc::Sender<What>) {
         {
             return;
         }
+    }
+}
+
+/// In the journal, and to whom it concerns.
+async fn tell_drift(service: &Service, learner: &Learner, change: &Change) {
+    let Change::Alarm { wrong, of } = *change else {
+        return service.journal.note("learn: what was taught by hand is understood again; learning unasked goes on");
+    };
+    service.journal.note(&format!(
+        "learn: alarm: {wrong} of the last {of} messages that people taught are judged wrongly; nothing more is learnt \
+         unasked. See: sekisho learn journal"
+    ));
+    let (config, to) = (service.config.load_full(), learner.alarm_to().to_owned());
+    let Some(store) = service.store.clone().filter(|_| !to.is_empty()) else { return };
+    let kept = tokio::task::spawn_blocking(move || {
+        outbox::enqueue(&store, &[notices::learning(&config.notify, &to, wrong, of)?])
+    });
+    if let Ok(Err(error)) = kept.await {
+        service.journal.note(&format!("learn: the notice could not be kept: {error:#}"));
     }
 }
 

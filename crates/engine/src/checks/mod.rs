@@ -32,6 +32,7 @@ mod welcomelist;
 use crate::check::Availability::{Learner, Missing, Network, Now};
 use crate::check::Kinds::{Any, Body, Full, Header};
 use crate::check::{Arg, Availability, CheckEntry, Context, Kinds, Outcome};
+pub use bayes::ignores as learner_ignores;
 
 type Run = fn(&Context<'_>, &[Arg]) -> Outcome;
 
