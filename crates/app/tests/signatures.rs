@@ -240,3 +240,70 @@ fn clamscan_answers_as_clamscan() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "in/raw.eml: Test.Phishing.Raw.UNOFFICIAL FOUND\n");
     assert_eq!(output.status.code(), Some(1));
 }
+
+/// Files for `signatures/rules.yar`: text in both cases, UTF-16, data, a message.
+fn files_for_rules(folder: &Folder) {
+    folder.write("in/a", "hello world alpha beta gamma, more text to fill the file up a bit\n");
+    folder.write("in/b", "nothing of interest lies here at all, truly, only filler text..\n");
+    folder.write("in/upper", "HELLO WORLD ALPHA shouting text, more text to fill the file up\n");
+    folder.write("in/many", "xx aaaa yy aaa hello tail of the text to be long enough\n");
+    folder.write("in/escapes", "\tx\n\\\" qhello and other words, this is a text hello\n");
+    let wide: Vec<u8> = "hello world alpha".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    folder.write("in/wide", [&wide[..], b"xxxx\x01\x02\x03\n"].concat());
+    let data = b"\x00\x01\x02\x03hello\x00world\xff\xfe\xfd\x41\x42\x43\x44 alpha";
+    folder.write("in/data", [&data[..], &(64..128).collect::<Vec<u8>>()].concat());
+    folder.write(
+        "in/mail",
+        "From: a@example.org\nTo: b@example.org\nSubject: alpha subject\nMIME-Version: 1.0\n\
+         Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n\
+         aGVsbG8gd29ybGQgQmV0YSBib2R5IHRleHQgd2l0aCBtb3JlIHdvcmRzCg==\n",
+    );
+}
+
+#[test]
+fn yara_rules_hit_what_they_hit_in_clamscan() {
+    let folder = Folder::new("yara");
+    files_for_rules(&folder);
+    folder.write("sigs/rules.yar", include_str!("signatures/rules.yar"));
+    let arguments = ["-d", "sigs", "-r", "--allmatch", "--no-summary", "in"];
+    let real = folder.run("/usr/bin/clamscan", &arguments);
+    let mine = folder.run(env!("CARGO_BIN_EXE_sekisho"), &[&["clamscan"], &arguments[..]].concat());
+    let (real, mine) = (lines(&real), lines(&mine));
+    let only = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|line| !those.contains(line)).cloned().collect()
+    };
+    assert_eq!((only(&mine, &real), only(&real, &mine)), (vec![], vec![]), "ours alone, clamscan's alone");
+    assert!(mine.len() > 250, "{}", mine.len());
+}
+
+#[test]
+fn yara_rules_are_told_found_and_read() {
+    let folder = Folder::new("yara-told");
+    files_for_rules(&folder);
+    let rules = "rule First {\n  strings:\n    $a = \"Hello World\" nocase\n  condition:\n    $a\n}\n\
+        rule Broken {\n  strings: $a = \"x\" condition: $a and }\n\
+        rule Module { strings: $a = \"hello\" condition: $a and pe.is_dll() }\n\
+        rule Last { strings: $a = /BETA *body/i condition: $a and First }\n";
+    folder.write("sigs/own.yara", rules);
+    let (code, text, errors) = folder.sekisho(&["lint", "--rule-set", "none", "sigs"]);
+    assert_eq!(code, Some(1), "{text}{errors}");
+    for said in ["own.yara:8:", "own.yara:9:", "pe is no earlier rule", "SK0806"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let (code, text, _) = folder.sekisho(&["sigs", "find", "YARA.", "--signatures", "sigs"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("YARA.First  ") && text.contains("own.yara:10") && !text.contains("Module"), "{text}");
+    let (_, text, _) = folder.sekisho(&["sigs", "decode", "YARA.First", "--signatures", "sigs"]);
+    assert!(
+        text.contains("rule First {") && text.contains("$a = \\\"Hello World\\\" nocase")
+            || text.contains("\"Hello World\" nocase"),
+        "{text}"
+    );
+    // Twice: the second time from the cache.
+    for _ in 0..2 {
+        let check = ["check", "--rule-set", "none", "--signatures", "sigs", "in/mail"];
+        let (code, text, errors) = folder.sekisho(&check);
+        assert_eq!(code, Some(1), "{text}{errors}");
+        assert!(text.contains("YARA.First.UNOFFICIAL") && text.contains("YARA.Last.UNOFFICIAL"), "{text}");
+    }
+}

@@ -115,6 +115,8 @@ codes! {
     UNREAD_SIGNATURE_FORMAT = "SK0803" "unread-signature-format" Warning "the file is passed over";
     EMPTY_SIGNATURE_FILE = "SK0804" "empty-signature-file" Warning "fetch the file again, or remove it";
     BAD_CONTAINER = "SK0805" "bad-signature-container" Error "fetch the file again; nothing of it is in force";
+    BAD_YARA_RULE = "SK0806" "bad-yara-rule" Error "correct or remove the rule; the rest of the file is in force";
+    PICTURE_HASH = "SK0807" "picture-hash-not-matched" Note "pictures are not decoded here: such a signature hits only where its logic holds without the picture";
 }
 
 impl Code {

@@ -186,6 +186,13 @@ fn tell(decoded: &[Decoded], format: Format, output: &mut Output) -> anyhow::Res
 fn written(file: &str, line: u32) -> Decoded {
     let ending = file.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
     let text = std::fs::read(file).unwrap_or_default();
+    if matches!(ending.as_str(), "yar" | "yara") {
+        let rule = rules::signatures::yara::text_at(&text, line).unwrap_or_default();
+        let rule = String::from_utf8_lossy(rule);
+        let mut lines = rule.lines().map(|line| line.trim_end().to_owned());
+        let written = lines.next().unwrap_or_default();
+        return Decoded { file: file.to_owned(), line, written, words: lines.collect() };
+    }
     let written = text.split(|byte| *byte == b'\n').nth((line as usize).saturating_sub(1)).unwrap_or_default();
     let written = String::from_utf8_lossy(written).trim_end().to_owned();
     let words = words(&written, &ending);

@@ -161,6 +161,16 @@ pub fn layer<'s>(
     for index in touched {
         let Some(logical) = set.logical.get(index as usize) else { continue };
         let places = subs.get(&index).map_or(&[][..], Vec::as_slice);
+        if let Some(rule) = &logical.yara {
+            let rules = yara::Rules { set, layer, places: subs, macros };
+            let (holds, given_up) = if rule.silent { (false, false) } else { rules.holds(index) };
+            outcome.gave_up += u32::from(given_up);
+            if holds {
+                let first = places.iter().map(|(_, place)| place.clone()).min_by_key(|place| place.start);
+                found(told(logical.signature, first.unwrap_or(0..0)));
+            }
+            continue;
+        }
         let mut evaluation = Evaluation::new(set, layer, logical, places, macros);
         if !evaluation.holds() || !conditions_hold(&logical.conditions, layer) {
             outcome.gave_up += evaluation.gave_up;
@@ -283,12 +293,16 @@ impl<'a> Evaluation<'a> {
         Evaluation { set, layer, logical, macros, starts, counts, place: None, gave_up: 0 }
     }
 
-    fn holds(&mut self) -> bool {
+    fn search_all(&mut self) {
         for index in 0..self.logical.subs.len() {
             if let Sub::Pcre { .. } = self.logical.subs[index] {
                 self.search(index);
             }
         }
+    }
+
+    fn holds(&mut self) -> bool {
+        self.search_all();
         for index in 0..self.logical.subs.len() {
             match &self.logical.subs[index] {
                 Sub::Compare(compare) => self.counts[index] = u32::from(self.compare(compare)),
@@ -423,6 +437,8 @@ fn value(compare: &ByteCompare, bytes: &[u8]) -> Option<i128> {
     }
     Some(value)
 }
+
+mod yara;
 
 #[cfg(test)]
 mod tests;

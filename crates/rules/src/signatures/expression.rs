@@ -62,6 +62,12 @@ impl Expression {
         parse(text, 0)
     }
 
+    /// Holds where the sub-signature was found, or (`false`) where it was not.
+    pub(super) fn found_or_not(id: u8, found: bool) -> Expression {
+        let comparison = (!found).then_some(Comparison { order: Order::Less, number: 1 });
+        Expression::Sub { id, comparison }
+    }
+
     /// The highest sub-signature that is named.
     pub fn highest(&self) -> u8 {
         match self {

@@ -41,7 +41,7 @@ pub(super) fn line(loader: &mut Loader<'_>, line: &Line<'_>) -> Result<(), Refus
                 loader.set.always.entry(target as u8).or_default().push(logical);
             }
             let signature = SignatureId(id);
-            loader.set.logical.push(Logical { signature, target, expression, conditions, subs });
+            loader.set.logical.push(Logical { signature, target, expression, conditions, subs, yara: None });
             Ok(())
         }
         Err(refused) => {
@@ -148,7 +148,10 @@ fn read_subs(
             let mut parts = hash.splitn(2, |b| *b == b'#');
             let bytes = parts.next().and_then(super::hex_bytes).and_then(|bytes| bytes.try_into().ok());
             match (bytes, parts.next()) {
-                (Some(bytes), None | Some(b"0")) => Sub::Image(bytes),
+                (Some(bytes), None | Some(b"0")) => {
+                    loader.pictures += 1;
+                    Sub::Image(bytes)
+                }
                 _ => {
                     return bad(
                         "expected `fuzzy_img#` with sixteen hexadecimal digits and distance 0",
@@ -360,7 +363,6 @@ fn must_always_be_tried(expression: &Expression, subs: &[Sub]) -> bool {
     let nothing = [0; MOST_SUBS];
     let starts = |sub: &Sub| match sub {
         Sub::Pcre { trigger, .. } => trigger.holds(&nothing),
-        Sub::Image(_) => true,
         _ => false,
     };
     expression.holds(&nothing) || subs.iter().any(starts)

@@ -16,12 +16,13 @@ mod logical;
 mod member;
 mod set;
 mod tables;
+pub mod yara;
 
 pub use expression::Expression;
 pub use file_type::{FileType, NAMES as FILE_TYPE_NAMES, Target};
 pub use hash::{Digest, Hashes};
 pub use set::{
-    ByteCompare, Conditions, Logical, MemberSignature, NumberForm, Owner, Set, SignatureId, Statistics, Sub,
+    ByteCompare, Conditions, Logical, MemberSignature, NumberForm, Owner, Set, SignatureId, Statistics, Sub, Yara,
 };
 pub use tables::{AddressDigest, AddressForm, AddressPattern, DigestForm, Magic, Password, Phishing};
 
@@ -80,6 +81,8 @@ enum Reading {
     Lines(fn(&mut Loader<'_>, &Line<'_>) -> Result<(), Refused>),
     /// The same, for possibly unwanted programs.
     Unwanted(fn(&mut Loader<'_>, &Line<'_>) -> Result<(), Refused>),
+    /// All of it at once; how many signatures are in force, and how many were passed over.
+    Whole(fn(&mut Loader<'_>, &[u8]) -> (u64, u64)),
     /// Read before everything else.
     Ignored,
     Container,
@@ -127,8 +130,8 @@ pub static FORMATS: &[Format] = &[
     Format { ending: "sdb", what: "strings of bytes", read: Reading::Lines(body::line) },
     Format { ending: "sfp", what: "digests of trusted files", read: Reading::Lines(body::trusted_line) },
     Format { ending: "wdb", what: "allowed addresses", read: Reading::Lines(body::allowed_line) },
-    Format { ending: "yar", what: "YARA rules", read: Reading::Unread },
-    Format { ending: "yara", what: "YARA rules", read: Reading::Unread },
+    Format { ending: "yar", what: "YARA rules", read: Reading::Whole(yara::file) },
+    Format { ending: "yara", what: "YARA rules", read: Reading::Whole(yara::file) },
     Format { ending: "zmd", what: "members of archives, old form", read: Reading::Unread },
 ];
 
@@ -204,6 +207,8 @@ struct Loader<'o> {
     /// The file being read.
     file: String,
     findings: u32,
+    /// Hashes of pictures that its signatures ask for.
+    pictures: u32,
 }
 
 impl Loader<'_> {
@@ -219,6 +224,7 @@ impl Loader<'_> {
             diagnostics: Vec::new(),
             file: String::new(),
             findings: 0,
+            pictures: 0,
         }
     }
 
@@ -247,6 +253,7 @@ impl Loader<'_> {
         self.file.clear();
         self.file.push_str(name);
         self.findings = 0;
+        self.pictures = 0;
     }
 
     fn read(&mut self, file: &Source<'_>) {
@@ -263,6 +270,10 @@ impl Loader<'_> {
         let (mut loaded, mut skipped, mut others) = (0, 0, 0);
         let mut number = 0;
         let mut rest: &[u8] = &file.bytes;
+        if let Reading::Whole(read) = format.read {
+            (loaded, skipped) = read(self, rest);
+            rest = &[];
+        }
         while !rest.is_empty() {
             let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
             let text = rest[..end].trim_ascii_end();
@@ -277,7 +288,7 @@ impl Loader<'_> {
                 Reading::Unwanted(read) if self.options.unwanted_programs => read(self, &line),
                 Reading::Unwanted(_) => Err(Refused::Skip),
                 Reading::Ignored => self.ignored.line(&line),
-                Reading::Container | Reading::NotForMail => {
+                Reading::Container | Reading::NotForMail | Reading::Whole(_) => {
                     others += 1;
                     continue;
                 }
@@ -298,6 +309,10 @@ impl Loader<'_> {
             let message = format!("{} more lines of this file are not in force", self.findings - MOST_FINDINGS);
             self.findings = 0;
             self.found(&diagnostic::BAD_SIGNATURE, message, None, 0..0);
+        }
+        if self.pictures > 0 {
+            let message = format!("{} `fuzzy_img` are counted and not matched", self.pictures);
+            self.found(&diagnostic::PICTURE_HASH, message, None, 0..0);
         }
         let statistics = &mut self.set.statistics;
         for (counts, count) in [

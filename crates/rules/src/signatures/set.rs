@@ -104,6 +104,16 @@ pub struct Logical {
     pub expression: Expression,
     pub conditions: Conditions,
     pub subs: Vec<Sub>,
+    /// Of a YARA rule, in place of the expression.
+    pub yara: Option<Box<Yara>>,
+}
+
+/// What a YARA rule asks for.
+#[derive(Serialize, Deserialize)]
+pub struct Yara {
+    pub condition: super::yara::condition::Node,
+    /// Private: never a hit, but others refer to it.
+    pub silent: bool,
 }
 
 /// What else must hold of the file.

@@ -120,7 +120,7 @@ fn formats_for_executables_are_counted() {
     assert_eq!(set.statistics.not_for_mail["mdb"], 2);
     let (set, diagnostics) = read("x.ndu", "A:0:*:616263\n");
     assert!(set.is_empty() && diagnostics.is_empty() && set.statistics.skipped["ndu"] == 1);
-    for (name, code) in [("x.yara", "SK0803"), ("x.txt", "SK0802"), ("x.cvd", "SK0805")] {
+    for (name, code) in [("x.ioc", "SK0803"), ("x.yara", "SK0806"), ("x.txt", "SK0802"), ("x.cvd", "SK0805")] {
         assert_eq!(read(name, "something").1[0].code, code, "{name}");
     }
     assert_eq!(read("x.ndb", "\n").1[0].code, "SK0804");
@@ -210,4 +210,73 @@ fn a_file_of_nonsense_is_told_briefly() {
     assert!(set.is_empty());
     assert_eq!(diagnostics.len(), 201);
     assert!(diagnostics[200].message.contains("4800 more"), "{}", diagnostics[200].message);
+}
+
+#[test]
+fn yara_rules_are_taken_and_refused_one_by_one() {
+    let strings = |number: usize| (0..number).map(|n| format!("$s{n} = \"needle{n}\" ")).collect::<String>();
+    let refused = |rule: &str| {
+        let text = format!(
+            "rule before {{ strings: $a = \"hello\" condition: $a }}\n{rule}\nrule after {{ strings: $a = \"hello\" condition: $a and before }}\n"
+        );
+        let (set, diagnostics) = read("x.yar", &text);
+        assert_eq!(set.statistics.loaded["yar"], 2, "{rule}: {diagnostics:?}");
+        assert_eq!(diagnostics.len(), 1, "{rule}: {diagnostics:?}");
+        assert!(set.is_sound() && diagnostics[0].line >= 2, "{rule}");
+        diagnostics[0].message.clone()
+    };
+    for (rule, told) in [
+        ("rule x { strings $a = \"hello\" condition: $a }", "syntax"),
+        ("rule x { strings: $a = \"hello\" condition: $a and }", "syntax"),
+        ("rule x { strings: $a = \"hello\" $b = \"world\" condition: $a }", "does not name $b"),
+        ("rule x { strings: $a = \"hello\" condition: $b }", "no string $b"),
+        ("rule x { strings: $a = \"h\" condition: $a }", "two known bytes"),
+        ("rule x { strings: $a = { 68 65 [2-4] 20 } condition: $a }", "two known bytes"),
+        ("rule x { strings: $a = \"hello\" xor condition: $a }", "xor"),
+        ("rule x { strings: $a = /hel+o/ wide condition: $a }", "wide"),
+        ("rule x { strings: $a = \"hello\" condition: $a and pe.is_dll() }", "pe is no earlier rule"),
+        ("rule x { strings: $a = \"hello\" condition: $a and after }", "after is no earlier rule"),
+        ("rule x { strings: $a = \"hello\" condition: $a and \"ab\" contains \"a\" }", "texts"),
+        ("rule x { condition: true }", "without strings"),
+        ("include \"other.yar\"", "not included"),
+        ("nonsense", "expected a rule"),
+    ] {
+        let message = refused(rule);
+        assert!(message.contains(told), "{rule}: {message}");
+    }
+    let many = refused(&format!("rule x {{ strings: {}condition: any of them }}", strings(65)));
+    assert!(many.contains("more than 64"), "{many}");
+    let (set, diagnostics) = read("x.yar", &format!("rule x {{ strings: {}condition: any of them }}", strings(64)));
+    assert!(diagnostics.is_empty() && set.statistics.loaded["yar"] == 1);
+    let deep: String =
+        (1..60).map(|n| format!("rule r{n} {{ strings: $a = \"hello\" condition: $a and r{} }}\n", n - 1)).collect();
+    let (_, diagnostics) = read("x.yar", &format!("rule r0 {{ strings: $a = \"hello\" condition: $a }}\n{deep}"));
+    assert!(diagnostics[0].message.contains("32 deep"), "{diagnostics:?}");
+}
+
+#[test]
+fn yara_rules_are_tried_only_where_they_could_hit() {
+    let always = |rule: &str| {
+        let (set, diagnostics) = read("x.yar", rule);
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
+        !set.always(Target::Any).is_empty()
+    };
+    assert!(!always("rule x { strings: $a = \"hello\" condition: $a and filesize < 10 }"));
+    assert!(!always("rule x { strings: $a = \"hello\" $b = \"abc\" condition: uint16(0) == 1 and 1 of them }"));
+    assert!(!always("rule x { strings: $a = /h[ae]llo wor/ condition: $a }"));
+    assert!(!always("rule x { strings: $a = \"hello\" condition: for all i in (1..#a) : ( @a[i] < 9 ) }"));
+    assert!(always("rule x { strings: $a = /h[ae]l/ condition: $a }"));
+    assert!(always("rule x { strings: $a = \"hello\" condition: not $a }"));
+    assert!(always("rule x { strings: $a = \"hello\" condition: $a or filesize < 10 }"));
+}
+
+#[test]
+fn hashes_of_pictures_are_counted_and_said_to_be_so() {
+    let (set, diagnostics) = read(
+        "x.ldb",
+        "A;Engine:150-255,Target:5;0;fuzzy_img#af2ad01ed42993c7\nB;Engine:150-255,Target:5;0;fuzzy_img#af2ad01ed42993c8#0\n",
+    );
+    assert_eq!((set.len(), diagnostics.len()), (2, 1));
+    assert!(diagnostics[0].code == "SK0807" && diagnostics[0].message.starts_with("2 "), "{diagnostics:?}");
+    assert!(set.always(Target::Graphics).is_empty());
 }
