@@ -73,6 +73,8 @@ enum Command {
     Scanners(commands::scanners::Arguments),
     /// Rules and signatures that others publish: list, update, add, remove, status, verify.
     Feeds(commands::feeds::Arguments),
+    /// Networks that spam comes from, as rules: look up, propose, add, verify, import.
+    Isp(commands::isp::Arguments),
     /// Look into signatures: find, read in words, count what they hit.
     Sigs(commands::sigs::Arguments),
     /// Look at the configuration of the service.
@@ -141,6 +143,7 @@ fn main() -> ExitCode {
         Command::Greylist(arguments) => commands::greylist::run(&arguments),
         Command::Scanners(arguments) => commands::scanners::run(&arguments),
         Command::Feeds(arguments) => commands::feeds::run(&arguments),
+        Command::Isp(arguments) => commands::isp::run(&arguments),
         Command::Sigs(arguments) => commands::sigs::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Postfix(arguments) => commands::postfix::run(&arguments),

@@ -315,15 +315,18 @@ fn ranges_of(sets: &[[bool; 256]; 4], at: usize, out: &mut Vec<Range>) -> Option
 /// The octets that each alternative of the pattern allows.
 fn octet_sets(pattern: &str) -> Option<Vec<[[bool; 256]; 4]>> {
     let rest = pattern.strip_prefix(r"^\[ ip=").or_else(|| pattern.strip_prefix(r"^\[\sip="))?;
-    let rest = rest
-        .strip_suffix(' ')
-        .or_else(|| rest.strip_suffix(r"\s"))
-        .or_else(|| rest.strip_suffix(r"\."))
-        .unwrap_or(rest);
+    // Without an end the last octet may go on: `ip=61\.6` holds 61.60 to 61.69 as well.
+    let whole = rest.strip_suffix(' ').or_else(|| rest.strip_suffix(r"\s"));
+    let rest = whole.or_else(|| rest.strip_suffix(r"\."))?;
     let alternatives = match group(rest) {
         Some((inside, "")) if top_level(inside, '|').iter().all(|one| dots(one).len() > 1) => top_level(inside, '|'),
         _ => vec![rest],
     };
+    let octets = |one: &&str| dots(one).len();
+    let fits = |count: usize| if whole.is_some() { count == 4 } else { (1..4).contains(&count) };
+    if !alternatives.iter().map(|one| octets(&one)).all(fits) {
+        return None;
+    }
     alternatives.into_iter().map(product_of).collect()
 }
 
@@ -610,7 +613,16 @@ mod tests {
                 (found, ranges) => assert_eq!(found, (!ranges.is_empty()).then(|| vec![range(ranges)]), "{pattern}"),
             }
         }
-        for other in [r"^\[ ip=.*", "ip=1", r"rdns=x", r"^\[ ip=[a-f]\.", r"^\[ ip=999\.1\."] {
+        for other in [
+            r"^\[ ip=.*",
+            "ip=1",
+            r"rdns=x",
+            r"^\[ ip=[a-f]\.",
+            r"^\[ ip=999\.1\.",
+            r"^\[ ip=61\.6",
+            r"^\[ ip=1\.2\.3\.4",
+            r"^\[ ip=1\.2\.3 ",
+        ] {
             assert_eq!(of_pattern(other), None, "{other}");
         }
     }

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod feeds;
 pub mod greylist;
 pub mod history;
+pub mod isp;
 pub mod learn;
 pub mod lint;
 pub mod list;

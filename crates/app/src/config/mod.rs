@@ -8,6 +8,7 @@ pub mod clamd;
 mod exempt;
 mod feeds;
 mod gate;
+mod isp;
 mod learn;
 mod lookup;
 mod networks;
@@ -27,6 +28,7 @@ use anyhow::Context;
 pub use exempt::Client;
 pub use feeds::{Feed, Feeds, Risk, SHORTEST};
 pub use gate::{Asked, Gate, Greylist, S25r, S25rAction, Trouble};
+pub use isp::Isp;
 pub use learn::Learn;
 pub use lookup::{Lookup, OnError};
 pub use networks::Networks;
@@ -69,6 +71,7 @@ pub struct Config {
     pub scanner: Vec<scanner::Scanner>,
     pub relay: relay::Relay,
     pub store: Store,
+    pub isp: Isp,
     pub learn: Learn,
     pub log: Log,
     pub service: Service,
@@ -219,6 +222,7 @@ impl Default for Config {
             scanner: Vec::new(),
             relay: relay::Relay::default(),
             store: Store::default(),
+            isp: Isp::default(),
             learn: Learn::default(),
             log: Log { format: LogFormat::Text },
             service: Service::default(),

@@ -302,6 +302,9 @@ fn selection_with(config: &Config, instead: Option<(&str, &Path)>) -> Selection 
     if holds_rules(&local) {
         selection.extra.push(local);
     }
+    if config.isp.file.is_file() {
+        selection.extra.push(config.isp.file.clone());
+    }
     selection.extra.extend(config.rules.extra.iter().cloned());
     selection
 }

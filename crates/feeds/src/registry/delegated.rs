@@ -109,7 +109,7 @@ mod tests {
 
     const APNIC: &str = "#comment\n2.3|apnic|20261121|4|19830613|20261120|+1000\napnic|*|ipv4|*|3|summary\n\
         apnic|PH|ipv4|180.94.0.0|8192|20090709|allocated|A91A5C3E\napnic|JP|ipv4|1.0.16.0|4096|20110412|allocated|A92D9378\n\
-        apnic||ipv4|1.0.255.0|768|||available\napnic|JP|asn|173|1|20020801|allocated|A9\napnic|JP|ipv6|2001:200::|35|19990813|allocated|A9\n\
+        apnic||ipv4|1.0.255.0|768||available\napnic|JP|asn|173|1|20020801|allocated|A9\napnic|JP|ipv6|2001:200::|35|19990813|allocated|A9\n\
         apnic|KR|ipv4|61.254.160.0|90112|20010724|allocated|A9K\nrubbish\napnic|JP|ipv4|1.2.3|256|x|allocated\n";
 
     #[test]

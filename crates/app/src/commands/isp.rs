@@ -1,0 +1,639 @@
+//! `sekisho isp`: networks that spam comes from, as rules.
+//!
+//! The records are one rule file (`isp.file`), which SpamAssassin reads too. What registries say comes from their statistics
+//! (`isp.data`) and, asked for by `--whois`, from their servers.
+
+use super::{Format, shown};
+use crate::config::Config;
+use crate::debug::Debug;
+use crate::output::Output;
+use crate::{CLEAN, FOUND, TROUBLE, environment, feeds as app_feeds, input, loading};
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use engine::Engine;
+use feeds::range::Range;
+use feeds::registry::delegated::{Delegation, Delegations};
+use feeds::registry::{Network, Reply, Server};
+use mail::views::Views;
+use mail::{Limits, Message};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use workshop::isp::{Book, Record, State, name_for, overlaps, verify};
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// Configuration of the service; default: /etc/sekisho/sekisho.toml
+    #[arg(long, short, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// The rule file with the records, in place of isp.file
+    #[arg(long, value_name = "FILE", global = true)]
+    file: Option<PathBuf>,
+    /// Folder with the registries' statistics (delegated-*), in place of isp.data
+    #[arg(long, value_name = "DIR", global = true)]
+    data: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Who has an address, or the address that handed a message over. Exit 1: nobody knows
+    Lookup {
+        /// Addresses or messages
+        #[arg(required = true, value_name = "IP|FILE")]
+        what: Vec<String>,
+        #[command(flatten)]
+        ask: Ask,
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// The three lines of a rule for the network that an address or message came from, proven; nothing is changed
+    Propose {
+        /// Addresses or messages
+        #[arg(required = true, value_name = "IP|FILE")]
+        what: Vec<String>,
+        #[command(flatten)]
+        rule: Rule,
+        /// Good mail, which must not come from there; repeatable
+        #[arg(long, value_name = "PATH")]
+        ham: Vec<PathBuf>,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Add a network to the file. Exit 1: it is there already, whole or in part
+    Add {
+        /// 192.0.2.0/24, or 192.0.2.0-192.0.2.255
+        #[arg(value_name = "RANGE")]
+        range: Range,
+        #[command(flatten)]
+        rule: Rule,
+    },
+    /// Let a network's rule score nothing
+    Suspend {
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Why
+        #[arg(long, value_name = "TEXT", default_value = "by hand", hide_default_value = true)]
+        reason: String,
+    },
+    /// Let a suspended network's rule score again
+    Resume {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Take a network out of the file
+    Remove {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// The networks in the file. Exit 1: there are none
+    List {
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Take over the range rules of a user_prefs of the TLEC kind. Exit 1: something in it was not understood
+    Import {
+        #[arg(value_name = "FILE")]
+        from: PathBuf,
+    },
+    /// Print the rules alone, as a user_prefs holds them
+    Export,
+    /// Compare each network with what the registries say today. Exit 1: some are suspect
+    Verify {
+        /// Good mail whose sender was proven; a network that it came from is suspect. Repeatable
+        #[arg(long, value_name = "PATH")]
+        ham: Vec<PathBuf>,
+        /// Suspend what is suspect
+        #[arg(long)]
+        suspend: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Ask {
+    /// Ask the registry's whois server, and the one that it refers to
+    #[arg(long)]
+    whois: bool,
+    /// Ask this whois server, such as whois.apnic.net or 127.0.0.1:4343
+    #[arg(long, value_name = "HOST[:PORT]")]
+    server: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Rule {
+    /// The rule's name; default: made of the network's
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Two letters; default: what the registry says
+    #[arg(long, value_name = "CC")]
+    country: Option<String>,
+    /// What the description says behind the country
+    #[arg(long, value_name = "TEXT")]
+    title: Option<String>,
+    #[arg(long, value_name = "POINTS", default_value_t = 1.5, allow_negative_numbers = true)]
+    score: f64,
+}
+
+/// Where things are.
+struct Desk {
+    config: Config,
+    file: PathBuf,
+    data: PathBuf,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    let (config, _) = Config::load(arguments.config.as_deref())?;
+    let desk = Desk {
+        file: arguments.file.clone().unwrap_or_else(|| config.isp.file.clone()),
+        data: arguments.data.clone().unwrap_or_else(|| config.isp.data.clone()),
+        config,
+    };
+    let mut output = Output::new();
+    let code = match &arguments.what {
+        What::Lookup { what, ask, format } => desk.lookup(what, ask, *format, &mut output)?,
+        What::Propose { what, rule, ham, ask } => desk.propose(what, rule, ham, ask, &mut output)?,
+        What::Add { range, rule } => desk.add(*range, rule, &mut output)?,
+        What::Suspend { name, reason } => desk.change(name, |record| record.suspend(reason))?,
+        What::Resume { name } => desk.change(name, |record| {
+            record.state = State::Active;
+            record.reason.clear();
+            record.seen = today();
+        })?,
+        What::Remove { name } => {
+            let mut book = desk.book()?;
+            let before = book.records.len();
+            book.records.retain(|record| record.name != *name);
+            if book.records.len() == before {
+                bail!("{name} is not in {}", desk.file.display());
+            }
+            desk.write(&book)?;
+            CLEAN
+        }
+        What::List { format } => desk.list(*format, &mut output)?,
+        What::Import { from } => desk.import(from, &mut output)?,
+        What::Export => {
+            output.text(&desk.book()?.export())?;
+            CLEAN
+        }
+        What::Verify { ham, suspend } => desk.verify(ham, *suspend, &mut output)?,
+    };
+    output.flush()?;
+    Ok(code)
+}
+
+/// `2026-11-22`
+fn today() -> String {
+    environment::local_day(environment::unix_time())
+}
+
+/// What is known of an address.
+struct Known {
+    address: Ipv4Addr,
+    delegated: Option<Delegation>,
+    /// Most specific first.
+    networks: Vec<Network>,
+    /// What could not be asked.
+    problem: Option<String>,
+}
+
+impl Known {
+    /// The network to register: the one that the registry itself gave out, since what an ISP gives on changes more often.
+    fn network(&self) -> Option<&Network> {
+        let networks = &self.networks;
+        networks.iter().find(|network| !network.is_given_on()).or_else(|| networks.last())
+    }
+
+    fn country(&self) -> String {
+        let said = self.network().map(|network| network.country.clone()).filter(|country| !country.is_empty());
+        said.or_else(|| self.delegated.as_ref().map(|line| line.country.clone())).unwrap_or_default()
+    }
+
+    fn range(&self) -> Option<Range> {
+        self.network().and_then(Network::range).or_else(|| self.delegated.as_ref().map(|line| line.range))
+    }
+}
+
+impl Desk {
+    fn book(&self) -> anyhow::Result<Book> {
+        let text = match fs::read_to_string(&self.file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Book::default()),
+            Err(error) => return Err(error).with_context(|| self.file.display().to_string()),
+        };
+        let (book, problems) = Book::read(&text);
+        for problem in problems {
+            eprintln!("sekisho: {}:{}: {}", self.file.display(), problem.line, problem.what);
+        }
+        Ok(book)
+    }
+
+    /// Whole or not at all; the service sees it with its next look at the rules.
+    fn write(&self, book: &Book) -> anyhow::Result<()> {
+        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        app_feeds::generations::write_whole(&self.file, book.write().as_bytes())
+            .with_context(|| self.file.display().to_string())
+    }
+
+    fn delegations(&self) -> anyhow::Result<Delegations> {
+        let mut all = Delegations::default();
+        for name in app_feeds::names(&self.data).iter().filter(|name| name.starts_with("delegated-")) {
+            let path = self.data.join(name);
+            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let before = all.wrong;
+            all.add(&text);
+            if all.wrong > before {
+                eprintln!(
+                    "sekisho: {}: {} lines were not understood and are left out",
+                    path.display(),
+                    all.wrong - before
+                );
+            }
+        }
+        all.sort();
+        Ok(all)
+    }
+
+    fn engine(&self) -> Engine {
+        loading::load(&app_feeds::selection(&self.config), false, true, &Debug::default()).engine
+    }
+
+    /// The addresses that are meant: as they are written, or of the relay that handed a message over.
+    fn addresses(&self, what: &[String]) -> anyhow::Result<Vec<Ipv4Addr>> {
+        let mut engine: Option<Engine> = None;
+        let mut addresses = Vec::new();
+        for what in what {
+            if let Ok(address) = what.parse::<Ipv4Addr>() {
+                addresses.push(address);
+                continue;
+            }
+            if what.parse::<IpAddr>().is_ok() {
+                bail!("{what}: only IPv4 networks become rules");
+            }
+            let places = input::find(&[PathBuf::from(what)], input::Format::Detect);
+            for place in places {
+                let bytes = place.read().with_context(|| place.name())?;
+                let engine = engine.get_or_insert_with(|| self.engine());
+                match handed_over_by(&bytes, engine) {
+                    Some(address) => addresses.push(address),
+                    None => eprintln!(
+                        "sekisho: {}: no untrusted relay with an IPv4 address in its Received fields",
+                        place.name()
+                    ),
+                }
+            }
+        }
+        addresses.sort_unstable();
+        addresses.dedup();
+        Ok(addresses)
+    }
+
+    fn known(&self, address: Ipv4Addr, all: &Delegations, ask: &Ask) -> Known {
+        let delegated = all.find(address).cloned();
+        let mut known = Known { address, delegated, networks: Vec::new(), problem: None };
+        let first = match (&ask.server, ask.whois) {
+            (Some(server), _) => Some(server.clone()),
+            (None, true) => {
+                let registry = known.delegated.as_ref().and_then(|line| Server::of(&line.registry));
+                Some(registry.unwrap_or(Server::Arin).host().to_owned())
+            }
+            (None, false) => None,
+        };
+        if let Some(first) = first {
+            match asked(&first, address, ask.server.is_none()) {
+                Ok(reply) => known.networks = reply.holding(address).cloned().collect(),
+                Err(error) => known.problem = Some(format!("{first}: {error:#}")),
+            }
+        }
+        known
+    }
+
+    fn lookup(&self, what: &[String], ask: &Ask, format: Format, output: &mut Output) -> anyhow::Result<u8> {
+        let all = self.delegations()?;
+        let book = self.book()?;
+        let mut code = CLEAN;
+        for address in self.addresses(what)? {
+            let known = self.known(address, &all, ask);
+            let listed: Vec<&Record> = book
+                .records
+                .iter()
+                .filter(|record| record.ranges.iter().any(|range| range.contains(address)))
+                .collect();
+            match format {
+                Format::Json => output.line(&serde_json::to_string(&serde_json::json!({
+                    "address": address, "delegated": known.delegated, "networks": known.networks,
+                    "rules": listed.iter().map(|record| &record.name).collect::<Vec<_>>(), "problem": known.problem,
+                }))?)?,
+                Format::Text => tell(&known, &listed, output)?,
+            }
+            if known.delegated.is_none() && known.networks.is_empty() {
+                code = code.max(if known.problem.is_some() { TROUBLE } else { FOUND });
+            }
+        }
+        if all.is_empty() {
+            eprintln!(
+                "sekisho: {}: no files delegated-*; the registries publish them, such as \
+                 https://ftp.apnic.net/stats/apnic/delegated-apnic-extended-latest",
+                self.data.display()
+            );
+        }
+        Ok(code)
+    }
+
+    fn propose(
+        &self,
+        what: &[String],
+        rule: &Rule,
+        ham: &[PathBuf],
+        ask: &Ask,
+        output: &mut Output,
+    ) -> anyhow::Result<u8> {
+        let all = self.delegations()?;
+        let book = self.book()?;
+        let mut code = CLEAN;
+        for address in self.addresses(what)? {
+            let known = self.known(address, &all, ask);
+            if let Some(problem) = &known.problem {
+                eprintln!("sekisho: {problem}");
+            }
+            let Some(range) = known.range() else {
+                eprintln!(
+                    "sekisho: {address}: nobody knows its network; try --whois, or say it: sekisho isp add RANGE"
+                );
+                code = TROUBLE;
+                continue;
+            };
+            let record = self.record(range, rule, known.network(), &known.country(), known.delegated.clone(), &book)?;
+            output.text(&record.rules())?;
+            output.line(&format!("# {range}: {} addresses, and no other matches the pattern", range.size()))?;
+            for network in &known.networks {
+                let here = if network.range() == Some(range) { " (this one)" } else { "" };
+                output.line(&format!("# {}{here}", in_words(network)))?;
+            }
+            code = code.max(self.try_on(&record, ham, output)?);
+        }
+        Ok(code)
+    }
+
+    /// Good mail that the record would hit.
+    fn try_on(&self, record: &Record, ham: &[PathBuf], output: &mut Output) -> anyhow::Result<u8> {
+        if ham.is_empty() {
+            return Ok(CLEAN);
+        }
+        let places = input::find(ham, input::Format::Detect);
+        let engine = self.engine();
+        let mut hit = 0;
+        for place in &places {
+            let Ok(bytes) = place.read() else { continue };
+            let from = handed_over_by(&bytes, &engine);
+            if from.is_some_and(|address| record.ranges.iter().any(|range| range.contains(address))) {
+                hit += 1;
+                output.line(&format!("# hits good mail: {}", place.name()))?;
+            }
+        }
+        output.line(&format!("# {hit} of {} good messages came from there", places.len()))?;
+        Ok(if hit > 0 { FOUND } else { CLEAN })
+    }
+
+    fn record(
+        &self,
+        range: Range,
+        rule: &Rule,
+        network: Option<&Network>,
+        country: &str,
+        delegated: Option<Delegation>,
+        book: &Book,
+    ) -> anyhow::Result<Record> {
+        let country = rule.country.clone().unwrap_or_else(|| country.to_owned());
+        let called = network.map(|network| network.name.clone()).filter(|name| !name.is_empty());
+        let called = called.unwrap_or_else(|| format!("NET-{}", range.first()));
+        let name = rule.name.clone().unwrap_or_else(|| name_for(&called, &country, &book.names()));
+        let title = rule.title.clone().unwrap_or(called);
+        let mut record = Record::new(&name, range, &country, &title, rule.score)?;
+        (record.added, record.delegated) = (today(), delegated);
+        Ok(record)
+    }
+
+    fn add(&self, range: Range, rule: &Rule, output: &mut Output) -> anyhow::Result<u8> {
+        let mut book = self.book()?;
+        let there = book.records.iter().find(|record| record.ranges.iter().any(|known| known.overlaps(range)));
+        if let Some(there) = there {
+            eprintln!("sekisho: {range}: {} has it already, whole or in part", there.name);
+            return Ok(FOUND);
+        }
+        let delegated = self.delegations()?.find(range.first()).cloned();
+        let country = delegated.as_ref().map(|line| line.country.clone()).unwrap_or_default();
+        let record = self.record(range, rule, None, &country, delegated, &book)?;
+        if book.find(&record.name).is_some() {
+            bail!("{} is there already; give another name", record.name);
+        }
+        output.text(&record.rules())?;
+        book.records.push(record);
+        self.write(&book)?;
+        Ok(CLEAN)
+    }
+
+    fn change(&self, name: &str, change: impl FnOnce(&mut Record)) -> anyhow::Result<u8> {
+        let mut book = self.book()?;
+        let Some(record) = book.find_mut(name) else { bail!("{name} is not in {}", self.file.display()) };
+        change(record);
+        self.write(&book)?;
+        Ok(CLEAN)
+    }
+
+    fn list(&self, format: Format, output: &mut Output) -> anyhow::Result<u8> {
+        let book = self.book()?;
+        for record in &book.records {
+            match format {
+                Format::Json => output.line(&serde_json::to_string(record)?)?,
+                Format::Text => {
+                    let ranges: Vec<String> = record.ranges.iter().take(3).map(ToString::to_string).collect();
+                    let more = if record.ranges.len() > 3 { ", ..." } else { "" };
+                    let state = match record.state {
+                        State::Active => String::new(),
+                        State::Suspended => format!("  suspended: {}", record.reason),
+                    };
+                    output.line(&format!(
+                        "{:>5} {:<28} {}  {}{more}{state}",
+                        record.score,
+                        record.name,
+                        shown(record.description().as_bytes()),
+                        ranges.join(", ")
+                    ))?;
+                }
+            }
+        }
+        Ok(if book.records.is_empty() { FOUND } else { CLEAN })
+    }
+
+    fn import(&self, from: &Path, output: &mut Output) -> anyhow::Result<u8> {
+        let bytes = fs::read(from).with_context(|| from.display().to_string())?;
+        let (theirs, problems) = Book::read(&String::from_utf8_lossy(&bytes));
+        let all = self.delegations()?;
+        let mut book = self.book()?;
+        let (mut new, mut known) = (0, 0);
+        for mut record in theirs.records {
+            if book.find(&record.name).is_some() {
+                known += 1;
+                continue;
+            }
+            record.added = today();
+            let first = record.ranges.first().map(|range| range.first());
+            record.delegated = first.and_then(|first| all.find(first).cloned());
+            book.records.push(record);
+            new += 1;
+        }
+        self.write(&book)?;
+        output.line(&format!("{new} networks taken over, {known} were there already"))?;
+        for overlap in overlaps(&book.records) {
+            let conflict = if overlap.conflict { ", and they say different countries" } else { "" };
+            output.line(&format!("{} and {} both hold {}{conflict}", overlap.one, overlap.other, overlap.range))?;
+        }
+        for problem in &problems {
+            eprintln!("sekisho: {}:{}: {}", from.display(), problem.line, problem.what);
+        }
+        Ok(if problems.is_empty() { CLEAN } else { FOUND })
+    }
+
+    fn verify(&self, ham: &[PathBuf], suspend: bool, output: &mut Output) -> anyhow::Result<u8> {
+        let all = self.delegations()?;
+        if all.is_empty() {
+            eprintln!(
+                "sekisho: {}: no files delegated-*, so nothing is compared with the registries",
+                self.data.display()
+            );
+        }
+        let mut good = Vec::new();
+        if !ham.is_empty() {
+            let engine = self.engine();
+            for place in input::find(ham, input::Format::Detect) {
+                good.extend(place.read().ok().and_then(|bytes| handed_over_by(&bytes, &engine)));
+            }
+        }
+        let silent = match self.config.isp.silent_days {
+            0 => String::new(),
+            days => environment::local_day(environment::unix_time() - i64::from(days) * 86_400),
+        };
+        let mut book = self.book()?;
+        let findings = verify(&book.records, &all, &good, &silent);
+        for finding in &findings {
+            output.line(&format!("{}: {}", finding.name, finding.why))?;
+            if let (true, Some(record)) = (suspend, book.find_mut(&finding.name)) {
+                record.suspend(&finding.why);
+            }
+        }
+        if suspend && !findings.is_empty() {
+            self.write(&book)?;
+        }
+        output.line(&format!(
+            "{} of {} networks are suspect{}",
+            findings.len(),
+            book.records.len(),
+            if suspend && !findings.is_empty() { " and score nothing now" } else { "" }
+        ))?;
+        Ok(if findings.is_empty() { CLEAN } else { FOUND })
+    }
+}
+
+fn tell(known: &Known, listed: &[&Record], output: &mut Output) -> anyhow::Result<()> {
+    output.line(&known.address.to_string())?;
+    match &known.delegated {
+        Some(line) => output.line(&format!(
+            "    {}: {}, {}, {} since {}",
+            line.registry, line.range, line.country, line.status, line.date
+        ))?,
+        None => output.line("    in no statistics that are here")?,
+    }
+    for network in &known.networks {
+        output.line(&format!("    {}", in_words(network)))?;
+    }
+    if let Some(problem) = &known.problem {
+        output.line(&format!("    {}", shown(problem.as_bytes())))?;
+    }
+    for record in listed {
+        output.line(&format!("    rule {}, score {}", record.name, record.score))?;
+    }
+    Ok(())
+}
+
+fn in_words(network: &Network) -> String {
+    let range = network.range().map(|range| range.to_string()).unwrap_or_default();
+    let said = [&network.name, &network.holder, &network.country, &network.status, &network.changed, &network.source];
+    let said: Vec<String> =
+        said.into_iter().filter(|said| !said.is_empty()).map(|said| shown(said.as_bytes())).collect();
+    format!("{range}: {}", said.join(", "))
+}
+
+/// The address of the relay that handed the message to a machine that we trust.
+fn handed_over_by(bytes: &[u8], engine: &Engine) -> Option<Ipv4Addr> {
+    let message = Message::parse(bytes, &Limits::default());
+    let views = Views::new(&message, &engine.views);
+    match views.relays().untrusted.first()?.ip? {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(address) => address.to_ipv4_mapped(),
+    }
+}
+
+const WHOIS: u16 = 43;
+/// No registry needs longer, and no answer is longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LONGEST: u64 = 1 << 20;
+/// One who knows, and whom he names.
+const REFERRALS: usize = 3;
+
+/// Asks one server and, where that is wanted, those that it refers to.
+fn asked(first: &str, address: Ipv4Addr, follow: bool) -> anyhow::Result<Reply> {
+    let mut server = first.to_owned();
+    let mut all = Reply::default();
+    for _ in 0..REFERRALS {
+        let (host, port) = match server.rsplit_once(':') {
+            Some((host, port)) => (host.to_owned(), port.parse().context("the port is no number")?),
+            None => (server.clone(), WHOIS),
+        };
+        let kind = Server::of(&host);
+        let query = kind.map_or_else(|| format!("{address}\r\n"), |kind| kind.query(address));
+        let bytes = answer(&host, port, &query)?;
+        let reply = match kind {
+            Some(kind) => kind.read(&text(kind, &bytes)),
+            // Who it is cannot be told by his name: whichever grammar finds something.
+            None => [Server::Apnic, Server::Arin, Server::Krnic, Server::Jpnic]
+                .into_iter()
+                .map(|kind| kind.read(&text(kind, &bytes)))
+                .max_by_key(|reply| reply.networks.len())
+                .unwrap_or_default(),
+        };
+        all.networks.splice(0..0, reply.networks);
+        let Some(next) = reply.referral.filter(|_| follow) else { break };
+        let next = next.rsplit("//").next().unwrap_or_default().trim_end_matches('/').to_owned();
+        if next.is_empty() || next == server {
+            break;
+        }
+        server = next;
+    }
+    all.networks.sort_by_key(|network| network.range().map_or(u64::MAX, Range::size));
+    Ok(all)
+}
+
+fn answer(host: &str, port: u16, query: &str) -> anyhow::Result<Vec<u8>> {
+    let address = (host, port).to_socket_addrs()?.next().context("the name has no address")?;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(query.as_bytes())?;
+    let mut bytes = Vec::new();
+    stream.take(LONGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// JPNIC answers in ISO-2022-JP where it answers in Japanese, the RPSL databases in Latin-1 or UTF-8.
+fn text(kind: Server, bytes: &[u8]) -> String {
+    let encoding = match kind {
+        Server::Jpnic => encoding_rs::ISO_2022_JP,
+        _ if std::str::from_utf8(bytes).is_ok() => encoding_rs::UTF_8,
+        _ => encoding_rs::WINDOWS_1252,
+    };
+    encoding.decode(bytes).0.into_owned()
+}
