@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
-use support::{Folder, Postfix, Sekisho, Smtp, contains, free_port, wait_until};
+use support::{Folder, Postfix, Sekisho, Smtp, contains, dotted, free_port, wait_until};
 
 const GTUBE: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X";
 
@@ -206,6 +206,9 @@ fn what_comes_back_is_not_judged_twice_and_does_not_run_in_circles() {
 
 /// The mood in which it takes a message and says nothing.
 const SILENCE: &str = "silence";
+/// The mood in which it has waited too long when the content comes; it passes.
+const TIRED: &str = "tired";
+const SAVED: &str = "250 2.0.0 Saved";
 
 /// A next hop over LMTP that says what the recipient's name says, and keeps what it took.
 struct Table {
@@ -263,6 +266,10 @@ impl Table {
                         recipients.push(name);
                         out.write_all(b"250 2.1.5 Ok\r\n")?;
                     }
+                }
+                "DATA" if *mood.lock().unwrap() == TIRED => {
+                    *mood.lock().unwrap() = SAVED.into();
+                    return out.write_all(b"421 4.4.2 table Error: timeout exceeded\r\n");
                 }
                 "DATA" => {
                     out.write_all(b"354 go on\r\n")?;
@@ -377,6 +384,96 @@ fn one_reply_for_all_loses_no_mail_and_doubles_none() {
     *table.mood.lock().unwrap() = "421 4.3.0 Going".into();
     let said = send(filter, &["sometimes@example.test"], &mail(3, "hello"));
     assert!(said.starts_with("451"), "{said}");
+}
+
+/// All but the reply.
+fn send_and_leave(port: u16, recipients: &[&str], message: &[u8]) -> Smtp {
+    let mut smtp = Smtp::connect(port);
+    for command in ["EHLO client.example.net".to_owned(), "MAIL FROM:<joe@example.net>".to_owned()]
+        .into_iter()
+        .chain(recipients.iter().map(|recipient| format!("RCPT TO:<{recipient}>")))
+    {
+        let said = smtp.ask(&command);
+        assert!(said.starts_with("250"), "{command}: {said}");
+    }
+    assert!(smtp.ask("DATA").starts_with("354"));
+    smtp.send(&String::from_utf8(dotted(message)).unwrap());
+    smtp
+}
+
+#[test]
+fn who_has_it_when_the_sender_leaves_does_not_get_it_twice() {
+    let folder = Folder::new("left");
+    let filter = free_port();
+    let table = Table::start();
+    let next_hop = format!("lmtp:127.0.0.1:{}", table.port);
+    let sekisho = Sekisho::start(&folder, &config(&folder, "smtp", filter, &next_hop, POLICIES_AS_IT_IS));
+
+    // One of two copies is out, the other's next hop is slow.
+    let mood = table.mood.clone();
+    *table.before_reply.lock().unwrap() = Some(Box::new(move || *mood.lock().unwrap() = SILENCE.into()));
+    let both = ["ann@example.test", "sometimes@example.test"];
+    let sender = send_and_leave(filter, &both, &mail(1, GTUBE));
+    wait_until("the first copy", || table.taken_by("ann") == 1);
+    drop(sender);
+    sekisho.wait_for("they are left out");
+    *table.mood.lock().unwrap() = SAVED.into();
+    assert!(send(filter, &both, &mail(1, GTUBE)).starts_with("250"));
+    assert_eq!((table.taken_by("ann"), table.taken_by("sometimes")), (1, 1));
+
+    // The next hop has all of it and has not said so yet.
+    let ((has, comes), (go, goes)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+    *table.before_reply.lock().unwrap() = Some(Box::new(move || {
+        has.send(()).unwrap();
+        let _ = goes.recv();
+    }));
+    let sender = send_and_leave(filter, &["bob@example.test"], &mail(2, "hello"));
+    comes.recv().unwrap();
+    drop(sender);
+    sekisho.wait_for("nobody waits any more for its last word");
+    go.send(()).unwrap();
+    sekisho.wait_for("have a message whose sender has not waited");
+    assert!(send(filter, &["bob@example.test"], &mail(2, "hello")).starts_with("250"));
+    assert_eq!(table.taken_by("bob"), 1);
+}
+
+#[test]
+fn handing_on_ends_before_the_sender_gives_up() {
+    let folder = Folder::new("slow");
+    let filter = free_port();
+    let table = Table::start();
+    let next_hop = format!("lmtp:127.0.0.1:{}", table.port);
+    let settings = config(&folder, "smtp", filter, &next_hop, POLICIES_AS_IT_IS);
+    let sekisho = Sekisho::start(&folder, &format!("{settings}[relay]\ntotal = \"6s\"\n"));
+
+    // Two thirds of the time are over when the first copy is out: the second is not begun.
+    let slow = || std::thread::sleep(std::time::Duration::from_millis(4500));
+    *table.before_reply.lock().unwrap() = Some(Box::new(slow));
+    let both = ["ann@example.test", "sometimes@example.test"];
+    let said = send(filter, &both, &mail(1, GTUBE));
+    assert!(said.starts_with("451"), "{said}");
+    sekisho.wait_for("they are left out");
+    assert_eq!((table.taken_by("ann"), table.taken_by("sometimes")), (1, 0));
+    assert!(send(filter, &both, &mail(1, GTUBE)).starts_with("250"));
+    assert_eq!((table.taken_by("ann"), table.taken_by("sometimes")), (1, 1));
+
+    // Whatever single steps may take, the whole ends.
+    *table.mood.lock().unwrap() = SILENCE.into();
+    let said = send(filter, &["ann@example.test"], &mail(2, "hello"));
+    assert!(said.starts_with("451 4.4.2 Next hop did not answer in time"), "{said}");
+}
+
+#[test]
+fn a_next_hop_that_grew_tired_of_a_slow_sender_is_called_anew() {
+    let folder = Folder::new("tired");
+    let filter = free_port();
+    let table = Table::start();
+    let next_hop = format!("lmtp:127.0.0.1:{}", table.port);
+    let _sekisho = Sekisho::start(&folder, &config(&folder, "smtp", filter, &next_hop, ""));
+    *table.mood.lock().unwrap() = TIRED.into();
+    let said = send(filter, &["ann@example.test"], &mail(1, "hello"));
+    assert!(said.starts_with("250"), "{said}");
+    assert_eq!(table.taken_by("ann"), 1);
 }
 
 /// Messages in the quarantine, each with its recipients.

@@ -56,6 +56,7 @@ pub struct Relay {
     pub reply: Span,
     pub content: Span,
     pub last_reply: Span,
+    pub total: Span,
     pub message: Size,
     pub xforward_from: Vec<Network>,
     pub tls: RelayTls,
@@ -86,6 +87,7 @@ impl Default for Relay {
             reply: Span::seconds(60),
             content: Span::seconds(180),
             last_reply: Span::seconds(300),
+            total: Span::seconds(570),
             message: Size(64 << 20),
             xforward_from: ["127.0.0.0/8", "::1"].map(|text| text.parse().expect("written here")).to_vec(),
             tls: RelayTls::Never,
@@ -133,6 +135,7 @@ impl Relay {
             ("reply", self.reply),
             ("content", self.content),
             ("last_reply", self.last_reply),
+            ("total", self.total),
         ] {
             if span.0.is_zero() {
                 bail!("relay: {name} must be longer than nothing");

@@ -242,8 +242,8 @@ async fn judge(
     let outcome = late::kept(service, &config, &scan, outcome).await;
     let Outcome { mut answer, copies, mut line, mut entry, .. } = outcome;
     match proxy {
-        Some(proxy) => answer = proxy.hand_on(service, &scan, answer, copies, &mut line, entry.as_mut()).await,
-        None => answer = proxy::send_copies(service, &scan, answer, copies, &mut line).await,
+        Some(proxy) => answer = proxy.hand_on(service, &scan, answer, copies, &mut line, entry.as_mut(), began).await,
+        None => answer = proxy::send_copies(service, &scan, answer, copies, &mut line, began).await,
     }
     told(service, &mut line, entry, began);
     (question, answer)

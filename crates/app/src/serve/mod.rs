@@ -83,7 +83,7 @@ pub struct Service {
     scanners: ArcSwap<Scanners>,
     lookup: Arc<Lookup>,
     mark: mark::Mark,
-    remembered: proxy::Remembered,
+    remembered: Arc<proxy::Remembered>,
     /// Where copies go.
     relay: Option<Arc<Relay>>,
     /// What became of mail that was handed on.
@@ -255,7 +255,7 @@ async fn serve(
         learner,
         lookup,
         mark: mark::Mark::new(&config.relay)?,
-        remembered: proxy::Remembered::default(),
+        remembered: Arc::default(),
         relay: default_relay,
         handed_on,
         metrics: Arc::default(),

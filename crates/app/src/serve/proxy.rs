@@ -7,6 +7,7 @@
 //! LMTP answers for each recipient. SMTP has one answer for all, and where one does not fit all it is this:
 //! * Somebody must be deferred: nobody is served if that is known in time, and 451. Whoever has the message all the same is
 //!   remembered, and left out when the sender tries again ([`Remembered`]).
+//! * The sender leaves before he has an answer, or the next hop is too slow for him: the same.
 //! * Somebody is refused for good, others have it: 5xx, with words that say so. The sender is told, nobody gets it twice.
 
 use super::Service;
@@ -16,7 +17,7 @@ use super::gate::{self, Visit};
 use super::journal::Line;
 use super::mark::Occasion;
 use super::once;
-use super::relay::{self, Relay, Transaction};
+use super::relay::{self, Later, Relay, Transaction};
 use super::tls;
 use crate::config::{Asked, Mode};
 use crate::environment;
@@ -28,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::history;
 use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 /// What a listener's connections have in common.
@@ -171,21 +172,23 @@ impl<'p> Proxy<'p> {
         Answer::decide(reply.decision())
     }
 
-    /// Hands the message on as was decided, and makes an answer of what the next hop said.
+    /// Hands the message on as was decided, and makes an answer of what the next hop said. `came`: when the message did.
     pub async fn hand_on(
         &self,
         service: &Service,
-        scan: &Scan,
+        scan: &Arc<Scan>,
         answer: Answer,
         copies: Vec<Copy>,
         line: &mut Line,
         entry: Option<&mut history::Entry>,
+        came: Instant,
     ) -> Answer {
-        let mut work = Work::new(self, service, scan, &answer, copies);
+        let mut work = Work::new(self, service, scan, &answer, copies, came);
         work.run().await;
         if let Some(early) = self.early.lock().await.take() {
             early.transaction.leave().await;
         }
+        work.concluded = true;
         let answer = work.answer();
         let decided = |n: usize| answer.recipients.get(n).unwrap_or(&answer.decision);
         if !work.said.is_empty() {
@@ -255,15 +258,18 @@ struct Group {
     /// Where in the transaction's outcome each recipient stands.
     places: Vec<usize>,
     transaction: Option<Transaction>,
+    /// It was opened when the recipients came, and has waited for the content since.
+    early: bool,
 }
 
 /// One message on its way to the next hop.
 struct Work<'w> {
     proxy: &'w Proxy<'w>,
     service: &'w Service,
-    scan: &'w Scan,
+    scan: &'w Arc<Scan>,
     answer: &'w Answer,
     copies: Vec<Copy>,
+    came: Instant,
     /// For each recipient; `None`: nothing has been said yet.
     fates: Vec<Option<Decision>>,
     /// Recipients that the next hop has taken, now or at an earlier try.
@@ -271,15 +277,18 @@ struct Work<'w> {
     handed_on: bool,
     words: Option<String>,
     said: Vec<String>,
+    /// The sender hears what became of it.
+    concluded: bool,
 }
 
 impl<'w> Work<'w> {
     fn new(
         proxy: &'w Proxy<'w>,
         service: &'w Service,
-        scan: &'w Scan,
+        scan: &'w Arc<Scan>,
         answer: &'w Answer,
         copies: Vec<Copy>,
+        came: Instant,
     ) -> Work<'w> {
         let fates = (0..scan.recipients.len()).map(|n| match answer.recipients.get(n).unwrap_or(&answer.decision) {
             Decision::Accept | Decision::AcceptUnseen => None,
@@ -296,11 +305,13 @@ impl<'w> Work<'w> {
             scan,
             answer,
             copies,
+            came,
             fates,
             taken: Vec::new(),
             handed_on: false,
             words: None,
             said: Vec::new(),
+            concluded: false,
         }
     }
 
@@ -315,17 +326,20 @@ impl<'w> Work<'w> {
         if one_reply {
             for group in groups.iter_mut().take(AHEAD) {
                 self.show(group).await;
-                if self.deferral().is_some() {
+                if self.deferral().is_some() || self.is_late() {
                     break;
                 }
             }
         }
-        for group in &mut groups {
-            if one_reply && self.deferral().is_some() {
+        for (n, group) in groups.iter_mut().enumerate() {
+            if one_reply && self.deferral().is_some() || n > 0 && self.is_late() {
                 break;
             }
             self.show(group).await;
             self.send(group).await;
+        }
+        for fate in &mut self.fates {
+            fate.get_or_insert_with(not_tried);
         }
         for group in &mut groups {
             if let Some(transaction) = group.transaction.take() {
@@ -333,6 +347,10 @@ impl<'w> Work<'w> {
             }
         }
         self.remember();
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.proxy.passage.relay.last_call(self.came)
     }
 
     fn deferral(&self) -> Option<&Decision> {
@@ -353,7 +371,7 @@ impl<'w> Work<'w> {
         let recipients = rest.iter().map(|n| self.scan.recipients[*n].clone()).collect();
         copies.push(Copy { of: rest, recipients, edits: self.answer.edits.clone() });
         copies.retain(|copy| !copy.of.is_empty());
-        copies.into_iter().map(|copy| Group { copy, places: Vec::new(), transaction: None }).collect()
+        copies.into_iter().map(|copy| Group { copy, places: Vec::new(), transaction: None, early: false }).collect()
     }
 
     /// The transaction that was begun at RCPT, where it is what is needed now.
@@ -366,7 +384,7 @@ impl<'w> Work<'w> {
             && let Some(early) = early.take()
         {
             group.places = early.accepted.iter().map(|(_, place)| *place).collect();
-            group.transaction = Some(early.transaction);
+            (group.transaction, group.early) = (Some(early.transaction), true);
         }
     }
 
@@ -380,8 +398,15 @@ impl<'w> Work<'w> {
         let recipients = group.copy.recipients.clone();
         let count = recipients.len();
         group.places = (0..count).collect();
-        let mut transaction = Transaction::open(&self.proxy.passage.relay, sender, recipients, Some(forward)).await;
-        let opinions = transaction.opinions(count).await;
+        let relay = &self.proxy.passage.relay;
+        let shown = timeout_at(relay.deadline(self.came).into(), async {
+            let mut transaction = Transaction::open(relay, sender, recipients, Some(forward)).await;
+            let opinions = transaction.opinions(count).await;
+            (transaction, opinions)
+        });
+        let Ok((transaction, opinions)) = shown.await else {
+            return group.copy.of.iter().for_each(|n| self.settle(*n, &relay::late()));
+        };
         for (n, reply) in group.copy.of.iter().zip(&opinions).filter(|(_, reply)| !reply.is_positive()) {
             self.settle(*n, reply);
         }
@@ -390,14 +415,26 @@ impl<'w> Work<'w> {
 
     async fn send(&mut self, group: &mut Group) {
         self.handed_on = true;
-        let Some(mut transaction) = group.transaction.take() else { return };
-        let message = protocols::edit::apply(&self.scan.content.bytes, &group.copy.edits);
-        let message = self.proxy.stamped(self.service, self.scan, &group.copy.recipients, message);
-        let outcome = transaction.send(message).await;
+        let Some(transaction) = group.transaction.take() else { return };
+        let mut sent = self.send_by(transaction, &group.copy, &group.places).await;
+        if sent.unheard && std::mem::take(&mut group.early) {
+            // While the content came the next hop grew tired of waiting for it.
+            self.show(group).await;
+            let Some(transaction) = group.transaction.take() else { return };
+            sent = self.send_by(transaction, &group.copy, &group.places).await;
+        }
         for (n, place) in group.copy.of.iter().zip(&group.places) {
-            let reply = outcome.recipients.get(*place).cloned().unwrap_or_else(relay::lost);
+            let reply = sent.outcome.recipients.get(*place).cloned().unwrap_or_else(relay::lost);
             self.settle(*n, &reply);
         }
+    }
+
+    async fn send_by(&self, transaction: Transaction, copy: &Copy, places: &[usize]) -> relay::Sent {
+        let message = protocols::edit::apply(&self.scan.content.bytes, &copy.edits);
+        let message = self.proxy.stamped(self.service, self.scan, &copy.recipients, message);
+        let of = copy.of.iter().copied().zip(places.iter().copied()).collect();
+        let until = self.proxy.passage.relay.deadline(self.came);
+        transaction.send(message, until, later(self.service, self.scan, of)).await
     }
 
     /// What the next hop said of a recipient. The worst counts.
@@ -441,22 +478,23 @@ impl<'w> Work<'w> {
         if self.taken.is_empty() || !again && self.service.remembered.is_empty() {
             return;
         }
-        let keys = keys(self.scan);
-        for n in &self.taken {
-            match again {
-                true => self.service.remembered.add(keys[*n]),
-                false => self.service.remembered.forget(&keys[*n]),
-            }
-        }
         if again {
-            self.service.journal.note(&format!(
-                "{}: {} of {} recipients have the message and the sender will try again for all of them; they are left \
-                 out then, unless sekisho is restarted",
-                self.proxy.passage.relay.next_hop,
-                self.taken.len(),
-                self.fates.len()
-            ));
+            return self.remember_taken();
         }
+        let keys = keys(self.scan);
+        self.taken.iter().for_each(|n| self.service.remembered.forget(&keys[*n]));
+    }
+
+    fn remember_taken(&self) {
+        let keys = keys(self.scan);
+        self.taken.iter().for_each(|n| self.service.remembered.add(keys[*n]));
+        self.service.journal.note(&format!(
+            "{}: {} of {} recipients have the message and the sender will try again for all of them; they are left \
+             out then, unless sekisho is restarted",
+            self.proxy.passage.relay.next_hop,
+            self.taken.len(),
+            self.fates.len()
+        ));
     }
 
     fn answer(&self) -> Answer {
@@ -491,6 +529,32 @@ impl<'w> Work<'w> {
     }
 }
 
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        if !self.concluded && !self.taken.is_empty() {
+            self.remember_taken(); // the sender has left without an answer
+        }
+    }
+}
+
+/// Remembers who of these has the message after all; each with its place in the outcome.
+fn later(service: &Service, scan: &Arc<Scan>, of: Vec<(usize, usize)>) -> Later {
+    let (remembered, journal, scan) = (service.remembered.clone(), service.journal, scan.clone());
+    Box::new(move |outcome| {
+        let has = |place: usize| outcome.recipients.get(place).is_some_and(Reply::is_positive);
+        let served: Vec<usize> = of.into_iter().filter(|(_, place)| has(*place)).map(|(n, _)| n).collect();
+        if served.is_empty() {
+            return;
+        }
+        let keys = keys(&scan);
+        served.iter().for_each(|n| remembered.add(keys[*n]));
+        journal.note(&format!(
+            "{} recipients have a message whose sender has not waited; they are left out when it comes again",
+            served.len()
+        ));
+    })
+}
+
 /// Names each recipient's copy of this message.
 fn keys(scan: &Scan) -> Vec<[u8; 32]> {
     let message = once::message(scan);
@@ -499,23 +563,36 @@ fn keys(scan: &Scan) -> Vec<[u8; 32]> {
 
 /// Copies that a milter's mail server will not deliver itself. Unless all of them are out, nobody is answered for: the
 /// sender comes again, and who has a copy is left out then.
-pub async fn send_copies(service: &Service, scan: &Scan, answer: Answer, copies: Vec<Copy>, line: &mut Line) -> Answer {
+pub async fn send_copies(
+    service: &Service,
+    scan: &Arc<Scan>,
+    answer: Answer,
+    copies: Vec<Copy>,
+    line: &mut Line,
+    came: Instant,
+) -> Answer {
     if copies.is_empty() {
         return answer;
     }
     let keys = keys(scan);
-    let mut done = Vec::new();
+    let last_call = service.relay.as_ref().map(|relay| relay.last_call(came));
     let mut failed = None;
-    for copy in copies {
+    for (nth, copy) in copies.into_iter().enumerate() {
         let (of, to): (Vec<usize>, Vec<Path>) =
             copy.of.into_iter().zip(copy.recipients).filter(|(n, _)| !service.remembered.has(&keys[*n])).unzip();
         if of.is_empty() {
             continue;
         }
-        let outcome = relay::copy(service, scan, to, &copy.edits).await;
+        if nth > 0 && last_call.is_some_and(|last_call| Instant::now() >= last_call) {
+            failed = Some("the next hop is too slow for all of them".to_owned());
+            break;
+        }
+        let places = of.iter().copied().enumerate().map(|(place, n)| (n, place)).collect();
+        let later = later(service, scan, places);
+        let outcome = relay::copy(service, scan, to, &copy.edits, came, later).await;
         for (n, reply) in of.iter().zip(&outcome.recipients) {
             match reply.is_positive() {
-                true => done.push(*n),
+                true => service.remembered.add(keys[*n]),
                 false => failed = Some(format!("{} {}", reply.code, reply.text())),
             }
         }
@@ -526,7 +603,6 @@ pub async fn send_copies(service: &Service, scan: &Scan, answer: Answer, copies:
             answer
         }
         Some(why) => {
-            done.iter().for_each(|n| service.remembered.add(keys[*n]));
             line.action = "defer";
             line.troubles.push(format!("a copy could not be sent: {why}; the message was deferred"));
             Answer::decide(not_tried())

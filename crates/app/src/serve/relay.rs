@@ -6,6 +6,9 @@
 //!
 //! A connection that ends between the content's last byte and the next hop's word leaves it open whether the message
 //! arrived. It is deferred, so it is not lost; it may arrive twice, which is counted and logged. SMTP knows no way out.
+//!
+//! A sender who leaves in that moment, or whose time is up, is another matter: the next hop's word is waited for without
+//! him ([`Watched`]), and whoever has the message is left out when he tries again.
 
 use super::Service;
 use super::connection::Stream;
@@ -25,7 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
@@ -70,6 +73,7 @@ struct Times {
     reply: Duration,
     content: Duration,
     last_reply: Duration,
+    total: Duration,
 }
 
 #[derive(Default)]
@@ -93,6 +97,10 @@ pub struct Offer {
 const FRESH: Duration = Duration::from_secs(60);
 /// So long one that could not be asked is not asked again.
 const REST: Duration = Duration::from_secs(5);
+/// Longer than this nobody's patience is set.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// So long a word that nobody waits for any more is waited for.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// A good-bye is given this long.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -118,12 +126,23 @@ impl Relay {
                 reply: settings.reply.0,
                 content: settings.content.0,
                 last_reply: settings.last_reply.0,
+                total: settings.total.0.min(LONGEST),
             },
             journal,
             known: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
             counts,
         }
+    }
+
+    /// When a message that came then must have been answered for.
+    pub fn deadline(&self, came: Instant) -> Instant {
+        came + self.times.total
+    }
+
+    /// From when on nobody more is tried: what is begun needs time to end.
+    pub fn last_call(&self, came: Instant) -> Instant {
+        came + self.times.total / 3 * 2
     }
 
     /// As we introduce ourselves.
@@ -202,19 +221,17 @@ pub fn our_name(settings: &Settings) -> String {
     if settings.name.is_empty() { environment::host_name().to_owned() } else { settings.name.clone() }
 }
 
-/// Hands one message to the next hop, all at once.
-pub async fn deliver(relay: &Arc<Relay>, delivery: Delivery) -> Outcome {
-    let recipients = delivery.recipients.len();
-    let mut transaction = Transaction::begin(relay, Client::new(relay.dialect(), relay.client.clone(), delivery)).await;
-    let mut outcome = transaction.conclude().await;
-    outcome.recipients.resize(recipients, lost());
-    outcome
-}
-
 /// A copy of a message that the mail server itself will not deliver to these recipients, with these edits: our mark on
 /// top, and the trace field that the server has not shown. Deferred where there is nobody to send it to, or not all of it
-/// here.
-pub async fn copy(service: &Service, scan: &Scan, recipients: Vec<Path>, edits: &[Edit]) -> Outcome {
+/// here. `came`: when the message did.
+pub async fn copy(
+    service: &Service,
+    scan: &Scan,
+    recipients: Vec<Path>,
+    edits: &[Edit],
+    came: Instant,
+    later: Later,
+) -> Outcome {
     let whole = scan.content.omitted.is_none();
     let (Some(relay), true) = (&service.relay, whole) else {
         let why = if whole { "relay.next_hop is not set" } else { "the message is longer than limits.message" };
@@ -227,13 +244,61 @@ pub async fn copy(service: &Service, scan: &Scan, recipients: Vec<Path>, edits: 
     let (name, value) = service.mark.field(&message, occasion);
     let mut content = scan.received(&environment::mail_date()).unwrap_or_default();
     content.extend(edit::apply(&message, &[Edit::top(&name, value)]));
+    let count = recipients.len();
     let delivery = Delivery {
         sender: scan.sender.clone().unwrap_or_default(),
         recipients,
         content: Some(content),
         forward: Some(Forwarded::of(&scan.peer, scan.queue_id.as_deref())),
     };
-    deliver(relay, delivery).await
+    let client = Client::new(relay.dialect(), relay.client.clone(), delivery);
+    let until = relay.deadline(came);
+    let begun = timeout_at(until.into(), Transaction::begin(relay, client)).await;
+    let mut outcome = match begun {
+        Ok(transaction) => transaction.finish(until, later).await.outcome,
+        Err(_) => Outcome { recipients: Vec::new(), uncertain: false },
+    };
+    outcome.recipients.resize(count, late());
+    outcome
+}
+
+/// Hears who has the message when nobody waits for the answer any more.
+pub type Later = Box<dyn FnOnce(&Outcome) + Send>;
+
+/// What came of a message that was sent.
+pub struct Sent {
+    pub outcome: Outcome,
+    /// The connection had ended before a byte of the content was out: another may do better.
+    pub unheard: bool,
+}
+
+/// The end of a transaction, waited for by the sender; and where he does not wait for it, by nobody but ourselves.
+struct Watched {
+    transaction: Option<Transaction>,
+    later: Option<Later>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let (Some(mut transaction), Some(later)) = (self.transaction.take(), self.later.take()) else { return };
+        if let Some(outcome) = &transaction.outcome {
+            return later(outcome);
+        }
+        if !transaction.written {
+            return; // nobody has it
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let relay = &transaction.relay;
+        relay.journal.note(&format!(
+            "{}: nobody waits any more for its last word on a message; we do, so that who has it is left out next time",
+            relay.next_hop
+        ));
+        runtime.spawn(async move {
+            if let Ok(outcome) = timeout(PATIENCE, transaction.conclude()).await {
+                later(&outcome);
+            }
+        });
+    }
 }
 
 /// A message on its way.
@@ -242,8 +307,12 @@ pub struct Transaction {
     client: Client,
     stream: Option<Box<dyn Stream>>,
     opinions: Vec<Option<Reply>>,
+    /// Some of the content may be out.
+    begun: bool,
     /// The content is out to its last byte.
     written: bool,
+    /// The connection ended before all was said.
+    broken: bool,
     outcome: Option<Outcome>,
     /// Why there is no connection.
     failure: Option<Reply>,
@@ -267,7 +336,9 @@ impl Transaction {
             client,
             stream: None,
             opinions: Vec::new(),
+            begun: false,
             written: false,
+            broken: false,
             outcome: None,
             failure: None,
             buffer: vec![0; 16 << 10],
@@ -323,12 +394,39 @@ impl Transaction {
         self.outcome.is_some()
     }
 
-    /// The content, and the next hop's last word.
-    pub async fn send(&mut self, content: Vec<u8>) -> Outcome {
+    /// The content, and the next hop's last word, if it comes in time.
+    pub async fn send(mut self, content: Vec<u8>, until: Instant, later: Later) -> Sent {
         if self.outcome.is_none() {
             self.client.send(content);
         }
-        self.conclude().await
+        self.finish(until, later).await
+    }
+
+    async fn finish(self, until: Instant, later: Later) -> Sent {
+        let mut watched = Watched { transaction: Some(self), later: Some(later) };
+        let Some(transaction) = watched.transaction.as_mut() else { return Sent::late(Vec::new()) };
+        match timeout_at(until.into(), transaction.conclude()).await {
+            Ok(outcome) => {
+                let unheard = transaction.broken && !transaction.begun;
+                watched.later = None;
+                Sent { outcome, unheard }
+            }
+            Err(_) => {
+                let said = transaction.outcome.as_ref().map(|outcome| outcome.recipients.clone());
+                let opinions = || {
+                    let said = |opinion: &Option<Reply>| opinion.clone().filter(|reply| !reply.is_positive());
+                    transaction.opinions.iter().map(|opinion| said(opinion).unwrap_or_else(late)).collect()
+                };
+                if said.is_some() {
+                    watched.later = None; // all but the good-bye was in time
+                }
+                let sent = Sent::late(said.unwrap_or_else(opinions));
+                if !transaction.written {
+                    transaction.relay.count(&sent.outcome);
+                }
+                sent
+            }
+        }
     }
 
     async fn conclude(&mut self) -> Outcome {
@@ -377,6 +475,7 @@ impl Transaction {
                     ClientEvent::Done(outcome) => self.outcome = Some(outcome),
                     ClientEvent::StartTls => self.start_tls().await,
                     ClientEvent::Close => {
+                        self.broken = true;
                         self.outcome.get_or_insert(Outcome { recipients: Vec::new(), uncertain: false });
                     }
                 }
@@ -401,6 +500,7 @@ impl Transaction {
         let output = std::mem::take(self.client.output());
         let last = self.client.awaits_message();
         if !output.is_empty() {
+            self.begun |= last;
             let written = timeout(self.relay.times.content, async {
                 stream.write_all(&output).await?;
                 stream.flush().await
@@ -464,6 +564,7 @@ impl Transaction {
     fn fail(&mut self, text: &str, why: &str) {
         self.relay.journal.note(&format!("{}: {text}: {why}", self.relay.next_hop));
         self.stream = None;
+        self.broken = true;
         self.failure = Some(Reply { code: 451, lines: vec![text.to_owned()] });
         self.client.give_up(text);
         while let Some(event) = self.client.next_event() {
@@ -482,6 +583,16 @@ impl Drop for Transaction {
             self.relay.uncertain(self.opinions.iter().flatten().filter(|reply| reply.is_positive()).count());
         }
     }
+}
+
+impl Sent {
+    fn late(recipients: Vec<Reply>) -> Sent {
+        Sent { outcome: Outcome { recipients, uncertain: false }, unheard: false }
+    }
+}
+
+pub fn late() -> Reply {
+    Reply { code: 451, lines: vec!["4.4.2 Next hop did not answer in time".into()] }
 }
 
 pub fn lost() -> Reply {
