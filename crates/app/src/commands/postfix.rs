@@ -219,6 +219,8 @@ impl Wanted {
         for (key, value) in [
             ("smtpd_proxy_filter", format!("{}:{port}", bracketed(near(host)))),
             ("smtpd_proxy_timeout", "600s".to_owned()),
+            // Postfix has the message whole before we hear of it: a slow sender wears out nobody's patience.
+            ("smtpd_proxy_options", "speed_adjust".to_owned()),
         ] {
             self.parts.push(Part::Option { name: format!("smtp/inet/{key}"), value });
         }
@@ -674,6 +676,9 @@ mod tests {
             assert!(here.lines().any(|found| found == line), "{line} in {here}");
         }
         assert!(!lines("smtp:192.0.2.1:25").contains("inet n"), "that is another server's business");
+        // Before the queue the message is there whole before we hear of it.
+        let before = lines("smtp:127.0.0.1:10025\"\nreceived = false\ngate = \"auto");
+        assert!(before.contains("smtp/inet\n  -o smtpd_proxy_options=speed_adjust\n"), "{before}");
     }
 
     #[test]
