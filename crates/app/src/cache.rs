@@ -4,13 +4,14 @@
 //! its checksum holds and what was included is still the same. Whatever is wrong with it, the sources are compiled again.
 //! Written beside its place and renamed, so that no one reads half a file.
 
+use crate::draft;
 use crate::environment;
 use crate::rule_files::Includes;
 use rules::{Diagnostic, LoadOptions, Ruleset, Source};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"sekisho\x01";
@@ -86,9 +87,8 @@ impl Kept {
 pub fn write_whole(path: &Path, bytes: &[u8], ending: &str, kept: usize) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     make_private(folder)?;
-    let draft = path.with_extension(format!("{}.new", std::process::id()));
-    fs::write(&draft, bytes)?;
-    let renamed = fs::rename(&draft, path);
+    let (draft, mut file) = draft::create(path)?;
+    let renamed = file.write_all(bytes).and_then(|()| fs::rename(&draft, path));
     if renamed.is_err() {
         let _ = fs::remove_file(&draft);
     }

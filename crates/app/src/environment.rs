@@ -32,15 +32,23 @@ fn is_ours(folder: &Path) -> bool {
     folder.metadata().is_ok_and(|about| about.is_dir() && about.uid() == rustix::process::geteuid().as_raw())
 }
 
-/// Where compiled rules are kept: `/var/cache/sekisho` for root and for whom root became, else the user's cache folder.
+/// Where compiled rules of the service are kept.
+pub fn service_cache() -> PathBuf {
+    cache_named().unwrap_or_else(|| SYSTEM_CACHE.into())
+}
+
+fn cache_named() -> Option<PathBuf> {
+    // The second systemd made for us.
+    variable("SEKISHO_CACHE").or_else(|| variable("CACHE_DIRECTORY")).map(PathBuf::from)
+}
+
+/// Where compiled rules are kept: `/var/cache/sekisho` for whose it is, else the user's cache folder. Root too writes to no
+/// folder of another.
 pub fn cache_folder() -> Option<PathBuf> {
-    if let Some(folder) = variable("SEKISHO_CACHE") {
-        return Some(folder.into());
+    if let Some(folder) = cache_named() {
+        return Some(folder);
     }
-    if let Some(folder) = variable("CACHE_DIRECTORY") {
-        return Some(folder.into()); // systemd made it for us
-    }
-    if is_root() || is_ours(Path::new(SYSTEM_CACHE)) {
+    if is_ours(Path::new(SYSTEM_CACHE)) {
         return Some(SYSTEM_CACHE.into());
     }
     let base = variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".cache")))?;

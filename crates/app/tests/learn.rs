@@ -328,3 +328,26 @@ fn the_service_learns() {
     support::wait_until("the service has taken it over", || spamc(&["-y"], &spam(900)).0.contains("BAYES_99"));
     assert!(spamc(&["-y"], &ham(900)).0.contains("BAYES_00"));
 }
+
+#[test]
+fn what_root_teaches_is_the_services() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let folder = Folder::new("learn-owner");
+    mails(&folder, 2);
+    let model = folder.0.join("model");
+    std::fs::create_dir_all(&model).unwrap();
+    if chown(&model, Some(65534), Some(65534)).is_err() {
+        eprintln!("skipped: only root can give away a folder");
+        return;
+    }
+    // Whose mail it is, the service need not be able to read it.
+    std::fs::set_permissions(folder.0.join("spam"), PermissionsExt::from_mode(0o700)).unwrap();
+    let place = path(&folder, "model");
+    let learn = |arguments: &[&str]| said(&sekisho(&folder, &[&["learn"], arguments, &["--model", &place]].concat()));
+    assert_eq!(learn(&["--spam", &path(&folder, "spam")]), "2 learnt, 0 known before, 0 not readable\n");
+    assert!(learn(&["status"]).contains("0 ham, 2 spam learnt"));
+    for entry in std::fs::read_dir(&model).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().uid(), 65534, "{}", entry.path().display());
+    }
+}

@@ -8,7 +8,7 @@ use crate::feeds::suspended::Suspended;
 use crate::feeds::update::{self, Options, Outcome, Report};
 use crate::feeds::{self as app, Added, Feed, How};
 use crate::output::{Colour, Output};
-use crate::{CLEAN, FOUND, TROUBLE, environment};
+use crate::{CLEAN, FOUND, TROUBLE, environment, owner};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use indicatif::DecimalBytes;
@@ -89,6 +89,12 @@ enum What {
     Pardon { name: String },
 }
 
+impl What {
+    fn writes(&self) -> bool {
+        !matches!(self, What::List { .. } | What::Status { .. } | What::Verify { .. })
+    }
+}
+
 fn span(text: &str) -> Result<config::Span, String> {
     let value = toml::Value::String(text.to_owned());
     value.try_into().map_err(|_| "expected a time such as 6h or 1d".to_owned())
@@ -96,6 +102,10 @@ fn span(text: &str) -> Result<config::Span, String> {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let (config, _) = Config::load(arguments.config.as_deref())?;
+    if arguments.what.writes() {
+        // The service's user must be able to replace what we write, and could lead root astray in there.
+        owner::become_owner(&config.feeds.folder)?;
+    }
     let mut output = Output::new();
     let code = match &arguments.what {
         What::List { files, format } => list(&config, *files, *format, &mut output)?,

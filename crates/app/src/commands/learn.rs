@@ -7,6 +7,7 @@ use crate::language::Message as Text;
 use crate::learning::{self, Heeded, Learnt};
 use crate::lessons::{self, About, By};
 use crate::output::{Output, readable};
+use crate::owner::Acting;
 use crate::serve::listen::Address;
 use crate::{CLEAN, FOUND, TROUBLE, environment, recent};
 use anyhow::{Context, bail};
@@ -190,7 +191,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         let format = if arguments.mbox { input::Format::Mbox } else { input::Format::Detect };
         let places = input::find(named, format);
         match &arguments.service {
-            Some(service) => each(&places, false, |raw| tell::tell(service, raw, deed, user))?,
+            Some(service) => each(&places, false, &Acting::nobody(), |raw| tell::tell(service, raw, deed, user))?,
             None => teach(&arguments.model.folder()?, &places, deed, user, std::io::stderr().is_terminal())?,
         }
     };
@@ -220,9 +221,11 @@ fn filled(text: &Text, values: &[(&str, String)]) -> String {
 pub fn teach(folder: &Path, places: &[Place], deed: Deed, user: &str, progress: bool) -> anyhow::Result<Tally> {
     let (views, style) = (ViewConfig::default(), Style::default());
     let mut extractor = Extractor::new(Heeded::read(folder).options());
+    // What root wrote the service could not go on with.
+    let acting = Acting::as_owner_of(folder)?;
     let mut learnt = Learnt::default();
     let mut teacher = learnt.teach(folder)?;
-    let tally = each(places, progress, |raw| {
+    let tally = each(places, progress, &acting, |raw| {
         let (digest, features) = learning::features(raw, &views, &style, &mut extractor);
         teacher.about = About::new(By::Hand, "", user, &subject(raw));
         match deed {
@@ -238,6 +241,7 @@ pub fn teach(folder: &Path, places: &[Place], deed: Deed, user: &str, progress: 
 fn each(
     places: &[Place],
     progress: bool,
+    acting: &Acting,
     mut work: impl FnMut(&[u8]) -> anyhow::Result<bool>,
 ) -> anyhow::Result<Tally> {
     let bar =
@@ -249,7 +253,7 @@ fn each(
     for place in places {
         bar.inc(1);
         tally.examined += 1;
-        match place.read() {
+        match acting.aside(|| place.read())? {
             Ok(raw) => tally.changed += usize::from(work(&raw)?),
             Err(error) => {
                 tally.failed += 1;
@@ -286,6 +290,7 @@ fn teach_features(
     user: &str,
     subject: &str,
 ) -> anyhow::Result<bool> {
+    let _acting = Acting::as_owner_of(folder)?;
     let mut learnt = Learnt::default();
     let mut teacher = learnt.teach(folder)?;
     teacher.about = About::new(By::Hand, "", user, subject);
@@ -509,6 +514,7 @@ fn undo(folder: &Path, days: impl Fn(&str) -> bool, which: &Which, dry_run: bool
     let segments: Vec<_> = lessons::segments(folder).into_iter().filter(|segment| days(&segment.day)).collect();
     let (mut undone, mut other) = (0, 0);
     let mut learnt = Learnt::default();
+    let _acting = Acting::as_owner_of(folder)?;
     let mut teacher = if dry_run || segments.is_empty() { None } else { Some(learnt.teach(folder)?) };
     for segment in segments.iter().rev() {
         let (found, _) = lessons::read(&segment.path, 0)?;

@@ -7,6 +7,7 @@ use super::learn::{Deed, ModelArguments, teach};
 use crate::input;
 use crate::learning::Learnt;
 use crate::output::Output;
+use crate::owner::Acting;
 use crate::{CLEAN, FOUND, TROUBLE};
 use ::learn::{Class, Model};
 use anyhow::{Context, bail};
@@ -130,13 +131,18 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<u8> {
         }
         Some("sync") => {
             let folder = folder()?;
+            let _acting = Acting::as_owner_of(&folder)?;
             if Learnt::exists(&folder) {
                 Learnt::default().teach(&folder)?.compact()?;
             }
         }
         Some("dump") => dump(&folder()?, options.dump.as_deref().unwrap_or("all"), &mut output)?,
         Some("backup") => output.bytes(&Learnt::open(&folder()?)?.model.to_bytes(0))?,
-        Some("clear") => Learnt::default().teach(&folder()?)?.replace(Model::new())?,
+        Some("clear") => {
+            let folder = folder()?;
+            let _acting = Acting::as_owner_of(&folder)?;
+            Learnt::default().teach(&folder)?.replace(Model::new())?;
+        }
         Some("restore") => {
             let path = options.restore.unwrap_or_default();
             let bytes = input::Place::File(path.clone()).read().with_context(|| path.display().to_string())?;
@@ -147,7 +153,9 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<u8> {
                 );
             }
             let (model, _) = Model::from_bytes(&bytes).with_context(|| path.display().to_string())?;
-            Learnt::default().teach(&folder()?)?.replace(model)?;
+            let folder = folder()?;
+            let _acting = Acting::as_owner_of(&folder)?;
+            Learnt::default().teach(&folder)?.replace(model)?;
         }
         Some(what @ ("spam" | "ham" | "forget")) => {
             let deed = match what {

@@ -3,6 +3,7 @@
 //! A set is written beside the others, forced to the disk, and becomes the one that counts by the renaming of a link, so
 //! that whoever reads sees the old set or the new one and never something between. The set before stays for going back.
 
+use crate::draft;
 use anyhow::{Context, bail};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -143,9 +144,8 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// Whole or not at all, and on the disk.
 pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let draft = path.with_extension(format!("{}.new", std::process::id()));
-    let write = || {
-        let mut file = File::create(&draft)?;
+    let (draft, mut file) = draft::create(path)?;
+    let mut write = || {
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&draft, path)

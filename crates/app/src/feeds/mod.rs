@@ -22,7 +22,6 @@ mod trial;
 pub mod update;
 
 use crate::config::{self, Config};
-use crate::environment;
 use crate::rule_files::Selection;
 use anyhow::Context;
 use feeds::shape::Kind;
@@ -149,20 +148,10 @@ impl Added {
     }
 }
 
-/// The folder of all feeds. What root makes is the service's: its owner is that of the folder above.
+/// The folder of all feeds.
 pub fn make_home(config: &Config) -> anyhow::Result<()> {
-    use std::os::unix::fs::MetadataExt;
     let folder = &config.feeds.folder;
-    if folder.is_dir() {
-        return Ok(());
-    }
-    generations::make_folder(folder).with_context(|| format!("feeds.folder: {}", folder.display()))?;
-    if environment::is_root()
-        && let Some(about) = folder.parent().and_then(|parent| parent.metadata().ok())
-    {
-        let _ = std::os::unix::fs::lchown(folder, Some(about.uid()), Some(about.gid()));
-    }
-    Ok(())
+    generations::make_folder(folder).with_context(|| format!("feeds.folder: {}", folder.display()))
 }
 
 /// All feeds, those that we know first, as the configuration and the commands have them.

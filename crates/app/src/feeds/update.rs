@@ -115,7 +115,6 @@ pub fn update(config: &Config, feed: &Feed, options: Options, progress: &Progres
     if let Err(error) = state.store(&shelf) {
         report.notes.push(format!("state not kept: {error:#}"));
     }
-    give_to_owner(config, &shelf);
     report
 }
 
@@ -131,22 +130,6 @@ fn alarm(feed: &Feed, report: &Report, state: &State) -> String {
     lines.extend(report.suspended.iter().map(|one| format!("{} is suspended: {}", one.name, one.reason)));
     lines.truncate(50);
     lines.join("\n")
-}
-
-/// What root fetches by hand, the service must be able to replace.
-fn give_to_owner(config: &Config, shelf: &Shelf) {
-    use std::os::unix::fs::MetadataExt;
-    if !environment::is_root() {
-        return;
-    }
-    let Ok(about) = config.feeds.folder.metadata() else { return };
-    let mut open = vec![shelf.root.clone(), super::suspended::folder(config)];
-    while let Some(path) = open.pop() {
-        let _ = std::os::unix::fs::lchown(&path, Some(about.uid()), Some(about.gid()));
-        if path.symlink_metadata().is_ok_and(|about| about.is_dir()) {
-            open.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
-        }
-    }
 }
 
 fn run(
@@ -879,6 +862,5 @@ pub fn roll_back(config: &Config, feed: &Feed) -> anyhow::Result<()> {
     state.answers.clear();
     // A channel's or database's version counts as had: the next one is taken, this one is not.
     state.store(&shelf)?;
-    give_to_owner(config, &shelf);
     Ok(())
 }

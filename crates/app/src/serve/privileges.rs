@@ -6,9 +6,10 @@
 use super::listen;
 use crate::config::Config;
 use crate::environment;
+use crate::owner::Owner;
 use anyhow::{Context, bail};
-use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
-use std::os::unix::fs::{DirBuilderExt, chown};
+use rustix::fs::OFlags;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 /// Whom to become.
@@ -50,9 +51,7 @@ impl Account {
             self.make(&config.learn.folder)
                 .with_context(|| format!("learn.folder: {}", config.learn.folder.display()))?;
         }
-        if let Some(cache) = environment::cache_folder() {
-            let _ = self.make(&cache); // only time is lost
-        }
+        let _ = self.make(&environment::service_cache()); // only time is lost
         Ok(())
     }
 
@@ -64,7 +63,10 @@ impl Account {
             std::fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
         }
         std::fs::DirBuilder::new().mode(0o700).create(folder)?;
-        chown(folder, Some(self.user), Some(self.group))
+        // What lies above may be the user's already: given is what was opened, a folder, and no link.
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let made = std::fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(folder)?;
+        fchown(made, Some(self.user), Some(self.group))
     }
 
     /// There is no way back.
@@ -75,14 +77,7 @@ impl Account {
             }
             bail!("service.user: only root can become another user");
         }
-        let (user, group) = (Uid::from_raw(self.user), Gid::from_raw(self.group));
-        setgroups(&[group]).context("giving up groups")?;
-        setgid(group).context("giving up the group")?;
-        setuid(user).context("giving up root")?;
-        if setuid(Uid::from_raw(0)).is_ok() || environment::is_root() {
-            bail!("root was given up and is still there");
-        }
-        Ok(())
+        Owner { user: self.user, group: self.group }.become_it()
     }
 }
 
