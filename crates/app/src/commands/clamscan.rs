@@ -4,6 +4,7 @@
 //! of ClamAV's that have no meaning here are taken and passed over; an unknown one is an error, as there.
 
 use crate::config::Config;
+use crate::opened::Opened;
 use crate::output::Output;
 use crate::signatures::{self, Loaded};
 use crate::{CLEAN, FOUND, TROUBLE, environment};
@@ -520,7 +521,7 @@ impl Run<'_> {
         if path == Path::new("-") {
             let mut bytes = Vec::new();
             io::stdin().lock().read_to_end(&mut bytes)?;
-            return self.scan(Path::new("stdin"), &bytes, false);
+            return self.scan(Path::new("stdin"), &bytes, None);
         }
         let about = match fs::symlink_metadata(path) {
             Ok(about) => about,
@@ -591,9 +592,14 @@ impl Run<'_> {
         if excluded(path, &self.wanted.exclude, &self.wanted.include) {
             return self.told(path, "Excluded");
         }
-        let length = match fs::metadata(path) {
+        let opened = match fs::metadata(path) {
             Ok(about) if !about.is_file() => return self.told(path, "Not supported file type"),
-            Ok(about) => about.len(),
+            Ok(_) => Opened::open(path).and_then(|opened| Ok((opened.about()?, opened))),
+            Err(error) => Err(error),
+        };
+        let (length, mut opened) = match opened {
+            Ok((about, _)) if !about.is_file() => return self.told(path, "Not supported file type"),
+            Ok((about, opened)) => (about.len(), opened),
             Err(error) => {
                 self.trouble(path, reason(&error));
                 return Ok(());
@@ -606,8 +612,8 @@ impl Run<'_> {
             self.counts.files += 1;
             return if self.wanted.hide_ok { Ok(()) } else { self.told(path, "OK") };
         }
-        match fs::read(path) {
-            Ok(bytes) => self.scan(path, &bytes, true),
+        match opened.read() {
+            Ok(bytes) => self.scan(path, &bytes, Some(opened)),
             Err(error) => {
                 self.trouble(path, reason(&error));
                 Ok(())
@@ -615,7 +621,7 @@ impl Run<'_> {
         }
     }
 
-    fn scan(&mut self, path: &Path, bytes: &[u8], real: bool) -> anyhow::Result<()> {
+    fn scan(&mut self, path: &Path, bytes: &[u8], opened: Option<Opened>) -> anyhow::Result<()> {
         self.counts.files += 1;
         self.counts.read += bytes.len() as u64;
         let report = walk::file(self.database, bytes, b"", &self.wanted.options, &mut self.scratch);
@@ -643,10 +649,10 @@ impl Run<'_> {
         if self.wanted.bell {
             eprint!("\u{7}");
         }
-        if real { self.act(path) } else { Ok(()) }
+        opened.map_or(Ok(()), |opened| self.act(path, opened))
     }
 
-    fn act(&mut self, path: &Path) -> anyhow::Result<()> {
+    fn act(&mut self, path: &Path, mut opened: Opened) -> anyhow::Result<()> {
         let mut name = path.as_os_str().as_bytes().to_vec();
         if let Ok(real) = fs::canonicalize(path)
             && real != path
@@ -655,14 +661,13 @@ impl Run<'_> {
         }
         let done = match &self.wanted.then {
             Then::Nothing => return Ok(()),
-            Then::Remove => fs::remove_file(path).map(|()| "Removed.".to_owned()),
+            Then::Remove => opened.remove().map(|()| "Removed.".to_owned()),
             Then::Copy(folder) => target(folder, path).and_then(|to| {
-                fs::copy(path, &to)?;
+                opened.copy(&to)?;
                 Ok(format!("copied to '{}'", to.display()))
             }),
             Then::Move(folder) => target(folder, path).and_then(|to| {
-                // Another file system: copied, then taken away.
-                fs::rename(path, &to).or_else(|_| fs::copy(path, &to).and_then(|_| fs::remove_file(path)))?;
+                opened.rename(&to)?;
                 Ok(format!("moved to '{}'", to.display()))
             }),
         };
