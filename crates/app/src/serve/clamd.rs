@@ -77,6 +77,7 @@ impl Wire {
             Socket::Tcp(stream) => stream.shutdown().await,
             Socket::Unix(stream) => stream.shutdown().await,
         };
+        self.descriptors.clear();
         let (mut buffer, mut dropped) = (vec![0; READ], 0);
         while ended.is_ok() && dropped <= most {
             match timeout(LINGER, self.read(&mut buffer)).await {

@@ -67,6 +67,8 @@ enum State {
 
 /// So many may wait to be claimed before reading stops.
 const DESCRIPTORS: usize = 16;
+/// A client that sends more of them than that, in whatever state, wants to use up ours.
+const MOST: usize = 2 * DESCRIPTORS;
 const AHEAD: usize = 64 << 10;
 
 impl Server {
@@ -131,6 +133,12 @@ impl Server {
 
     /// Takes one step with what has arrived. False: no step is possible.
     fn step(&mut self) -> bool {
+        let streams = matches!(self.state, State::Stream { .. });
+        let ends = matches!(self.state, State::Closing | State::Closed);
+        if !ends && (self.descriptors > MOST || streams && self.descriptors > 0) {
+            self.unclaimed();
+            return true;
+        }
         match &mut self.state {
             State::Command => match self.command() {
                 Some((text, framing)) => {
@@ -177,6 +185,7 @@ impl Server {
     }
 
     fn unclaimed(&mut self) {
+        self.descriptors = 0;
         let text = "PROTOCOL ERROR: ancillary data sent without FILDES. ERROR";
         if let Some(number) = &mut self.session {
             *number = (*number).max(1);
