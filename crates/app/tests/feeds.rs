@@ -313,9 +313,24 @@ fn a_channel_of_sa_update() {
     publish(104, &broken, &sha256(&broken));
     site.update("chan", 2, "20_b.cf:");
     assert!(site.has("chan", "20_a.cf").contains("CHAN_A") && site.has("chan", "20_b.cf").is_empty());
+    // Signatures tell seconds.
+    let old = gpg.run(&["--armor", "--detach-sign"], &one);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let new = gpg.run(&["--armor", "--detach-sign"], &two);
     publish(105, &two, &sha256(&two));
+    http.put("chan/105.tar.gz.asc", Page::ok(new.clone()));
     site.update("chan", 0, "1 new files");
     assert!(site.has("chan", "20_a.cf").is_empty() && site.has("chan", "20_b.cf").contains("CHAN_B"), "whole sets");
+    // Old rules under a new number, and the present ones, so that the next numbers would be taken for had.
+    publish(106, &one, &sha256(&one));
+    http.put("chan/106.tar.gz.asc", Page::ok(old));
+    site.update("chan", 2, "106.tar.gz was signed before what we have");
+    publish(4_000_000, &two, &sha256(&two));
+    http.put("chan/4000000.tar.gz.asc", Page::ok(new));
+    site.update("chan", 2, "4000000.tar.gz is what we have, under another number");
+    assert!(site.has("chan", "20_b.cf").contains("CHAN_B"));
+    publish(107, &one, &sha256(&one));
+    site.update("chan", 0, "2 new files");
     dns.put("1.0.4.updates.example.test", "oops");
     site.update("chan", 2, "no version");
 }
@@ -360,4 +375,121 @@ fn the_list_says_what_is_dead_and_what_is_missing() {
     site.update("securiteinfo", 2, "feeds.accounts");
     let (status, code) = site.run(&["status", "--format", "json"]);
     assert!(code == 1 && status.contains("\"missing\":[\"an account"), "{status}");
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    support::filter("gzip", &["-c"], content).0
+}
+
+#[test]
+fn an_archive_changes_nothing_that_counts_and_does_not_go_back() {
+    let http = Http::start();
+    let feed = format!("[[feed]]\nname = \"pack\"\nurl = \"{}\"\nsignature = \".sig\"\n", http.url("pack.tar.gz"));
+    let site = Site::new("feeds-archive", &feed);
+    let gpg = Gpg::new(&site.folder, "publisher", "rsa2048");
+    site.key("pack", &gpg);
+    let more = format!("{SIGNATURES}Test.Three:0:*:4d61726b65722047616d6d61\n");
+    let put = |archive: &[u8], signature: &[u8]| {
+        http.put("pack.tar.gz", Page::ok(archive));
+        http.put("pack.tar.gz.sig", Page::ok(signature));
+    };
+    let one = archive(&site.folder.0, &[("mine.ndb", SIGNATURES)]);
+    let old = gpg.sign(&one);
+    put(&one, &old);
+    site.update("pack", 0, "1 new files");
+
+    // The first is what we have, and lies in the new set as a link to the old one's; the second is not.
+    let pages = [("mine.ndb", SIGNATURES.as_bytes()), ("mine.ndb", more.as_bytes())];
+    let twice = gzip(&feeds::archive::pack(&pages));
+    put(&twice, &gpg.sign(&twice));
+    site.update("pack", 2, "the archive has mine.ndb twice");
+    assert_eq!(site.has("pack", "mine.ndb"), SIGNATURES);
+
+    // Signatures tell seconds.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let two = archive(&site.folder.0, &[("mine.ndb", more.as_str())]);
+    put(&two, &gpg.sign(&two));
+    site.update("pack", 0, "1 new files");
+    put(&one, &old);
+    site.update("pack", 0, "an older archive than we have");
+    assert_eq!(site.has("pack", "mine.ndb"), more);
+}
+
+/// Answers over TLS with files that are whole answers; stopped in the end.
+struct Secure(std::process::Child);
+
+impl Drop for Secure {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn what_is_to_come_over_tls_comes_by_nothing_else() {
+    let http = Http::start();
+    http.put("mine.ndb", Page::ok(SIGNATURES));
+    let site = Site::new("feeds-tls", "");
+    let root = &site.folder.0;
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=publisher", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "certificate.pem"])
+        .current_dir(root)
+        .output();
+    if !made.is_ok_and(|made| made.status.success()) {
+        eprintln!("skipped: there is no openssl that makes a certificate");
+        return;
+    }
+    let answer = |head: &str, body: &str| {
+        let length = body.len();
+        site.folder
+            .file("mine.ndb", &format!("HTTP/1.0 {head}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"));
+    };
+    answer("200 OK\r\n", SIGNATURES);
+    let port = support::free_port();
+    let server = Command::new("openssl")
+        .args(["s_server", "-quiet", "-HTTP", "-key", "key.pem", "-cert", "certificate.pem", "-accept"])
+        .arg(format!("127.0.0.1:{port}"))
+        .current_dir(root)
+        .stdin(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let _server = Secure(server);
+    wait_until("the server answers", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    site.configure(&format!(
+        "authorities = \"{}/certificate.pem\"\n[[feed]]\nname = \"mine\"\nurl = \"https://127.0.0.1:{port}/mine.ndb\"\n",
+        root.display()
+    ));
+    site.update("mine", 0, "1 new files");
+    assert!(site.run(&["status", "mine"]).0.contains("proof: TLS alone"));
+    answer(&format!("302 Found\r\nLocation: {}\r\n", http.url("mine.ndb")), "");
+    site.update("mine", 2, "http");
+    assert_eq!(http.asked(), Vec::<String>::new(), "nobody was asked without TLS");
+}
+
+#[test]
+fn root_works_in_anothers_folder_as_that_other() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let http = Http::start();
+    http.put("mine.ndb", Page::ok(SIGNATURES));
+    let feed = format!("[[feed]]\nname = \"mine\"\nurl = \"{}\"\n", http.url("mine.ndb"));
+    let site = Site::new("feeds-owner", &feed);
+    let home = site.folder.0.join("feeds");
+    fs::create_dir_all(home.join("mine")).unwrap();
+    let ours = site.folder.file("precious", "root's");
+    if chown(&home, Some(65534), Some(65534)).and_then(|()| chown(home.join("mine"), Some(65534), Some(65534))).is_err()
+    {
+        eprintln!("skipped: only root can give away a folder");
+        return;
+    }
+    // What the other may have put in our way.
+    fs::hard_link(&ours, home.join("mine/trap")).unwrap();
+    site.update("mine", 0, "1 new files");
+    assert_eq!(site.has("mine", "mine.ndb"), SIGNATURES);
+    assert_eq!(fs::metadata(&ours).unwrap().uid(), 0, "what is root's stays root's");
+    for name in ["lock", "state.json", "current/mine.ndb"] {
+        assert_eq!(fs::metadata(home.join("mine").join(name)).unwrap().uid(), 65534, "{name}");
+    }
+    fs::remove_file(home.join("mine/trap")).unwrap();
 }

@@ -271,7 +271,9 @@ impl Run<'_> {
         if let Err(failure) = self.look(name, &came.bytes, &digest) {
             return self.refuse(name, failure);
         }
-        fs::write(self.staging.join(name), &came.bytes)?;
+        let place = self.staging.join(name);
+        let _ = fs::remove_file(&place); // never through a link into the set that counts
+        fs::write(place, &came.bytes)?;
         let state = FileState {
             sha256: digest,
             bytes: came.bytes.len() as u64,
@@ -395,6 +397,13 @@ impl Run<'_> {
         let signed = keyring.verify(content, signature, u64::try_from(self.now).unwrap_or(0))?;
         let weak = if signed.weak { " (SHA-1)" } else { "" };
         Ok((format!("OpenPGP {}{weak}", signed.fingerprint), signed.made))
+    }
+
+    /// Whether a signature is older than the newest of what we have: what was good once is not for ever.
+    fn is_older(&self, made: u64, name: Option<&str>) -> bool {
+        let had =
+            self.old.files.iter().filter(|(had, _)| name.is_none_or(|name| name == had.as_str()) && self.has(had));
+        !self.options.accept && had.map(|(_, file)| file.signed).max().is_some_and(|newest| made < newest)
     }
 
     /// Signed files from the first mirror that answers.
@@ -534,6 +543,10 @@ impl Run<'_> {
                     return self.refuse(name, refusal.into());
                 }
                 match self.believe(url, &bytes, sum, signature) {
+                    Ok((_, signed)) if !signature.is_empty() && self.is_older(signed, Some(name)) => {
+                        self.report.notes.push(format!("{name}: the server has an older one than we have"));
+                        self.keep(name)
+                    }
                     Ok((proof, signed)) => self.take(name, Believed { bytes, proof, signed, validator }),
                     Err(failure) => self.refuse(name, failure),
                 }
@@ -581,6 +594,10 @@ impl Run<'_> {
             Got::Body { bytes, validator } => {
                 shape::check("archive.tar.gz", &bytes)?;
                 let (proof, signed) = self.believe(url, &bytes, sum, signature)?;
+                if !signature.is_empty() && self.is_older(signed, None) {
+                    self.report.notes.push(format!("{}: an older archive than we have", shown(url)));
+                    return self.keep_all();
+                }
                 self.take_archive(&bytes, &proof, signed)?;
                 self.state.answers.insert(url.to_owned(), validator);
                 Ok(())
@@ -602,6 +619,10 @@ impl Run<'_> {
         })?;
         let wanted = |name: &str| self.feed.files.is_empty() || self.feed.files.iter().any(|file| file.name == name);
         members.retain(|(name, _)| wanted(name));
+        let mut names = std::collections::BTreeSet::new();
+        if let Some((name, _)) = members.iter().find(|(name, _)| !names.insert(name.as_str())) {
+            return Err(Refusal::Format(format!("the archive has {name} twice")).into());
+        }
         if members.is_empty() {
             return Err(Refusal::Format("the archive has none of the files that are wanted".into()).into());
         }
@@ -673,7 +694,18 @@ impl Run<'_> {
         if self.old.taken_back.contains(&digest) && !self.options.accept {
             return Err(Failure::Content(format!("{name} is what was taken back before")));
         }
-        self.take_archive(&bytes, &proof, made)
+        if self.is_older(made, None) {
+            return Err(
+                Refusal::Signature(format!("{name} was signed before what we have, whatever its number")).into()
+            );
+        }
+        self.take_archive(&bytes, &proof, made)?;
+        let newest = self.old.files.values().map(|file| file.signed).max();
+        // Else whoever speaks for DNS could have the next numbers taken for had.
+        if self.new.is_empty() && self.current.is_some() && newest == Some(made) && !self.options.accept {
+            return Err(Refusal::Signature(format!("{name} is what we have, under another number")).into());
+        }
+        Ok(())
     }
 
     /// ClamAV's databases, each by differences where it can be, else whole.

@@ -6,6 +6,7 @@ use super::{COOL_DOWN, shown, transport};
 use crate::config;
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_rustls::rustls::crypto::ring;
 use ureq::tls::{PemItem, RootCerts, TlsConfig};
 use ureq::{Agent, Proxy};
@@ -30,6 +31,8 @@ const AUTHORITIES: &[&str] = &[
     "/usr/local/share/certs/ca-root-nss.crt",
     "/usr/local/etc/ssl/cert.pem",
 ];
+/// However slowly a body drips, feeds are fetched one after the other, and the next one waits.
+const LONGEST: Duration = Duration::from_secs(3600);
 const CHUNK: usize = 64 << 10;
 /// Longer than this no server can shut us out.
 const LONGEST_COOL_DOWN: u64 = 7 * 24 * 3600;
@@ -56,6 +59,7 @@ impl Client {
             .timeout_send_request(Some(timeout))
             .timeout_recv_response(Some(timeout))
             .timeout_per_read(Some(timeout))
+            .timeout_recv_body(Some(LONGEST))
             .max_idle_connections(2)
             .build();
         Ok(Client { agent: Agent::new_with_config(config), limit: settings.size.0 })
@@ -64,7 +68,9 @@ impl Client {
     /// `known`: what is had of it already.
     pub fn get(&self, url: &str, known: Option<&Validator>, progress: &Progress) -> Result<Got, Failure> {
         let failed = |error: ureq::Error| transport(format!("{}: {error}", shown(url)));
-        let mut request = self.agent.get(url);
+        // What is believed because of TLS comes by TLS alone, wherever the server sends us.
+        let secure = url.starts_with("https://");
+        let mut request = self.agent.get(url).config().https_only(secure).build();
         if let Some(known) = known.filter(|known| known.url == url) {
             if !known.etag.is_empty() {
                 request = request.header("If-None-Match", &known.etag);
