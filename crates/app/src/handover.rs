@@ -5,10 +5,25 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A program that is not ready by then is ended, and has failed.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The program gets the message as it is, but for the line ends: those of a program's input are LF. Success is its
 /// success.
 pub fn hand_over(program: &[String], sender: &[u8], recipients: &[&[u8]], content: &[u8]) -> anyhow::Result<()> {
+    hand_over_within(PATIENCE, program, sender, recipients, content)
+}
+
+fn hand_over_within(
+    patience: Duration,
+    program: &[String],
+    sender: &[u8],
+    recipients: &[&[u8]],
+    content: &[u8],
+) -> anyhow::Result<()> {
     let (name, arguments) = program.split_first().context("store.release names no program")?;
     let mut command = Command::new(name);
     command.args(arguments).arg("-f").arg(OsStr::from_bytes(sender)).arg("--");
@@ -27,11 +42,43 @@ pub fn hand_over(program: &[String], sender: &[u8], recipients: &[&[u8]], conten
             None => lines.extend_from_slice(line),
         }
     }
-    let written = input.write_all(&lines);
-    drop(input);
-    let status = child.wait()?;
+    // It may take nothing: then who writes waits, and ends with the program.
+    let writing = std::thread::spawn(move || input.write_all(&lines));
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if began.elapsed() > patience {
+            let _ = child.kill();
+            let _ = child.wait();
+            bail!("{name} was not ready after {} s", patience.as_secs());
+        }
+        std::thread::sleep(LOOK);
+    };
     if !status.success() {
         bail!("{name} ended with {status}");
     }
-    Ok(written?)
+    match writing.join() {
+        Ok(written) => Ok(written?),
+        Err(_) => bail!("{name}: nothing could be written"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(script: &str) -> Vec<String> {
+        ["sh", "-c", script].map(str::to_owned).to_vec()
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended() {
+        let much = vec![b'x'; 1 << 20]; // more than a pipe holds
+        let said = hand_over_within(Duration::from_secs(1), &to("exec sleep 1000"), b"", &[b"a@b"], &much);
+        assert!(said.unwrap_err().to_string().contains("was not ready"));
+        assert!(hand_over(&to("cat >/dev/null"), b"", &[b"a@b"], &much).is_ok());
+        assert!(hand_over(&to("cat >/dev/null; exit 3"), b"", &[b"a@b"], b"x").is_err());
+    }
 }

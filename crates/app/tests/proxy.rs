@@ -834,3 +834,25 @@ fn certificates_that_are_none_are_told_before_anything_starts() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("no.pem") && said.contains("expected PEM"), "{said}");
 }
+
+#[test]
+fn a_program_for_notices_that_hangs_keeps_nobody_from_stopping() {
+    let folder = Folder::new("hangs");
+    let filter = free_port();
+    let table = Table::start();
+    let next_hop = format!("lmtp:127.0.0.1:{}", table.port);
+    let number = folder.0.join("number");
+    let script =
+        folder.file("mailer", &format!("echo $$ >{0}.new\nmv {0}.new {0}\nexec sleep 1000\n", number.display()));
+    let settings =
+        config(&folder, "smtp", filter, &next_hop, "[notify]\npostmaster = \"root@example.test\"\non = [\"spam\"]\n");
+    let mut sekisho =
+        Sekisho::start(&folder, &format!("{settings}release = [\"sh\", {:?}]\n", script.display().to_string()));
+    assert!(send(filter, &["ann@example.test"], &mail(1, GTUBE)).starts_with("250"));
+    wait_until("the program runs", || number.exists());
+    sekisho.signal("TERM");
+    assert_eq!(sekisho.ends(), Some(0), "{:?}", sekisho.log());
+    let number = std::fs::read_to_string(number).unwrap().trim().parse().unwrap();
+    let program = rustix::process::Pid::from_raw(number).unwrap();
+    rustix::process::kill_process(program, rustix::process::Signal::KILL).unwrap();
+}

@@ -107,6 +107,9 @@ pub enum Order {
 /// Between two looks for lessons that other processes gave.
 const LESSONS: Duration = Duration::from_secs(2);
 
+/// Work that goes on in threads when all else has ended is given so long.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// Between two looks for what is too old.
 const TIDY: Duration = Duration::from_secs(3600);
 
@@ -167,7 +170,8 @@ pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
         lookup,
         journal,
     ));
-    drop(runtime);
+    // Whatever hangs in a thread of its own: the service ends.
+    runtime.shutdown_timeout(FAREWELL);
     served
 }
 
