@@ -355,15 +355,15 @@ impl Spooled {
         let random = environment::secret_random().map_err(std::io::Error::other)?;
         let name: String = random.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let spooled = Spooled(folder.join(format!("sekisho-{name}.eml")));
-        let path = spooled.0.clone();
+        // It goes with the work: where nobody waits for the file any more, it is taken away when it is there.
         let written = tokio::task::spawn_blocking(move || {
-            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(&path)?;
+            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(&spooled.0)?;
             // Whatever our umask says, the scanner's group may read it: the folder's owner has chosen it.
             file.set_permissions(std::fs::Permissions::from_mode(0o640))?;
-            file.write_all(&message)
+            file.write_all(&message)?;
+            Ok(spooled)
         });
-        written.await.map_err(std::io::Error::other)??;
-        Ok(spooled)
+        written.await.map_err(std::io::Error::other)?
     }
 }
 
@@ -450,6 +450,26 @@ impl Scanned {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_spooled_file_that_nobody_waits_for_goes() {
+        let folder = std::env::temp_dir().join(format!("sekisho-spooled-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (go, waits) = std::sync::mpsc::channel::<()>();
+            let before = tokio::task::spawn_blocking(move || waits.recv().is_ok());
+            let mut writing = Box::pin(Spooled::write(&folder, Arc::new(b"mail".to_vec())));
+            assert!(timeout(Duration::ZERO, &mut writing).await.is_err(), "its turn has not come");
+            drop(writing);
+            drop(go);
+            before.await.unwrap();
+            tokio::task::spawn_blocking(|| ()).await.unwrap();
+        });
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn an_address_that_fails_is_left_alone_longer_and_longer() {
