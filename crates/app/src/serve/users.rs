@@ -13,8 +13,10 @@ use crate::loading;
 use engine::Engine;
 use protocols::{Scan, Want};
 use rules::{Source, SourceKind};
+use rustix::fs::OFlags;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
@@ -69,7 +71,10 @@ impl Users {
         site: &Arc<Engine>,
         file: PathBuf,
     ) -> Result<Option<Arc<Engine>>, String> {
-        let Some(state) = state(&file)? else { return Ok(None) };
+        // A home may lie on a server that does not answer.
+        let asked = file.clone();
+        let looked = tokio::task::spawn_blocking(move || state(&asked));
+        let Some(state) = looked.await.map_err(|_| "the program failed on it".to_owned())?? else { return Ok(None) };
         if let Some(engine) = self.known(&file, state, site) {
             return Ok(Some(engine));
         }
@@ -79,14 +84,9 @@ impl Users {
         }
         let (selection, bayes, path) = (reload::selection(config), site.score_set.bayes, file.clone());
         let made = tokio::task::spawn_blocking(move || {
-            let mut text = Vec::new();
-            let opened = fs::File::open(&path).and_then(|file| file.take(FILE + 1).read_to_end(&mut text));
-            opened.map_err(|error| error.to_string())?;
-            if text.len() as u64 > FILE {
-                return Err(format!("longer than {FILE} bytes"));
-            }
+            let text = text(&path)?;
             let source = Source::new(path.display().to_string(), text, SourceKind::User);
-            Ok(loading::load_for_user(&selection, bayes, source))
+            Ok::<_, String>(loading::load_for_user(&selection, bayes, source))
         });
         let loaded = made.await.map_err(|_| "the program failed on it".to_owned())??;
         let name = file.display().to_string();
@@ -138,6 +138,21 @@ fn state(file: &Path) -> Result<Option<State>, String> {
     }
 }
 
+fn text(path: &Path) -> Result<Vec<u8>, String> {
+    // Nobody waits for the other end of a pipe that took the file's place.
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| error.to_string())?;
+    if !file.metadata().is_ok_and(|about| about.is_file()) {
+        return Err("no plain file".into());
+    }
+    let mut text = Vec::new();
+    file.take(FILE + 1).read_to_end(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > FILE {
+        return Err(format!("longer than {FILE} bytes"));
+    }
+    Ok(text)
+}
+
 /// The pattern with `%u` the user, `%l` what stands before the @, `%d` what stands behind it. `None`: the name has not what
 /// the pattern asks for, or would lead elsewhere.
 pub fn file(pattern: &str, user: &str) -> Option<PathBuf> {
@@ -172,6 +187,21 @@ pub fn file(pattern: &str, user: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pipe_is_no_file_and_keeps_nobody_waiting() {
+        let path = std::env::temp_dir().join(format!("sekisho-users-{}", std::process::id()));
+        let _ = fs::remove_file(&path);
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert_eq!(text(&path), Err("no plain file".into()));
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "score A 1\n").unwrap();
+        assert_eq!(text(&path).as_deref(), Ok(&b"score A 1\n"[..]));
+        fs::write(&path, vec![b'#'; FILE as usize + 1]).unwrap();
+        assert!(text(&path).is_err());
+        fs::remove_file(&path).unwrap();
+    }
 
     #[test]
     fn a_name_leads_nowhere_else() {
