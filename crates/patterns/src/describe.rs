@@ -3,7 +3,7 @@
 //! Small things are kept together (`\d{1,3}` is one line, `free` is one line); groups that are too long for a line
 //! are opened, their pieces indented, and closed with what holds for the whole group.
 
-use crate::ir::{Around, ByteSet, Greed, Look, Node, Repeat, Tree};
+use crate::ir::{Around, ByteSet, Greed, Look, Node, Repeat, Tree, other_case};
 use crate::perl::{self, Piece};
 use crate::{Flags, PatternError};
 
@@ -12,7 +12,7 @@ use crate::{Flags, PatternError};
 pub struct Explained {
     /// How deep inside groups.
     pub depth: u32,
-    /// What the pattern says here, byte by byte as Latin-1.
+    /// What the pattern says here: UTF-8 as text, other bytes as `\xE3`.
     pub source: String,
     pub meaning: String,
 }
@@ -53,6 +53,13 @@ fn ignoring_case(language: Language) -> &'static str {
     language.pick("capital and small letters are the same", "大文字と小文字を区別しない")
 }
 
+/// A byte that stands for itself, and what it is in the other case, where that is no matter.
+#[derive(Clone, Copy)]
+struct Plain {
+    byte: u8,
+    other: u8,
+}
+
 struct Describer<'a> {
     source: &'a [u8],
     tree: &'a Tree,
@@ -74,7 +81,7 @@ impl Describer<'_> {
                 while pieces.get(end).is_some_and(|p| p.depth == piece.depth && self.plain(&p.node).is_some()) {
                     end += 1;
                 }
-                let text: Vec<u8> = pieces[index..end].iter().filter_map(|p| self.plain(&p.node)).collect();
+                let text: Vec<Plain> = pieces[index..end].iter().filter_map(|p| self.written(p)).collect();
                 let place = piece.source.start..pieces[end - 1].source.end;
                 self.line(depth, place, self.text(&text));
                 index = end;
@@ -100,7 +107,11 @@ impl Describer<'_> {
     }
 
     fn line(&mut self, depth: u32, place: std::ops::Range<usize>, meaning: String) {
-        let source = self.source.get(place).unwrap_or_default().iter().map(|b| char::from(*b)).collect();
+        let mut source = String::new();
+        for chunk in self.source.get(place).unwrap_or_default().utf8_chunks() {
+            source.push_str(chunk.valid());
+            chunk.invalid().iter().for_each(|byte| source.push_str(&format!("\\x{byte:02X}")));
+        }
         self.out.push(Explained { depth, source, meaning });
     }
 
@@ -108,21 +119,31 @@ impl Describer<'_> {
         self.language.pick(english, japanese).to_string()
     }
 
-    fn text(&self, text: &[u8]) -> String {
+    fn text(&self, text: &[Plain]) -> String {
         let quoted = quoted(text, self.language);
         self.language.pick(format!("the text {quoted}"), format!("文字列 {quoted}"))
     }
 
     /// The byte that a node stands for, in whatever case.
-    fn plain(&self, node: &Node) -> Option<u8> {
+    fn plain(&self, node: &Node) -> Option<Plain> {
         match node {
-            Node::Byte(byte) => Some(*byte),
+            Node::Byte(byte) => Some(Plain { byte: *byte, other: *byte }),
             Node::Set(id) => {
                 let set = self.tree.set(*id);
                 let first = set.iter().next()?;
-                (set.len() == 2 && ByteSet::of(&[first]).fold() == set).then(|| first.to_ascii_lowercase())
+                let both = set.len() == 2 && ByteSet::of(&[first]).fold() == set;
+                both.then(|| Plain { byte: other_case(first), other: first })
             }
             _ => None,
+        }
+    }
+
+    /// The same; above ASCII in the case in which it is written, or half of a character might be told as another.
+    fn written(&self, piece: &Piece) -> Option<Plain> {
+        let plain = self.plain(&piece.node)?;
+        match self.source.get(piece.source.clone()) {
+            Some([byte @ 0x80..=0xff]) => Some(Plain { byte: *byte, other: *byte }),
+            _ => Some(plain),
         }
     }
 
@@ -199,9 +220,9 @@ impl Describer<'_> {
     fn words(&self, node: &Node) -> String {
         match node {
             Node::Empty => self.say("nothing", "空"),
-            Node::Byte(byte) => self.text(&[*byte]),
+            Node::Byte(byte) => self.text(&[Plain { byte: *byte, other: *byte }]),
             Node::Set(id) => match self.plain(node) {
-                Some(byte) => self.text(&[byte]),
+                Some(plain) => self.text(&[plain]),
                 None => set_words(&self.tree.set(*id), self.language),
             },
             Node::Look(look) => match look {
@@ -217,10 +238,10 @@ impl Describer<'_> {
             },
             Node::Concat(nodes) => {
                 let mut parts: Vec<String> = Vec::new();
-                let mut text: Vec<u8> = Vec::new();
+                let mut text: Vec<Plain> = Vec::new();
                 for node in nodes {
                     match self.plain(node) {
-                        Some(byte) => text.push(byte),
+                        Some(plain) => text.push(plain),
                         None => {
                             if !text.is_empty() {
                                 parts.push(quoted(&std::mem::take(&mut text), self.language));
@@ -315,25 +336,51 @@ fn times(repeat: &Repeat, language: Language) -> String {
     }
 }
 
-fn quoted(text: &[u8], language: Language) -> String {
+fn quoted(text: &[Plain], language: Language) -> String {
     match text {
-        b"\n" => return language.pick("of a line break", "<改行>").into(),
-        b" " => return language.pick("of a blank", "<空白>").into(),
-        b"\t" => return language.pick("of a tab", "<タブ>").into(),
+        [Plain { byte: b'\n', .. }] => return language.pick("of a line break", "<改行>").into(),
+        [Plain { byte: b' ', .. }] => return language.pick("of a blank", "<空白>").into(),
+        [Plain { byte: b'\t', .. }] => return language.pick("of a tab", "<タブ>").into(),
         _ => {}
     }
     let mut out = String::from("\"");
-    for byte in text {
-        match byte {
+    let mut rest = text;
+    while let [first, after @ ..] = rest {
+        rest = after;
+        match first.byte {
             b'\n' => out.push_str(language.pick("<line break>", "<改行>")),
             b'\r' => out.push_str(language.pick("<carriage return>", "<復帰>")),
             b'\t' => out.push_str(language.pick("<tab>", "<タブ>")),
-            0x20..=0x7e => out.push(char::from(*byte)),
-            other => out.push_str(&format!("<{other:02X}>")),
+            byte @ 0x20..=0x7e => out.push(char::from(byte)),
+            byte => match character(*first, after) {
+                Some((character, bytes)) => {
+                    out.push(character);
+                    rest = &after[bytes - 1..];
+                }
+                None => out.push_str(&format!("<{byte:02X}>")),
+            },
         }
     }
     out.push('"');
     out
+}
+
+/// A character above ASCII that stands here in UTF-8, and its bytes. Where Latin-1's case is no matter, how many bytes follow
+/// tells which of the two the first was.
+fn character(first: Plain, after: &[Plain]) -> Option<(char, usize)> {
+    let follow = after.iter().take(3).take_while(|plain| (0x80..0xc0).contains(&plain.byte)).count();
+    [first.byte, first.other].into_iter().find_map(|byte| {
+        let mut bytes = vec![byte];
+        bytes.extend(after[..follow].iter().map(|plain| plain.byte));
+        let length = match byte {
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => return None,
+        };
+        let found = std::str::from_utf8(bytes.get(..length)?).ok()?.chars().next()?;
+        (!found.is_control()).then_some((found, length))
+    })
 }
 
 fn set_words(set: &ByteSet, language: Language) -> String {
@@ -449,6 +496,20 @@ mod tests {
             "末尾で（最後の改行は後にあってよい）",
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn text_in_utf8_is_told_as_text() {
+        let ignore_case = Flags { ignore_case: true, ..Flags::default() };
+        let expected =
+            [r#"の <- the text "の""#, r#"(グループ|Être ñ) <- "グループ", or "Être ñ" (remembered as number 1)"#];
+        assert_eq!(told("の(グループ|Être ñ)", Flags::default()), expected);
+        let folded = told("の(グループ|Être ñ)", ignore_case);
+        assert_eq!(folded[1], expected[0]);
+        assert_eq!(folded[2], expected[1]);
+        // Half a character is bytes.
+        let bytes = describe(b"\xe3\x81a", ignore_case, Language::English).expect("a valid pattern");
+        assert_eq!((&*bytes[1].source, &*bytes[1].meaning), (r"\xE3\x81a", r#"the text "<E3><81>a""#));
     }
 
     #[test]
