@@ -7,18 +7,48 @@ use crate::special::pattern_and_text;
 use mail::views::{HeaderRequest, Views};
 use mail::{Evidence, Verdict};
 use rules::{Kind, Rule, UriKey};
+use std::collections::HashSet;
 
 /// Bytes of a match that are kept.
 const LONGEST: usize = 4096;
+/// Rules told below one meta.
+const MOST: usize = 30;
 
 /// Fills the evidence of all hits. What a check told stays.
 pub(crate) fn add_evidence(engine: &Engine, views: &Views<'_>, values: &Values, verdict: &mut Verdict) {
+    let told: HashSet<String> = verdict.hits.iter().map(|hit| hit.rule.clone()).collect();
     for hit in &mut verdict.hits {
         if hit.evidence.is_empty()
             && let Some(rule) = engine.ruleset.get(&hit.rule)
         {
             hit.evidence.extend(evidence(engine, views, values, rule));
+            let mut below = told.clone();
+            below_a_meta(engine, views, values, rule, &mut below, &mut hit.evidence);
         }
+    }
+}
+
+/// What the rules saw that a meta is made of, down to those that are no metas; `NAME: ` before the view. Those that have hits
+/// of their own are told there.
+fn below_a_meta(
+    engine: &Engine,
+    views: &Views<'_>,
+    values: &Values,
+    rule: &Rule,
+    told: &mut HashSet<String>,
+    found: &mut Vec<Evidence>,
+) {
+    let Kind::Meta(meta) = &rule.kind else { return };
+    for id in meta.dependencies.iter().filter(|id| values.get(**id) != 0.0) {
+        let below = engine.ruleset.rule(*id);
+        if found.len() > MOST || !told.insert(below.name.clone()) {
+            continue;
+        }
+        if let Some(seen) = evidence(engine, views, values, below) {
+            found.push(Evidence { view: format!("{}: {}", below.name, seen.view), ..seen });
+        }
+        // Each is told once: circles end, and so do long chains.
+        below_a_meta(engine, views, values, below, told, found);
     }
 }
 

@@ -67,7 +67,7 @@ impl Engine {
         for rule in &self.ruleset.rules {
             let what = match &rule.kind {
                 Kind::Eval(eval) => match plan::check(&eval.function) {
-                    Some(check) if check.availability == Availability::Now => continue,
+                    Some(check) if matches!(check.availability, Availability::Now | Availability::Learner) => continue,
                     _ => format!("eval:{}", eval.function),
                 },
                 Kind::AskDns(_) => "askdns".to_owned(),
