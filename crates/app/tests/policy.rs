@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use support::{Folder, Postfix, Sekisho, Smtp, contains};
 
 const GTUBE: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X";
@@ -122,6 +124,41 @@ fn each_recipient_gets_what_holds_for_him() {
     assert!(send(&postfix, "203.0.113.9", &["dan@example.test"], &mail(5, GTUBE)).starts_with("250"));
     assert!(!contains(&arrived(&postfix, 5, "dan@example.test"), "X-Spam"));
     sekisho.wait_for("action=reject observed=yes");
+    let history = support::filter(env!("CARGO_BIN_EXE_sekisho"), &["history", "--config", &settings], b"").0;
+    let history = String::from_utf8(history).unwrap();
+    let of = |queued: &str| history.lines().filter(|line| line.contains(queued)).count();
+    assert_eq!((of("  (reject)  "), of("  reject  ")), (1, 2), "what was only watched stands in brackets: {history}");
+}
+
+/// Whoever is told nothing must be able to find out why.
+#[test]
+fn notices_that_cannot_be_sent_are_told() {
+    let folder = Folder::new("unsent");
+    let settings = config(
+        &folder,
+        "[actions]\nbanned = \"quarantine\"\n[notify]\npostmaster = \"postmaster@example.test\"\n\
+         from = \"filter@example.test\"\n[[listen]]\nprotocol = \"http\"\nsocket = \"inet:127.0.0.1:0\"\n",
+    );
+    let here = folder.0.display();
+    let release = format!("[\"sendmail\", \"-C\", \"{here}/postfix/etc\", \"-i\", \"-G\"]");
+    assert!(settings.contains(&release));
+    let sekisho = Sekisho::start(&folder, &settings.replace(&release, "[\"false\"]"));
+    let port = sekisho.port("http");
+    let mail = attached(1, "a.scr");
+    let ask = |head: &str, body: &[u8]| {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        write!(stream, "{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len())
+            .unwrap();
+        stream.write_all(body).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        reply
+    };
+    let reply = ask("POST /v1/check?ip=198.51.100.7&from=joe@example.net&rcpt=ann@example.test", &mail);
+    assert!(reply.contains("quarantine"), "{reply}");
+    sekisho.wait_for("to <postmaster@example.test> not sent: ");
+    assert!(sekisho.log().iter().any(|line| line.contains("notices: ") && line.ends_with("; tried again later")));
+    assert!(ask("GET /metrics", b"").contains("\nsekisho_notices_failed_total 1\n"));
 }
 
 #[test]

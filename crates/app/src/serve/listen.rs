@@ -7,6 +7,7 @@ use crate::config::Listen;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -80,9 +81,26 @@ pub async fn open(listen: &Listen) -> anyhow::Result<Listener> {
     match &listen.socket {
         Address::Inet(host, port) => {
             let listener = TcpListener::bind((host.as_str(), *port)).await;
+            let listener = listener.map_err(|error| match remedy(&error, *port) {
+                Some(remedy) => anyhow::anyhow!("{error}: {remedy}"),
+                None => error.into(),
+            });
             Ok(Listener::Tcp(listener.with_context(|| format!("cannot listen on {}", listen.socket))?))
         }
         Address::Unix(path) => unix(listen, path).with_context(|| format!("cannot listen on {}", listen.socket)),
+    }
+}
+
+fn remedy(error: &io::Error, port: u16) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => Some(
+            "another program has it (ss -ltnp, on FreeBSD sockstat -l): stop that (spamd? the service itself?), or name \
+             another [[listen]] socket",
+        ),
+        io::ErrorKind::PermissionDenied if port < 1024 => {
+            Some("ports below 1024 need root or CAP_NET_BIND_SERVICE; the service's unit has it")
+        }
+        _ => None,
     }
 }
 
@@ -113,7 +131,13 @@ fn make(listen: &Listen, path: &Path) -> anyhow::Result<UnixListener> {
     let group = id(&listen.group, "/etc/group").with_context(|| format!("there is no group {:?}", listen.group))?;
     let listener = UnixListener::bind(path)?;
     if owner.is_some() || group.is_some() {
-        std::os::unix::fs::chown(path, owner, group).context("owner and group")?;
+        std::os::unix::fs::chown(path, owner, group).with_context(|| match (&*listen.owner, &*listen.group) {
+            ("", group) => format!(
+                "group {group:?}: the service's user must be in that group (systemd: SupplementaryGroups=), or the service \
+                 must be started as root"
+            ),
+            (owner, _) => format!("owner {owner:?}: only root can give a socket away"),
+        })?;
     }
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(listen.mode.0))?;
     Ok(listener)

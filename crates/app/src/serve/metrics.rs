@@ -83,6 +83,7 @@ pub struct Metrics {
     signature_hits: [Counter; MEANINGS.len()],
     configurations: Outcomes,
     store_errors: Counter,
+    notices_failed: Counter,
     inspected: [Counter; INSPECTED.len()],
 }
 
@@ -168,6 +169,10 @@ impl Metrics {
         self.inspected[place(&INSPECTED, result)].add(1);
     }
 
+    pub fn notice_failed(&self) {
+        self.notices_failed.add(1);
+    }
+
     pub fn store_errors(&self, count: u64) {
         self.store_errors.add(count);
     }
@@ -237,6 +242,8 @@ impl Metrics {
             out.value("reloads_total", &[("what", what), ("result", "refused")], outcomes.refused.count());
         }
         out.plain("store_errors_total", "counter", "Times that the store failed.", self.store_errors.count());
+        let failed = self.notices_failed.count();
+        out.plain("notices_failed_total", "counter", "Times that a notice, digest or alarm could not be sent.", failed);
         if let Some(bytes) = gauges.quarantine {
             out.plain("quarantine_bytes", "gauge", "Bytes of the messages in quarantine.", bytes);
         }

@@ -4,11 +4,12 @@ use super::Service;
 use crate::config::Config;
 use crate::environment;
 use crate::handover::hand_over;
+use crate::output::readable;
 use crate::policy::notices::{self, Notice};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use store::outbox::Backoff;
+use store::outbox::{Backoff, State};
 use store::{Store, Time, quarantine};
 
 /// Between two looks for what is due.
@@ -16,6 +17,8 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Another may take a notice whose sender has been silent for so long.
 const LEASE: Duration = Duration::from_secs(600);
 const AT_ONCE: usize = 20;
+/// Of the failures of one notice, the first is told and each of this number.
+const TOLD: u32 = 10;
 /// Entries of one digest run.
 const HELD: usize = 10_000;
 
@@ -28,11 +31,11 @@ pub async fn run(service: Arc<Service>) {
             _ = looks.tick() => {}
             _ = stopping.wait_for(|stop| *stop) => return,
         }
-        let (store, config, journal) = (store.clone(), service.config.load_full(), service.journal);
+        let (store, config, service) = (store.clone(), service.config.load_full(), service.clone());
         let done = tokio::task::spawn_blocking(move || {
-            for outcome in [digests(&store, &config), send(&store, &config)] {
+            for outcome in [digests(&store, &config), send(&store, &config, &service)] {
                 if let Err(error) = outcome {
-                    journal.note(&format!("notices: {error:#}"));
+                    service.journal.note(&format!("notices: {error:#}"));
                 }
             }
         });
@@ -55,14 +58,26 @@ pub fn enqueue(store: &Store, notices: &[Notice]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn send(store: &Store, config: &Config) -> anyhow::Result<()> {
+fn send(store: &Store, config: &Config, service: &Service) -> anyhow::Result<()> {
     let outbox = store.outbox();
     let now = environment::now;
     for notice in outbox.take(now(), LEASE, AT_ONCE)? {
         match hand_over(&config.store.release, b"", &[&notice.recipient.0], &notice.body.0) {
             Ok(()) => outbox.sent(notice.id, now())?,
             Err(error) => {
-                outbox.failed(notice.id, &format!("{error:#}"), &Backoff::default(), now())?;
+                service.metrics.notice_failed();
+                let error = format!("{error:#}");
+                let state = outbox.failed(notice.id, &error, &Backoff::default(), now())?;
+                let given_up = matches!(state, State::GivenUp { .. });
+                if notice.attempts == 1 || notice.attempts.is_multiple_of(TOLD) || given_up {
+                    service.journal.note(&format!(
+                        "notices: {} to <{}> not sent: {}; {}",
+                        notice.kind,
+                        readable(&notice.recipient.0, 300),
+                        readable(error.as_bytes(), 1000),
+                        if given_up { "given up" } else { "tried again later" }
+                    ));
+                }
             }
         }
     }
