@@ -1,11 +1,11 @@
 //! `sekisho config`: look at the configuration of the service.
 
-use crate::config::{Config, SAMPLE, origin};
+use crate::config::{Config, SAMPLE, here, origin};
 use crate::output::Output;
 use crate::serve::tls::Certificates;
 use crate::{CLEAN, FOUND};
 use clap::Subcommand;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -17,31 +17,59 @@ pub struct Arguments {
 enum What {
     /// Look for mistakes. Exit 1: there are some.
     Check {
-        /// Default: /etc/sekisho/sekisho.toml
-        file: Option<PathBuf>,
+        #[command(flatten)]
+        file: File,
     },
     /// Print what holds: a configuration with all keys, accounts and passwords as ***.
     Show {
         /// Behind each value, where it comes from: file and line, or the default
         #[arg(long)]
         origin: bool,
-        /// Default: /etc/sekisho/sekisho.toml
-        file: Option<PathBuf>,
+        #[command(flatten)]
+        file: File,
     },
     /// Print a configuration with all keys and their defaults.
     Default,
 }
 
+/// Which configuration.
+#[derive(Debug, clap::Args)]
+struct File {
+    /// Default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
+    #[arg(conflicts_with = "config")]
+    file: Option<PathBuf>,
+    /// The same, as other commands name it
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl File {
+    fn named(&self) -> Option<&Path> {
+        self.config.as_deref().or(self.file.as_deref())
+    }
+}
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let mut output = Output::new();
     let code = match &arguments.what {
-        What::Check { file } => match Config::load(file.as_deref())
-            .and_then(|(config, place)| Certificates::load(&config.relay).map(|_| ((), place)))
-        {
-            Ok((_, place)) => {
+        What::Check { file } => match Config::load(file.named()) {
+            Ok((config, place)) => {
+                let mut looked = here::look(&config);
+                looked.mistakes.extend(Certificates::load(&config.relay).err().map(|error| format!("{error:#}")));
                 let place = place.map_or("no file; the defaults hold".to_owned(), |place| place.display().to_string());
-                output.line(&format!("{place}: no mistakes found"))?;
-                CLEAN
+                for mistake in looked.mistakes.iter() {
+                    eprintln!("sekisho: {place}: {mistake}");
+                }
+                for doubt in looked.doubts {
+                    eprintln!("sekisho: {place}: warning: {doubt}");
+                }
+                match looked.mistakes.is_empty() {
+                    true => {
+                        output.line(&format!("{place}: no mistakes found"))?;
+                        CLEAN
+                    }
+                    false => FOUND,
+                }
             }
             Err(error) => {
                 eprintln!("sekisho: {error:#}");
@@ -49,7 +77,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             }
         },
         What::Show { origin, file } => {
-            let (_, place) = Config::load(file.as_deref())?;
+            let (_, place) = Config::load(file.named())?;
             let text = place.as_ref().map(std::fs::read_to_string).transpose()?.unwrap_or_default();
             output.text(&origin::show(&text, place.as_deref(), *origin)?)?;
             CLEAN

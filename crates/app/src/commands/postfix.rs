@@ -25,16 +25,16 @@ pub struct Arguments {
     /// Take back what --apply made, and nothing else
     #[arg(long)]
     undo: bool,
-    /// Only print what would be changed
-    #[arg(long, conflicts_with_all = ["apply", "undo"])]
+    /// Only print what would be changed, also with --apply or --undo
+    #[arg(long)]
     dry_run: bool,
     /// Then let a running Postfix read its files again
     #[arg(long)]
     reload: bool,
-    /// Another folder of main.cf and master.cf than Postfix's own
+    /// Another folder of main.cf and master.cf than Postfix's own (sekisho's configuration is --config)
     #[arg(short = 'c', value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// Configuration of the service; default: /etc/sekisho/sekisho.toml
+    /// Configuration of the service; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -42,6 +42,19 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let mut output = Output::new();
     let postfix = Postfix::find(arguments.folder.as_deref());
+    if arguments.folder.is_some()
+        && let Err(error) = &postfix
+    {
+        bail!("{error:#}: -c names a folder of Postfix's; sekisho's own configuration is --config FILE");
+    }
+    if arguments.undo && arguments.dry_run {
+        match postfix?.made()? {
+            Some(made) => output.text(&made.text())?,
+            None => output.line("There is nothing of ours to take back.")?,
+        }
+        output.flush()?;
+        return Ok(CLEAN);
+    }
     if arguments.undo {
         match postfix?.undo()? {
             Some(left) => {
@@ -61,7 +74,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     for note in &wanted.notes {
         eprintln!("sekisho: {note}");
     }
-    if !arguments.apply {
+    if !arguments.apply || arguments.dry_run {
         let plan = wanted.plan(postfix.as_ref().ok())?;
         output.text(&plan.text())?;
         output.flush()?;
@@ -392,6 +405,22 @@ struct Made {
     master: Vec<(String, String)>,
     #[serde(default)]
     options: Vec<(String, String)>,
+}
+
+impl Made {
+    /// What --undo would take back, where nobody changed it since.
+    fn text(&self) -> String {
+        let mut out = String::from("# main.cf, back to what it was\n");
+        for (key, old, _) in &self.main {
+            match old {
+                Some(old) => out.push_str(&format!("{key} = {old}\n")),
+                None => out.push_str(&format!("# without {key}\n")),
+            }
+        }
+        self.master.iter().for_each(|(name, _)| out.push_str(&format!("# master.cf without {name}\n")));
+        self.options.iter().for_each(|(name, _)| out.push_str(&format!("# master.cf without {name}\n")));
+        out
+    }
 }
 
 const FILES: [&str; 2] = ["main.cf", "master.cf"];

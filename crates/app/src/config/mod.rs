@@ -8,6 +8,7 @@ pub mod clamd;
 mod exempt;
 mod feeds;
 mod gate;
+pub mod here;
 mod isp;
 mod learn;
 mod lookup;
@@ -279,40 +280,59 @@ impl Default for Log {
 impl Config {
     pub fn parse(text: &str) -> anyhow::Result<Config> {
         let config: Config = toml::from_str(text)?;
-        for listen in &config.listen {
-            if !SERVED.contains(&listen.protocol.as_str()) {
-                anyhow::bail!("listen: protocol {:?} is not served; there are: {}", listen.protocol, SERVED.join(", "));
+        let mistakes = config.mistakes();
+        match &mistakes[..] {
+            [] => Ok(config),
+            [mistake] => anyhow::bail!("{mistake}"),
+            all => anyhow::bail!("{} mistakes\n  {}", all.len(), all.join("\n  ")),
+        }
+    }
+
+    /// What cannot be meant, the first of each section.
+    fn mistakes(&self) -> Vec<String> {
+        let store = !self.store.location.is_empty();
+        let needs_store = |needs: bool, why: &str| if needs && !store { Err(why.to_owned()) } else { Ok(()) };
+        let told = |checked: anyhow::Result<()>| checked.map_err(|error| format!("{error:#}"));
+        let limits = &self.limits;
+        let checks = [
+            self.check_listeners(),
+            told(self.rules.check()),
+            told(self.relay.validate(&self.listen)),
+            match limits.deadline.0.is_zero() || limits.idle.0.is_zero() {
+                true => Err("limits: deadline and idle must be longer than nothing".into()),
+                false => Ok(()),
+            },
+            needs_store(
+                limits.late == Late::Quarantine,
+                "limits: late = \"quarantine\" keeps mail in the store: set store.location",
+            ),
+            told(self.check_actions()),
+            self.learn.problem().map_or(Ok(()), |problem| Err(problem.to_string())),
+            self.lookup.check(),
+            self.notify.check(),
+            needs_store(
+                self.notify.is_used(),
+                "notify: notices wait in the store until they are sent: set store.location",
+            ),
+            told(self.s25r.check(&self.greylist, store)),
+            told(self.rates.check(store)),
+            told(self.signatures.check()),
+            told(self.clamd.check()),
+            told(scanner::check(&self.scanner, limits.deadline)),
+            told(self.service.check()),
+            self.feeds.check(&self.feed),
+            if self.store.release.is_empty() { Err("store: release names no program".into()) } else { Ok(()) },
+        ];
+        checks.into_iter().filter_map(Result::err).collect()
+    }
+
+    fn check_listeners(&self) -> Result<(), String> {
+        match self.listen.iter().find(|listen| !SERVED.contains(&listen.protocol.as_str())) {
+            Some(Listen { protocol, .. }) => {
+                Err(format!("listen: protocol {protocol:?} is not served; there are: {}", SERVED.join(", ")))
             }
+            None => Ok(()),
         }
-        config.rules.check()?;
-        config.relay.validate(&config.listen)?;
-        if config.limits.deadline.0.is_zero() || config.limits.idle.0.is_zero() {
-            anyhow::bail!("limits: deadline and idle must be longer than nothing");
-        }
-        if config.limits.late == Late::Quarantine && config.store.location.is_empty() {
-            anyhow::bail!("limits: late = \"quarantine\" keeps mail in the store: set store.location");
-        }
-        config.check_actions()?;
-        config.lookup.check().map_err(anyhow::Error::msg)?;
-        config.notify.check().map_err(anyhow::Error::msg)?;
-        if config.notify.is_used() && config.store.location.is_empty() {
-            anyhow::bail!("notify: notices wait in the store until they are sent: set store.location");
-        }
-        if let Some(problem) = config.learn.problem() {
-            anyhow::bail!("{problem}");
-        }
-        let store = !config.store.location.is_empty();
-        config.s25r.check(&config.greylist, store)?;
-        config.rates.check(store)?;
-        config.signatures.check()?;
-        config.clamd.check()?;
-        scanner::check(&config.scanner, config.limits.deadline)?;
-        config.service.check()?;
-        config.feeds.check(&config.feed).map_err(anyhow::Error::msg)?;
-        if config.store.release.is_empty() {
-            anyhow::bail!("store: release names no program");
-        }
-        Ok(config)
     }
 
     /// Reads `path`, or the first of [`PLACES`], or takes the defaults; tells which.
