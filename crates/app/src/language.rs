@@ -38,7 +38,7 @@ pub const HAM: Message = Message::new("ham", "通常メール");
 pub const TROUBLE: Message = Message::new("trouble", "処理できません");
 pub const POINTS: Message = Message::new("points", "点");
 pub const REQUIRED: Message = Message::new("required", "しきい値");
-pub const NO_HITS: Message = Message::new("no rule hit", "該当する規則なし");
+pub const NO_HITS: Message = Message::new("no rule hit", "該当するルールなし");
 pub const NOT_CHECKED: Message = Message::new("not checked", "判定できなかったもの");
 pub const INCOMPLETE: Message = Message::new("not checked in full", "一部未検査");
 pub const UNCOMPRESS: Message = Message::new("uncompress it first", "展開してから渡してください");
@@ -49,7 +49,7 @@ pub const FAILED: Message = Message::new(
 /// As wide as the table that SpamAssassin's report has.
 pub const REPORT_HEADING: Message = Message::new(
     engine::markup::REPORT_HEADING,
-    "得点 規則名                 説明\n---- ---------------------- --------------------------------------------------\n",
+    "得点 ルール名               説明\n---- ---------------------- --------------------------------------------------\n",
 );
 /// The language in which rules are explained.
 pub fn explanations() -> rules::explain::Language {
@@ -67,10 +67,24 @@ pub fn tally(total: usize, spam: u64, ham: u64, failed: u64) -> String {
     }
 }
 
-pub fn errors_in_rules(errors: usize) -> String {
+pub fn errors_in_rules(errors: usize, lint: &str) -> String {
     match is_japanese() {
-        true => format!("規則ファイルに {errors} 件のエラーがあります（sekisho lint で確認できます）"),
-        false => format!("{errors} errors in rule files; see: sekisho lint"),
+        true => format!("ルールファイルに {errors} 件のエラーがあります（確認: {lint}）"),
+        false => format!("{errors} errors in rule files; see: {lint}"),
+    }
+}
+
+pub fn notes_hidden(notes: usize) -> String {
+    match is_japanese() {
+        true => format!("注 {notes} 件（表示: --notes）"),
+        false => format!("{notes} notes: --notes shows them"),
+    }
+}
+
+pub fn unsupported(rules: u32) -> String {
+    match is_japanese() {
+        true => format!("{UNSUPPORTED}: {rules} 個のルール（一覧: --notes）"),
+        false => format!("{UNSUPPORTED}: {rules} rules (--notes lists what they need)"),
     }
 }
 
@@ -88,6 +102,9 @@ pub fn signatures_tested(ham: u64, spam: u64, hit: usize, wrong: usize) -> Strin
     }
 }
 
+pub const WITHOUT_CONFIGURATION: Message =
+    Message::new("going on without the service's configuration", "サービスの設定なしで続けます");
+pub const NO_SUCH_FILE: Message = Message::new("no such file or folder", "そのようなファイルもフォルダーもありません");
 pub const NO_SIGNATURES: Message = Message::new("no signatures there", "シグネチャがありません");
 pub const NAME: Message = Message::new("Name", "名前");
 pub const OFFSET: Message = Message::new("Offset", "位置");
@@ -114,16 +131,20 @@ pub const LOOKS_AT: Message = Message::new("Looks at", "対象");
 pub const PATTERN: Message = Message::new("Pattern", "パターン");
 pub const PIECES: Message = Message::new("Piece by piece", "部分ごとの意味");
 pub const EXPANDED: Message = Message::new("bytes after replace_tag", "バイト（replace_tag の展開後）");
-pub const DEPENDS_ON: Message = Message::new("Depends on", "依存する規則");
+pub const DEPENDS_ON: Message = Message::new("Depends on", "依存するルール");
 pub const MISSING: Message = Message::new("no such rule", "存在しない");
 pub const NOT_RUN: Message = Message::new("does not run", "動作しない");
-pub const USED_BY: Message = Message::new("Used by", "利用する規則");
+pub const USED_BY: Message = Message::new("Used by", "利用するルール");
 pub const NEITHER: Message =
-    Message::new("no rule of this name, and no message in the history", "この名前の規則も、履歴のメールもありません");
+    Message::new("no rule of this name, and no message in the history", "この名前のルールも、履歴のメールもありません");
+pub const IS_SHIPPED: Message = Message::new(
+    "it is in the rules that sekisho carries: --rule-set shipped",
+    "sekisho 内蔵のルールにあります: --rule-set shipped",
+);
 pub const NO_HISTORY: Message = Message::new("the history cannot be read", "履歴を読めません");
 pub const DID_YOU_MEAN: Message = Message::new("did you mean", "もしかして");
 
-pub const LOADED: Message = Message::new("Rules loaded", "読み込んだ規則");
+pub const LOADED: Message = Message::new("Rules loaded", "読み込んだルール");
 pub const UNSUPPORTED: Message = Message::new("Not supported yet", "未対応");
 pub const ERRORS: Message = Message::new("errors", "エラー");
 pub const WARNINGS: Message = Message::new("warnings", "警告");
@@ -145,6 +166,49 @@ pub const SIZE: Message = Message::new("Bytes", "バイト数");
 pub const BECAME: Message = Message::new("What became of it", "処理結果");
 pub const QUARANTINED_AS: Message = Message::new("in quarantine as", "隔離 ID");
 pub const RELAYS: Message = Message::new("Relays", "中継サーバー");
-pub const HITS: Message = Message::new("Hits", "該当した規則");
+pub const HITS: Message = Message::new("Hits", "該当したルール");
 pub const TROUBLES: Message = Message::new("Troubles", "問題");
+pub const HELD: Message = Message::new("held", "隔離中");
+pub const RELEASING: Message = Message::new("releasing", "配送中");
+pub const RELEASED: Message = Message::new("released", "配送済み");
+pub const DELETED: Message = Message::new("deleted", "削除済み");
+pub const PARTLY: Message = Message::new("partly", "一部");
+pub const HELD_SINCE: Message = Message::new("held since", "隔離日時");
+pub const BECAUSE: Message = Message::new("because", "理由");
+pub const QUEUE_ID: Message = Message::new("queue id", "キュー ID");
+pub const RECIPIENT: Message = Message::new("to", "宛先");
+pub const LEARNT: Message = Message::new("learnt", "学習しました");
+pub const LEARNT_BEFORE: Message = Message::new("was learnt before", "学習済みです");
+pub const NOTHING_HELD: Message = Message::new("nothing of it is held", "隔離中のものはありません");
+pub const TROUBLE_WITH: Message = Message::new("trouble", "問題");
+
+/// What became of a held message: for whom, by whom and when.
+pub fn released_to(id: &str, to: &str) -> String {
+    match is_japanese() {
+        true => format!("{id} を {to} へ配送しました"),
+        false => format!("{id} released to {to}"),
+    }
+}
+
+pub fn deleted_for(id: &str, to: &str) -> String {
+    match is_japanese() {
+        true => format!("{id} を削除しました（宛先 {to}）"),
+        false => format!("{id} deleted for {to}"),
+    }
+}
+
+pub fn being_released(by: &str) -> String {
+    match is_japanese() {
+        true => format!("{RELEASING}、{by} による"),
+        false => format!("being released by {by}"),
+    }
+}
+
+pub fn done(what: &Message, at: &str, by: &str) -> String {
+    match is_japanese() {
+        true => format!("{at} {what}、{by} による"),
+        false => format!("{what} {at} by {by}"),
+    }
+}
+
 pub const DETAILS: Message = Message::new("Details", "詳細");

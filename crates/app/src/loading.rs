@@ -21,14 +21,15 @@ impl Loaded {
         self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
-    /// Tells on standard error what keeps rules from working, shortly: `sekisho lint` tells it at length.
-    pub fn warn(&self) {
+    /// Tells on standard error what keeps rules from working, shortly; `sekisho lint` tells it at length.
+    /// `lint`: the command that does.
+    pub fn warn(&self, lint: &str) {
         for problem in &self.problems {
             eprintln!("sekisho: {problem}");
         }
         let errors = self.serious().count();
         if errors > 0 {
-            eprintln!("sekisho: {}", language::errors_in_rules(errors));
+            eprintln!("sekisho: {}", language::errors_in_rules(errors, lint));
         }
     }
 }

@@ -60,7 +60,7 @@ enum Command {
     Lint(lint::Arguments),
     /// Stand at the mail server: milter, SMTP and LMTP proxy, spamd, clamd, policy service, HTTP.
     Serve(commands::serve::Arguments),
-    /// What the service judged, and why.
+    /// What the service judged, and why; in brackets what it would have done, had it not only watched. Exit 1: nothing found.
     History(commands::history::Arguments),
     /// What the service holds back: list, show, release, delete.
     Quarantine(commands::quarantine::Arguments),
@@ -182,8 +182,8 @@ fn manual() -> anyhow::Result<u8> {
     // The commands stand in this page, not in pages of their own.
     let mut text = String::from_utf8_lossy(&text).into_owned();
     for command in program.get_subcommands() {
-        text =
-            text.replace(&format!("sekisho\\-{}(1)", command.get_name()), &format!("sekisho {}", command.get_name()));
+        let name = command.get_name().replace('-', "\\-");
+        text = text.replace(&format!("sekisho\\-{name}(1)"), &format!("sekisho {name}"));
     }
     for command in program.get_subcommands().filter(|command| command.get_name() != "help") {
         let heading = format!(".SH \"SEKISHO {}\"", command.get_name().to_uppercase());
@@ -193,8 +193,12 @@ fn manual() -> anyhow::Result<u8> {
             text.push_str(&section(below, &heading, ".PP")?);
         }
     }
+    text.push_str(FOOT);
     print(text.as_bytes())
 }
+
+/// What the options do not tell.
+const FOOT: &str = include_str!("manual.roff");
 
 /// One command's part of the page.
 fn section(command: &clap::Command, heading: &str, options: &str) -> anyhow::Result<String> {

@@ -3,7 +3,7 @@
 //! Order: `--pre` text, the site's `.pre` files, those beside the rules, the rules, the site's `.cf` files, the user's
 //! preferences, `--rules`, `--cf`. Where no SpamAssassin rules are installed, the set that we ship stands in for them.
 
-use crate::environment;
+use crate::{environment, language};
 use rules::{Reader, Source, SourceKind};
 use std::fs;
 use std::io;
@@ -125,6 +125,16 @@ pub fn find(selection: &Selection) -> Found {
     found
 }
 
+/// Whether a rule of this name is among those that sekisho carries.
+pub fn is_shipped(name: &str) -> bool {
+    const KINDS: &[&str] =
+        &["askdns", "body", "full", "header", "meta", "mimeheader", "rawbody", "text", "uri", "uri_detail"];
+    SHIPPED.iter().flat_map(|(_, text)| text.lines()).any(|line| {
+        let mut words = line.split_whitespace();
+        words.next().is_some_and(|kind| KINDS.contains(&kind)) && words.next() == Some(name)
+    })
+}
+
 /// Where the rules are and where the site's settings are.
 fn folders(selection: &Selection) -> (Option<PathBuf>, Option<PathBuf>) {
     let first = |candidates: &[&str]| candidates.iter().map(PathBuf::from).find(|path| path.exists());
@@ -172,7 +182,7 @@ impl Found {
                 self.read_file(path, kind);
             }
         } else if must && extension == "cf" {
-            self.problems.push(format!("{}: {}", path.display(), io::Error::from(io::ErrorKind::NotFound)));
+            self.problems.push(format!("{}: {}", path.display(), language::NO_SUCH_FILE));
         }
     }
 

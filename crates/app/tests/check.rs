@@ -185,6 +185,12 @@ fn lint_tells_what_is_wrong_and_explain_what_a_rule_means() {
     let record: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert!(code == Some(1) && record["diagnostics"].as_array().is_some_and(|list| !list.is_empty()));
 
+    // What is only noted is not passed over in silence.
+    folder.write("noted.cf", "score NO_SUCH_RULE 1\n");
+    let (code, out, _) = folder.run("lint", &["noted.cf"]);
+    assert!(code == Some(0) && out.contains("1 notes: --notes"), "{out}");
+    assert!(folder.run("lint", &["--notes", "noted.cf"]).1.contains("NO_SUCH_RULE"));
+
     let (code, out, _) = folder.run("explain", &["MONEY_NOW"]);
     assert_eq!(code, Some(0));
     for expected in ["Asks for money at once", "2.5", "rules.cf:2", "MONEY_FROM_EXAMPLE"] {
@@ -192,6 +198,53 @@ fn lint_tells_what_is_wrong_and_explain_what_a_rule_means() {
     }
     let (code, _, errors) = folder.run("explain", &["MONEY_NOV"]);
     assert!(code == Some(2) && errors.contains("MONEY_NOW"), "{errors}");
+    let (code, _, errors) = folder.run("explain", &["JAPANESE_IN_CHINESE_FONT"]);
+    assert!(code == Some(2) && errors.contains("--rule-set shipped"), "{errors}");
+}
+
+/// The service's rules are where judging, looking and explaining begin.
+#[test]
+fn a_configuration_says_which_rules_there_are() {
+    let folder = Folder::new("configured");
+    let here = folder.0.display();
+    folder.write("own.cf", "body OWN_RULE /グループ/i\nscore OWN_RULE 4\nbody BROKEN /(x/\n");
+    folder.write("mail.eml", "From: a@example.org\nSubject: x\nContent-Type: text/plain; charset=utf-8\n\nグループ\n");
+    let settings = format!(
+        "[rules]\nset = \"none\"\nextra = [\"{here}/own.cf\"]\n[feeds]\nfolder = \"{here}/feeds\"\n\
+         [signatures]\nfolders = []\n[learn]\nfolder = \"\"\n[store]\nlocation = \"\"\n"
+    );
+    folder.write("sekisho.toml", settings);
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+        let command = command.args(arguments).current_dir(&folder.0).env("HOME", &folder.0).env("LC_ALL", "C");
+        let output = command.env("SEKISHO_CACHE", folder.0.join("cache")).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, out, errors) = run(&["check", "-c", "sekisho.toml", "--format", "json", "mail.eml"]);
+    assert!(code == Some(0) && out.contains("OWN_RULE"), "{out}{errors}");
+    assert!(errors.contains("see: sekisho lint -c sekisho.toml\n"), "{errors}");
+    let (code, out, _) = run(&["lint", "-c", "sekisho.toml"]);
+    assert!(code == Some(1) && out.contains("own.cf:3"), "{out}");
+    let (code, out, _) = run(&["explain", "-c", "sekisho.toml", "OWN_RULE"]);
+    assert!(code == Some(0) && out.contains("the text \"グループ\""), "{out}");
+    // Another set takes its place; what is told then finds the mistakes.
+    let another = ["--rule-set", "none", "--cf", "body BAD /(/"];
+    let (_, out, errors) = run(&[&["check", "-c", "sekisho.toml"], &another[..], &["mail.eml"]].concat());
+    assert!(!out.contains("OWN_RULE"), "{out}");
+    assert!(errors.contains("see: sekisho lint -c sekisho.toml --rule-set none --cf 'body BAD /(/'"), "{errors}");
+    assert_eq!(run(&[&["lint"], &another[..]].concat()).0, Some(1));
+    assert_eq!(run(&["check", "--rules", "nosuch.cf", "mail.eml"]).0, Some(2));
+}
+
+#[test]
+fn a_meta_is_explained_down_to_what_was_seen() {
+    let folder = Folder::new("meta");
+    folder.write("spam.eml", SPAM);
+    let (_, out, _) = folder.run("check", &["--explain", "spam.eml"]);
+    assert!(out.contains("meta __FROM_EXAMPLE MONEY_NOW") || out.contains("meta MONEY_NOW __FROM_EXAMPLE"), "{out}");
+    assert!(out.contains("__FROM_EXAMPLE: header From:addr @1 \"@example.org\""), "{out}");
+    assert!(!out.contains("MONEY_NOW: body"), "it has a hit of its own: {out}");
 }
 
 #[test]
@@ -214,7 +267,7 @@ fn people_are_told_in_japanese_and_programs_as_ever() {
     let japanese = |command: &str, arguments: &[&str]| folder.run_in("ja_JP.UTF-8", command, arguments).1;
     let report = japanese("check", &["mail"]);
     for expected in
-        ["mail/spam.eml: 迷惑メール  4.5 点 (しきい値 3.0)", "得点 規則名", "2 通: 迷惑メール 1、通常メール 1、"]
+        ["mail/spam.eml: 迷惑メール  4.5 点 (しきい値 3.0)", "得点 ルール名", "2 通: 迷惑メール 1、通常メール 1、"]
     {
         assert!(report.contains(expected), "{expected}: {report}");
     }

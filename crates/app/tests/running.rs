@@ -276,8 +276,26 @@ fn root_is_given_up() {
         assert_eq!(about.mode() & 0o077, 0);
     }
     assert_eq!(check(sekisho.port("http"), "", &mail("hello")).0, 200);
+
+    // Commands that root starts leave nothing there that the service cannot write.
+    let run = |arguments: &[&str]| {
+        let config = folder.0.join("sekisho.toml");
+        let command =
+            Command::new(env!("CARGO_BIN_EXE_sekisho")).args(arguments).arg("-c").arg(config).output().unwrap();
+        let said = String::from_utf8([command.stdout, command.stderr].concat()).unwrap();
+        (command.status.code(), said)
+    };
+    assert_eq!(run(&["list", "add", "domain", "spam.example", "--block"]).0, Some(0));
+    wait_until("the message is in the history", || run(&["history", "hello"]).0 == Some(0));
+    assert!(run(&["list", "show"]).1.contains("spam.example"));
     sekisho.signal("TERM");
     assert_eq!(sekisho.ends(), Some(0));
+    // Nor does one that comes before the service has ever made the store.
+    fs::remove_dir_all(folder.0.join("store")).unwrap();
+    assert_eq!(run(&["list", "add", "domain", "spam.example", "--block"]).0, Some(0));
+    for place in ["store", "store/store.sqlite3"] {
+        assert_eq!(fs::metadata(folder.0.join(place)).unwrap().uid().to_string(), nobody[1], "{place}");
+    }
 }
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -375,8 +393,13 @@ fn postfix_is_told_and_forgets_again() {
     let before = (files.read("main.cf"), files.read("master.cf"));
     let both = format!("{MILTER}{POLICY}");
 
+    // The wrong kind of configuration is not passed over.
+    let wrong = Command::new(env!("CARGO_BIN_EXE_sekisho")).args(["postfix", "-c", "/no/such.toml"]).output().unwrap();
+    assert!(wrong.status.code() == Some(2) && wrong.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("--config FILE"));
+
     // Printing changes nothing.
-    for arguments in [&[][..], &["--dry-run"]] {
+    for arguments in [&[][..], &["--dry-run"], &["--dry-run", "--apply"]] {
         let (said, code) = files.sekisho(&both, arguments);
         assert!(code == Some(0) && said.contains("inet:127.0.0.1:11332") && said.contains(OURS), "{said}");
         assert_eq!((files.read("main.cf"), files.read("master.cf")), before);
@@ -398,6 +421,9 @@ fn postfix_is_told_and_forgets_again() {
     );
     // Once more, and nothing more happens.
     let made = files.read("main.cf");
+    let (said, _) = files.sekisho(&both, &["--undo", "--dry-run"]);
+    assert!(said.contains("smtpd_recipient_restrictions = permit_mynetworks, reject\n"), "{said}");
+    assert_eq!(files.read("main.cf"), made);
     assert!(files.sekisho(&both, &["--apply"]).0.contains("nothing is changed"));
     assert_eq!(files.read("main.cf"), made);
     // Another configuration replaces it.

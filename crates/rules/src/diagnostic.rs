@@ -72,7 +72,7 @@ macro_rules! codes {
 
 codes! {
     MISSING_VALUE = "SK0101" "missing-value" Error "give the setting its value, or remove the line";
-    INVALID_VALUE = "SK0102" "invalid-value" Error "see the setting's description in the manual";
+    INVALID_VALUE = "SK0102" "invalid-value" Error "see the setting's description: perldoc Mail::SpamAssassin::Conf, or where its plugin is described";
     UNKNOWN_DIRECTIVE = "SK0103" "unknown-directive" Error "correct the spelling, or remove the line";
     PLUGIN_NOT_LOADED = "SK0104" "plugin-not-loaded" Error "load the plugin in a .pre file, or put the line between `ifplugin` and `endif`";
     UNKNOWN_PLUGIN = "SK0105" "unknown-plugin" Warning "its rules and settings are not in force; a Perl plugin cannot run here";

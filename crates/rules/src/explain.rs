@@ -200,11 +200,11 @@ impl Say {
                 }
             }
             Kind::Meta(meta) if meta.external => {
-                self.one("is declared only, and hit from outside", "宣言だけの規則。外から与えられたとき該当する")
+                self.one("is declared only, and hit from outside", "宣言だけのルール。外から与えられたとき該当する")
             }
             Kind::Meta(_) => self.one(
                 "hits when an expression over other rules is true",
-                "ほかの規則を組み合わせた式が真になると該当する",
+                "ほかのルールを組み合わせた式が真になると該当する",
             ),
             Kind::Eval(eval) => match plugins::offering(&eval.function) {
                 Some(plugin) => self.0.pick(
@@ -220,7 +220,7 @@ impl Say {
                 format!("hits when DNS has a {} record for {}", ask.record_type, ask.query),
                 format!("DNS に {} の {} レコードがあると該当する", ask.query, ask.record_type),
             ),
-            Kind::Empty => self.one("is a name without a test; others may hit it", "検査のない名前だけの規則"),
+            Kind::Empty => self.one("is a name without a test; others may hit it", "検査のない名前だけのルール"),
         }
     }
 
@@ -289,7 +289,7 @@ impl Say {
         if rule.is_sub_rule() {
             Some(self.one(
                 "names that start with __ have no score of their own; other rules use them",
-                "__ で始まる規則に得点はなく、ほかの規則から使われる",
+                "__ で始まるルールに得点はなく、ほかのルールから使われる",
             ))
         } else if rule.scored {
             None
@@ -297,13 +297,13 @@ impl Say {
             Some(
                 self.one(
                     "no score is given; rules on trial (T_) have 0.01",
-                    "得点の指定なし。試験中の規則（T_）は 0.01",
+                    "得点の指定なし。試験中のルール（T_）は 0.01",
                 ),
             )
         } else {
             Some(self.one(
                 "no score is given; the default is 1, for nice rules -1",
-                "得点の指定なし。既定は 1（nice の規則は -1）",
+                "得点の指定なし。既定は 1（nice のルールは -1）",
             ))
         }
     }
@@ -348,10 +348,10 @@ impl Say {
                     "noautolearn" => ("does not count when deciding what to learn", "学習するかどうかの判断に数えない"),
                     "autolearn_force" => ("lets a message be learned with fewer points", "少ない得点でも学習を許す"),
                     "autolearn_header" => {
-                        ("counts as a header rule when deciding what to learn", "学習の判断ではヘッダの規則に数える")
+                        ("counts as a header rule when deciding what to learn", "学習の判断ではヘッダのルールに数える")
                     }
                     "autolearn_body" => {
-                        ("counts as a body rule when deciding what to learn", "学習の判断では本文の規則に数える")
+                        ("counts as a body rule when deciding what to learn", "学習の判断では本文のルールに数える")
                     }
                     "noawl" => ("does not count in reputations", "評判に数えない"),
                     "multiple" => ("counts how often it hits", "一致した回数を数える"),
@@ -399,13 +399,13 @@ impl Say {
             for tag in &pattern.captures {
                 found.push(self.0.pick(
                     format!("a match sets the tag {tag}, which other rules may use as %{{{tag}}}"),
-                    format!("タグ {tag} を設定し、ほかの規則から %{{{tag}}} として使える"),
+                    format!("タグ {tag} を設定し、ほかのルールから %{{{tag}}} として使える"),
                 ));
             }
             for tag in &pattern.templates {
                 found.push(self.0.pick(
                     format!("%{{{tag}}} stands for what another rule has found; without it, the rule cannot hit"),
-                    format!("%{{{tag}}} はほかの規則が見つけた値。なければこの規則は該当しない"),
+                    format!("%{{{tag}}} はほかのルールが見つけた値。なければこのルールは該当しない"),
                 ));
             }
         }
@@ -437,7 +437,7 @@ impl Say {
             rule: name.clone(),
             missing: true,
             active: false,
-            summary: self.one("no such rule: counts as 0", "存在しない規則（0 と数える）"),
+            summary: self.one("no such rule: counts as 0", "存在しないルール（0 と数える）"),
         });
         known.chain(missing).collect()
     }

@@ -42,6 +42,8 @@ pub enum Error {
     Location { location: String, why: String },
 }
 
+const AS_THE_OWNER: &str = "run it as the service's user: sudo -u sekisho sekisho ...";
+
 impl Error {
     /// What the operator can do about it.
     pub fn remedy(&self) -> String {
@@ -49,9 +51,7 @@ impl Error {
             Error::NotPrivate { path, .. } => {
                 format!("chmod 0700 {}, after looking who could read it until now", path.display())
             }
-            Error::NotOwned { path, user, .. } => {
-                format!("run as the owner, or: chown -R {user} {}", path.display())
-            }
+            Error::NotOwned { .. } => AS_THE_OWNER.into(),
             Error::NotDirectory { .. } => "name a directory, or remove what stands there".into(),
             Error::Busy { .. } => {
                 "another process is writing for long (a backup, an import?); wait for it or stop it, then try again".into()
@@ -67,6 +67,7 @@ impl Error {
             Error::NotDurable { .. } => {
                 "let the server sync what it acknowledges (Redis: `appendonly yes` and `appendfsync always`; PostgreSQL: `fsync = on`); or, where losing its last mail is acceptable, add ?durability=server to the location".into()
             }
+            Error::File { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => AS_THE_OWNER.into(),
             Error::File { .. } => "look at the disk, its rights and the system log".into(),
             Error::Backend { .. } => "look into the log of the database".into(),
             Error::Content { .. } => {

@@ -1,6 +1,6 @@
 //! `sekisho check`: judge messages, on all cores, results in the order in which the messages were named.
 
-use super::{Format, RuleArguments};
+use super::{Format, RuleArguments, service_config};
 use crate::config::Config;
 use crate::debug::Debug;
 use crate::input::{self, Place};
@@ -63,10 +63,10 @@ pub struct Arguments {
     /// No signatures
     #[arg(long, conflicts_with = "signatures")]
     no_signatures: bool,
-    /// Configuration of the service, for what it says of signatures; default: /etc/sekisho/sekisho.toml
-    #[arg(long, value_name = "FILE")]
+    /// Configuration of the service, which says which rules, signatures and lessons there are; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
+    #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Show each message to the other scanners of the service's configuration too: /etc/sekisho/sekisho.toml, or --scanners=FILE
+    /// Show each message to the other scanners of the service's configuration too, or of --scanners=FILE
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     scanners: Option<Option<PathBuf>>,
     /// Folder of what was learnt; default: the service's, where there is one. "" = judge without
@@ -85,11 +85,16 @@ struct Outcome {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let debug = Debug::new(arguments.debug.as_deref());
-    let learnt = learnt(arguments)?;
+    let config = service_config(arguments.config.as_deref())?;
+    let learnt = learnt(arguments, &config)?;
     let model = learnt.as_ref().map(|learnt| &learnt.model);
-    let loaded = loading::load_with_model(&arguments.rules.selection(), !arguments.rules.no_cache, model, &debug);
-    loaded.warn();
-    let signatures = signatures(arguments)?;
+    let selection = arguments.rules.selection(&config);
+    if let Some(missing) = arguments.rules.rules.iter().find(|path| !path.exists()) {
+        anyhow::bail!("{}: {}", missing.display(), language::NO_SUCH_FILE);
+    }
+    let loaded = loading::load_with_model(&selection, !arguments.rules.no_cache, model, &debug);
+    loaded.warn(&arguments.rules.lint(arguments.config.as_deref()));
+    let signatures = signatures(arguments, &config)?;
     let others = arguments.scanners.as_ref().map(|file| Others::open(file.as_deref())).transpose()?;
     let options = learning::options(&loaded.engine.ruleset.settings);
     let with = With { loaded: &loaded, model, options, signatures: signatures.as_ref(), others: others.as_ref() };
@@ -135,16 +140,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 }
 
 /// Those of the command line, or of the configuration; `None` where none are installed.
-fn signatures(arguments: &Arguments) -> anyhow::Result<Option<Signatures>> {
+fn signatures(arguments: &Arguments, config: &Config) -> anyhow::Result<Option<Signatures>> {
     if arguments.no_signatures {
         return Ok(None);
     }
-    let (config, _) = Config::load(arguments.config.as_deref())?;
-    let mut config = crate::feeds::signatures(&config);
+    let mut config = crate::feeds::signatures(config);
     if !arguments.signatures.is_empty() {
         config.folders.clone_from(&arguments.signatures);
         if let Some(missing) = config.folders.iter().find(|folder| !folder.exists()) {
-            anyhow::bail!("{}: {}", missing.display(), std::io::Error::from(std::io::ErrorKind::NotFound));
+            anyhow::bail!("{}: {}", missing.display(), language::NO_SUCH_FILE);
         }
     }
     let loaded = signatures::load(&config, !arguments.rules.no_cache);
@@ -156,12 +160,11 @@ fn signatures(arguments: &Arguments) -> anyhow::Result<Option<Signatures>> {
 }
 
 /// The model that is to be used: the one that is named, or the service's where there is one.
-fn learnt(arguments: &Arguments) -> anyhow::Result<Option<Learnt>> {
+fn learnt(arguments: &Arguments, config: &Config) -> anyhow::Result<Option<Learnt>> {
     let folder = match &arguments.model {
         Some(folder) if folder.as_os_str().is_empty() => return Ok(None),
         Some(folder) => folder.clone(),
-        // A configuration that is not for us to read, or wrong, is the service's trouble.
-        None => Config::load(None).map(|(config, _)| config.learn.folder).unwrap_or_default(),
+        None => config.learn.folder.clone(),
     };
     match Learnt::exists(&folder) {
         true if arguments.model.is_some() => Learnt::open(&folder).map(Some),
@@ -407,14 +410,19 @@ fn told(trouble: &Trouble) -> String {
 
 fn place(seen: &Evidence) -> String {
     match seen.view.as_str() {
-        "meta" => "meta".to_owned(),
+        view if is_meta(view) => view.to_owned(),
         view => format!("{view} @{}", seen.offset),
     }
 }
 
+/// What was seen is names of rules.
+pub fn is_meta(view: &str) -> bool {
+    view == "meta" || view.ends_with(": meta")
+}
+
 fn quoted(seen: &Evidence) -> String {
     match seen.view.as_str() {
-        "meta" => readable(&seen.matched, 600),
+        view if is_meta(view) => readable(&seen.matched, 600),
         _ => format!("\"{}\"", readable(&seen.matched, 200)),
     }
 }

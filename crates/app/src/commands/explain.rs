@@ -4,13 +4,12 @@
 //!
 //! What is said of rules comes from [`rules::explain`], of messages from the history; here it is laid out.
 
-use super::{Format, RuleArguments};
-use crate::config::Config;
+use super::{Format, RuleArguments, service_config};
 use crate::debug::Debug;
 use crate::language;
 use crate::loading;
 use crate::output::{Colour, Output, Painter, readable};
-use crate::{CLEAN, TROUBLE};
+use crate::{CLEAN, TROUBLE, rule_files};
 use engine::Engine;
 use engine::markup::perl_number;
 use rules::Kind;
@@ -27,7 +26,7 @@ pub struct Arguments {
     /// name, the rule is meant: for the message say `sekisho history --queue-id ID --explain`
     #[arg(required = true, value_name = "RULE|QUEUE-ID")]
     named: Vec<String>,
-    /// Configuration of the service, which says where the history is; default: /etc/sekisho/sekisho.toml
+    /// Configuration of the service, which says which rules there are and where the history is; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How results are written
@@ -48,15 +47,14 @@ struct Told {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     // A message is explained without waiting for rules, where no rule can have such a name.
+    let config = service_config(arguments.config.as_deref())?;
     let rules = LazyLock::new(|| {
-        let loaded = loading::load(&arguments.rules.selection(), !arguments.rules.no_cache, true, &Debug::default());
-        loaded.warn();
+        let selection = arguments.rules.selection(&config);
+        let loaded = loading::load(&selection, !arguments.rules.no_cache, true, &Debug::default());
+        loaded.warn(&arguments.rules.lint(arguments.config.as_deref()));
         loaded.engine
     });
-    let history = LazyLock::new(|| {
-        let (config, _) = Config::load(arguments.config.as_deref())?;
-        Ok(config.store.open()?.map(|store| store.history()))
-    });
+    let history = LazyLock::new(|| Ok(super::open_store(&config)?.map(|store| store.history())));
     let mut output = Output::new();
     let mut code = CLEAN;
     // What programs read stays as it is.
@@ -86,7 +84,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                 continue;
             }
             code = TROUBLE;
-            let near = if may_be_a_rule(name) { suggestion(&rules, name) } else { String::new() };
+            let near = match may_be_a_rule(name) {
+                true if rule_files::is_shipped(name) => format!(" ({})", language::IS_SHIPPED),
+                true => suggestion(&rules, name),
+                false => String::new(),
+            };
             eprintln!("{name}: {}{near}", language::NEITHER);
             if let Err(error) = entries {
                 eprintln!("sekisho: {}: {error:#}", language::NO_HISTORY);

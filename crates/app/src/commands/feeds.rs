@@ -19,7 +19,7 @@ use std::path::PathBuf;
 pub struct Arguments {
     #[command(subcommand)]
     what: What,
-    /// Configuration of the service; default: /etc/sekisho/sekisho.toml
+    /// Configuration of the service; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
     #[arg(long, short, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
@@ -338,6 +338,11 @@ fn usual_name(what: &str) -> String {
 fn add(config: &Config, what: &str, feed: config::Feed, output: &mut Output) -> anyhow::Result<u8> {
     let folder = &config.feeds.folder;
     let mut added = Added::load(folder)?;
+    if what == "recommended" {
+        bail!(
+            "recommended is a word for several: say feeds.on = [\"recommended\"] in sekisho.toml, or add them by name"
+        );
+    }
     let known = app::all(config)?;
     let name = if known.iter().any(|known| known.name == what) { what.to_owned() } else { feed.name.clone() };
     added.off.retain(|off| *off != name);

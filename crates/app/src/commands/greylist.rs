@@ -23,10 +23,13 @@ enum What {
     Show {
         /// Only what names this client, sender or recipient
         text: Option<String>,
+        /// Only these
         #[arg(long)]
         kind: Option<Shown>,
+        /// At most so many, the newest first
         #[arg(long, default_value_t = 1000)]
         limit: usize,
+        /// How results are written
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },

@@ -1,9 +1,11 @@
 //! `sekisho history`: what came, what became of it, and why.
 
+use super::check::is_meta;
 use super::shown;
 use super::{Format, StoreArguments};
 use crate::language;
 use crate::output::{Colour, Output, Painter};
+use crate::serve::decide;
 use crate::{CLEAN, FOUND, environment};
 use store::history::{Entry, ForRecipient, Query};
 
@@ -20,8 +22,10 @@ pub struct Arguments {
     /// With every hit, where it was and what it matched
     #[arg(long)]
     explain: bool,
+    /// At most so many, the newest first
     #[arg(long, default_value_t = 50)]
     limit: usize,
+    /// How results are written
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     #[command(flatten)]
@@ -50,7 +54,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 }
 
 fn text(entry: &Entry, explain: bool) -> String {
-    let mut actions: Vec<&str> = entry.recipients.iter().map(|to| to.action.as_str()).collect();
+    let mut actions: Vec<String> = entry.recipients.iter().map(action).collect();
     actions.dedup();
     let to: Vec<String> = entry.recipients.iter().map(|to| format!("<{}>", shown(&to.recipient.0))).collect();
     let mut out = format!(
@@ -65,12 +69,17 @@ fn text(entry: &Entry, explain: bool) -> String {
         shown(entry.subject.as_bytes())
     );
     if explain {
-        out.push_str(&format!("    client {} {}\n", entry.client_address, shown(entry.client_name.as_bytes())));
+        out.push_str(&format!(
+            "    {}: {} {}\n",
+            language::CLIENT,
+            entry.client_address,
+            shown(entry.client_name.as_bytes())
+        ));
         for kept in entry.recipients.iter().filter_map(|to| to.quarantined) {
-            out.push_str(&format!("    in quarantine as {kept}\n"));
+            out.push_str(&format!("    {} {kept}\n", language::QUARANTINED_AS));
         }
         for relay in &entry.relays {
-            out.push_str(&format!("    relays {}\n", shown(relay.as_bytes())));
+            out.push_str(&format!("    {}: {}\n", language::RELAYS, shown(relay.as_bytes())));
         }
         for hit in &entry.hits {
             out.push_str(&format!("    {:>6.1}  {}  {}\n", hit.score, hit.rule, shown(hit.description.as_bytes())));
@@ -79,10 +88,18 @@ fn text(entry: &Entry, explain: bool) -> String {
             }
         }
         for trouble in &entry.troubles {
-            out.push_str(&format!("    trouble: {}\n", shown(trouble.as_bytes())));
+            out.push_str(&format!("    {}: {}\n", language::TROUBLE_WITH, shown(trouble.as_bytes())));
         }
     }
     out
+}
+
+/// What became of it; in brackets what would have, had we not only watched.
+fn action(to: &ForRecipient) -> String {
+    match to.reason.starts_with(decide::OBSERVED) && to.action != "pass" {
+        true => format!("({})", to.action),
+        false => to.action.clone(),
+    }
 }
 
 /// All that is known of a message, for people.
@@ -127,7 +144,7 @@ pub fn explanation(entry: &Entry, painter: Painter) -> String {
         }
     };
     let became = |to: &ForRecipient| {
-        let mut line = format!("<{}>: {}", shown(&to.recipient.0), to.action);
+        let mut line = format!("<{}>: {}", shown(&to.recipient.0), action(to));
         if !to.reason.is_empty() {
             line.push_str(&format!(" ({})", shown(to.reason.as_bytes())));
         }
@@ -142,7 +159,7 @@ pub fn explanation(entry: &Entry, painter: Painter) -> String {
     for hit in &entry.hits {
         hits.push(format!("{:>6.1}  {}  {}", hit.score, hit.rule, shown(hit.description.as_bytes())));
         hits.extend(hit.evidence.iter().map(|seen| match seen.view.as_str() {
-            "meta" => format!("          meta {}", shown(&seen.matched.0)),
+            view if is_meta(view) => format!("          {view} {}", shown(&seen.matched.0)),
             view => format!("          {view} @{} \"{}\"", seen.offset, shown(&seen.matched.0)),
         }));
         hits.extend(hit.notes.iter().map(|note| format!("          {}", shown(note.as_bytes()))));

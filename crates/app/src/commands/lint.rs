@@ -1,6 +1,7 @@
 //! `sekisho lint`: what is wrong or doubtful in rule files, where, and what to do about it.
 
-use super::{Format, RuleArguments};
+use super::{Format, RuleArguments, service_config};
+use crate::config::Config;
 use crate::language;
 use crate::loading::{self, Loaded};
 use crate::output::{Colour, Output, Painter, readable};
@@ -12,9 +13,12 @@ use std::path::PathBuf;
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
-    /// Rule files or folders; without any: the installed rules and settings
+    /// Rule files or folders; without any: the rules that the service judges with
     #[arg(value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
+    /// Configuration of the service, which says which rules and signatures there are; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How results are written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -26,22 +30,27 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
-    let mut selection = arguments.rules.selection();
+    let config = service_config(arguments.config.as_deref())?;
+    let mut selection = arguments.rules.selection(&config);
     let rules = arguments.files.iter().filter(|path| path.is_dir() || !crate::signatures::is_one(path));
     selection.extra.extend(rules.cloned());
     let mut loaded = loading::load_thoroughly(&selection);
-    let count = signatures(arguments, &mut loaded)?;
+    let count = signatures(arguments, &config, &mut loaded);
     // Files named here are what the question is about; the installed rules only give them their surroundings.
     let named: Vec<String> = arguments.files.iter().map(|path| path.display().to_string()).collect();
     let concerns = |diagnostic: &Diagnostic| {
-        let here = named.is_empty() || named.iter().any(|name| diagnostic.file.starts_with(name.as_str()));
-        here && (arguments.notes || diagnostic.severity > Severity::Note)
+        named.is_empty() || named.iter().any(|name| diagnostic.file.starts_with(name.as_str()))
     };
-    let diagnostics: Vec<&Diagnostic> = loaded.diagnostics.iter().filter(|d| concerns(d)).collect();
+    let mut diagnostics: Vec<&Diagnostic> = loaded.diagnostics.iter().filter(|d| concerns(d)).collect();
+    let all = diagnostics.len();
+    if !arguments.notes {
+        diagnostics.retain(|diagnostic| diagnostic.severity > Severity::Note);
+    }
+    let hidden = all - diagnostics.len();
     let mut output = Output::new();
     match arguments.format {
         Format::Text => {
-            text(&mut output, &loaded, &diagnostics)?;
+            text(&mut output, &loaded, &diagnostics, hidden, arguments.notes)?;
             if count > 0 {
                 output.line(&format!("{}: {count} {}", language::LOADED, language::SIGNATURES))?;
             }
@@ -58,26 +67,32 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 
 /// What is wrong with signature files: those named, or where none is, those that the configuration names. How many
 /// signatures are in force.
-fn signatures(arguments: &Arguments, loaded: &mut Loaded) -> anyhow::Result<u64> {
-    let (mut config, _) = crate::config::Config::load(None)?;
+fn signatures(arguments: &Arguments, config: &Config, loaded: &mut Loaded) -> u64 {
+    let mut signatures = crate::feeds::signatures(config);
     if !arguments.files.is_empty() {
-        config.signatures.folders.clone_from(&arguments.files);
+        signatures.folders.clone_from(&arguments.files);
     }
-    let (mut files, problems) = crate::signatures::files(&config.signatures.folders);
+    let (mut files, problems) = crate::signatures::files(&signatures.folders);
     files.retain(|file| crate::signatures::is_one(file));
     if files.is_empty() {
-        return Ok(0);
+        return 0;
     }
     let mut found = crate::signatures::Loaded { problems, ..Default::default() };
-    let options =
-        rules::signatures::Options { unwanted_programs: config.signatures.unwanted_programs, ..Default::default() };
+    let options = rules::signatures::Options { unwanted_programs: signatures.unwanted_programs, ..Default::default() };
     let set = crate::signatures::set(&files, &options, false, &mut found);
     loaded.diagnostics.extend(found.diagnostics);
     loaded.problems.extend(found.problems);
-    Ok(set.map_or(0, |set| set.len()))
+    set.map_or(0, |set| set.len())
 }
 
-fn text(output: &mut Output, loaded: &Loaded, diagnostics: &[&Diagnostic]) -> anyhow::Result<()> {
+/// `hidden`: notes that are not among the findings.
+fn text(
+    output: &mut Output,
+    loaded: &Loaded,
+    diagnostics: &[&Diagnostic],
+    hidden: usize,
+    notes: bool,
+) -> anyhow::Result<()> {
     let painter = output.painter();
     for problem in &loaded.problems {
         output.line(&format!("{}: {problem}", painter.paint(Colour::Red, "error")))?;
@@ -91,6 +106,9 @@ fn text(output: &mut Output, loaded: &Loaded, diagnostics: &[&Diagnostic]) -> an
         output.line(&painter.paint(Colour::Green, language::NO_PROBLEMS.text()))?;
     } else {
         output.line(&format!("{}: {errors}, {}: {warnings}", language::ERRORS, language::WARNINGS))?;
+    }
+    if hidden > 0 {
+        output.line(&language::notes_hidden(hidden))?;
     }
     let statistics = &loaded.engine.ruleset.statistics;
     output.line(&format!(
@@ -107,7 +125,9 @@ fn text(output: &mut Output, loaded: &Loaded, diagnostics: &[&Diagnostic]) -> an
         }
     }
     let unsupported = loaded.engine.unsupported();
-    if !unsupported.is_empty() {
+    if !unsupported.is_empty() && !notes {
+        output.line(&language::unsupported(unsupported.values().sum()))?;
+    } else if !unsupported.is_empty() {
         output.line(&format!("{}:", language::UNSUPPORTED))?;
         for (what, number) in &unsupported {
             output.line(&format!("  {what:<40} {number:>6}"))?;

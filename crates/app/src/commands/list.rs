@@ -21,7 +21,9 @@ enum What {
     #[command(group = ArgGroup::new("effect").required(true))]
     Add {
         kind: ListKind,
-        /// ann@example.jp, example.jp, 192.0.2.0/24, <https://example.jp/path>, a digest in hexadecimal, or a signature's name
+        #[arg(
+            help = "ann@example.jp, example.jp, 192.0.2.0/24, https://example.jp/path, a digest in hexadecimal, or a signature's name"
+        )]
         value: String,
         /// Let it pass
         #[arg(long, group = "effect")]
@@ -45,27 +47,33 @@ enum What {
     /// Take an entry away. Exit 1: there was none
     Remove {
         kind: ListKind,
+        /// As it was added
         value: String,
+        /// Of the entries for this recipient
         #[arg(long, value_name = "ADDRESS")]
         user: Option<String>,
     },
     /// The entries for all recipients, or for one. Exit 1: there are none
     Show {
+        /// The entries for this recipient, in place of those for all
         #[arg(long, value_name = "ADDRESS")]
         user: Option<String>,
         /// Only of this kind
         #[arg(long)]
         kind: Option<ListKind>,
+        /// How results are written
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
     /// Which entries name these senders, domains, addresses, URLs or digests. Exit 1: none does
     Test {
+        /// What to look for, known by its form
         #[arg(required = true)]
         values: Vec<String>,
         /// Also the entries of this recipient
         #[arg(long, value_name = "ADDRESS")]
         user: Option<String>,
+        /// How results are written
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
@@ -155,8 +163,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                 show(&mut output, entry, *format)?;
             }
             if *format == Format::Text {
+                // The sum of nothing is -0.
                 let hard = matches.decision().map_or("nothing", |entry| effect_name(entry.effect));
-                output.line(&format!("decided: {hard}; score {:+}", matches.score()))?;
+                output.line(&format!("decided: {hard}; score {:+}", matches.score() + 0.0))?;
             }
             code = if matches.0.is_empty() { FOUND } else { CLEAN };
         }

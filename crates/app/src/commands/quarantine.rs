@@ -1,9 +1,9 @@
 //! `sekisho quarantine`: what is held, and letting it go.
 
-use super::{StoreArguments, learn, shown};
+use super::{Format, StoreArguments, learn, shown};
 use crate::handover::hand_over;
 use crate::output::Output;
-use crate::{CLEAN, FOUND, environment};
+use crate::{CLEAN, FOUND, environment, language};
 use ::learn::Class;
 use anyhow::Context;
 use clap::Subcommand;
@@ -30,19 +30,28 @@ enum What {
         /// Also what was released or deleted
         #[arg(long)]
         all: bool,
+        /// At most so many
         #[arg(long, default_value_t = 50)]
         limit: usize,
+        /// How results are written
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
     },
     /// One message: why it is held, for whom
     Show {
+        /// As `sekisho quarantine list` shows it
         #[arg(value_parser = id)]
         id: Id,
         /// The message itself, as it came
         #[arg(long)]
         raw: bool,
+        /// How results are written
+        #[arg(long, value_enum, default_value = "text", conflicts_with = "raw")]
+        format: Format,
     },
     /// Deliver a message after all
     Release {
+        /// As `sekisho quarantine list` shows it
         #[arg(value_parser = id)]
         id: Id,
         /// Only to this recipient
@@ -51,6 +60,7 @@ enum What {
     },
     /// Teach what a held message is
     Learn {
+        /// As `sekisho quarantine list` shows it
         #[arg(value_parser = id)]
         id: Id,
         /// It is spam
@@ -62,8 +72,10 @@ enum What {
     },
     /// Take a message away for good
     Delete {
+        /// As `sekisho quarantine list` shows it
         #[arg(value_parser = id)]
         id: Id,
+        /// Only this recipient's copy
         #[arg(long, value_name = "ADDRESS")]
         recipient: Option<String>,
     },
@@ -81,7 +93,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let mut output = Output::new();
     let mut code = CLEAN;
     match &arguments.what {
-        What::List { words, recipient, all, limit } => {
+        What::List { words, recipient, all, limit, format } => {
             let query = Query {
                 text: words.join(" "),
                 recipient: recipient.as_ref().map(|recipient| recipient.as_bytes().into()),
@@ -90,15 +102,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                 ..Query::default()
             };
             for entry in shelf.list(&query)?.entries {
-                output.line(&line(&entry))?;
+                match format {
+                    Format::Json => output.line(&serde_json::to_string(&entry)?)?,
+                    Format::Text => output.line(&line(&entry))?,
+                }
             }
         }
-        What::Show { id, raw } => {
+        What::Show { id, raw, format } => {
             let entry = shelf.show(*id)?.with_context(|| format!("there is no message {id}"))?;
             if *raw {
                 output.bytes(&shelf.content(&entry)?)?;
             } else {
-                output.text(&details(&entry))?;
+                match format {
+                    Format::Json => output.line(&serde_json::to_string(&entry)?)?,
+                    Format::Text => output.text(&details(&entry))?,
+                }
             }
         }
         What::Release { id, recipient } => {
@@ -110,12 +128,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             };
             match shelf.release(*id, who, &by, now, deliver)? {
                 Release::Released(to) => {
-                    output
-                        .line(&format!("{id} released to {}", to.iter().map(address).collect::<Vec<_>>().join(", ")))?;
+                    output.line(&language::released_to(&id.to_string(), &addresses(&to)))?;
                 }
                 Release::NotDelivered(error) => return Err(error.context(format!("{id} is still held"))),
                 Release::NothingHeld => {
-                    eprintln!("sekisho: nothing of {id} is held");
+                    eprintln!("sekisho: {id}: {}", language::NOTHING_HELD);
                     code = FOUND;
                 }
             }
@@ -125,17 +142,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             let class = if *spam { Class::Spam } else { Class::Ham };
             anyhow::ensure!(!config.learn.folder.as_os_str().is_empty(), "learn.folder is empty: nothing is learnt");
             let new = learn::teach_one(&config.learn.folder, &shelf.content(&entry)?, class)?;
-            output.line(&format!("{id} {}", if new { "learnt" } else { "was learnt before" }))?;
+            let known = if new { language::LEARNT } else { language::LEARNT_BEFORE };
+            output.line(&format!("{id} {known}"))?;
         }
         What::Delete { id, recipient } => {
             let who = recipient.as_ref().map_or(Who::All, |recipient| Who::Recipient(recipient.as_bytes()));
             let gone = shelf.delete(*id, who, &by, now)?;
             if gone.is_empty() {
-                eprintln!("sekisho: nothing of {id} is held");
+                eprintln!("sekisho: {id}: {}", language::NOTHING_HELD);
                 code = FOUND;
             } else {
-                output
-                    .line(&format!("{id} deleted for {}", gone.iter().map(address).collect::<Vec<_>>().join(", ")))?;
+                output.line(&language::deleted_for(&id.to_string(), &addresses(&gone)))?;
             }
         }
     }
@@ -160,41 +177,43 @@ fn line(entry: &Entry) -> String {
 /// The state of all copies, or that they differ.
 fn state(entry: &Entry) -> &'static str {
     let name = |state: &State| match state {
-        State::Held => "held",
-        State::Releasing { .. } => "releasing",
-        State::Released { .. } => "released",
-        State::Deleted { .. } => "deleted",
+        State::Held => &language::HELD,
+        State::Releasing { .. } => &language::RELEASING,
+        State::Released { .. } => &language::RELEASED,
+        State::Deleted { .. } => &language::DELETED,
     };
-    let mut names = entry.recipients.iter().map(|to| name(&to.state));
-    let first = names.next().unwrap_or("held");
-    if names.all(|name| name == first) { first } else { "partly" }
+    let mut names = entry.recipients.iter().map(|to| name(&to.state).text());
+    let first = names.next().unwrap_or(language::HELD.text());
+    if names.all(|name| name == first) { first } else { language::PARTLY.text() }
 }
 
 fn details(entry: &Entry) -> String {
-    let mut out = format!(
-        "{}\n  held since  {}\n  because     {}: {}\n  queue id    {}\n  client      {}\n  sender      {}\n  from        {}\n  \
-         subject     {}\n  size        {}\n",
-        entry.id,
-        environment::local_time(entry.id.time().seconds()),
-        entry.category,
-        entry.reason,
-        entry.queue_id,
-        entry.client_address,
-        address(&entry.sender),
-        shown(entry.from.as_bytes()),
-        shown(entry.subject.as_bytes()),
-        entry.size
-    );
+    let mut out = format!("{}\n", entry.id);
+    let mut field = |name: &language::Message, value: &str| out.push_str(&format!("  {name}: {value}\n"));
+    field(&language::HELD_SINCE, &environment::local_time(entry.id.time().seconds()));
+    field(&language::BECAUSE, &format!("{}: {}", entry.category, entry.reason));
+    field(&language::QUEUE_ID, &entry.queue_id);
+    field(&language::CLIENT, &entry.client_address);
+    field(&language::ENVELOPE_SENDER, &address(&entry.sender));
+    field(&language::FROM, &shown(entry.from.as_bytes()));
+    field(&language::SUBJECT, &shown(entry.subject.as_bytes()));
+    field(&language::SIZE, &entry.size.to_string());
     for to in &entry.recipients {
         let state = match &to.state {
-            State::Held => "held".to_owned(),
-            State::Releasing { by, .. } => format!("being released by {by}"),
-            State::Released { at, by } => format!("released {} by {by}", environment::local_time(at.seconds())),
-            State::Deleted { at, by } => format!("deleted {} by {by}", environment::local_time(at.seconds())),
+            State::Held => language::HELD.to_string(),
+            State::Releasing { by, .. } => language::being_released(by),
+            State::Released { at, by } => {
+                language::done(&language::RELEASED, &environment::local_time(at.seconds()), by)
+            }
+            State::Deleted { at, by } => language::done(&language::DELETED, &environment::local_time(at.seconds()), by),
         };
-        out.push_str(&format!("  to          {} ({state})\n", address(&to.recipient)));
+        field(&language::RECIPIENT, &format!("{} ({state})", address(&to.recipient)));
     }
     out
+}
+
+fn addresses(to: &[Bytes]) -> String {
+    to.iter().map(address).collect::<Vec<_>>().join(", ")
 }
 
 fn address(bytes: &Bytes) -> String {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Configuration; default: /etc/sekisho/sekisho.toml, else what `sekisho config default` prints
+    /// Configuration; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho, else what `sekisho config default` prints
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Judge and log, change no mail, whatever the configuration says

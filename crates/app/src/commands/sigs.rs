@@ -23,7 +23,7 @@ pub struct Arguments {
     /// Signatures, files or folders, in place of those that the configuration names; repeatable
     #[arg(long, value_name = "FILE|DIR", global = true)]
     signatures: Vec<PathBuf>,
-    /// Configuration of the service; default: /etc/sekisho/sekisho.toml
+    /// Configuration of the service; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
     #[arg(long, short, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// How results are written
@@ -34,9 +34,15 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Signatures whose names hold this, or fit it where it has * or ?. Exit 1: there are none
-    Find { name: String },
+    Find {
+        /// A part of the name, or all of it with * and ?
+        name: String,
+    },
     /// Say in words what a signature looks for: its name, or the line itself
-    Decode { signature: String },
+    Decode {
+        /// A name, or a line of a signature file
+        signature: String,
+    },
     /// How often each signature hits in these messages. Exit 1: one hits ham
     Test {
         /// Good mail: files, folders, mboxes; repeatable

@@ -19,25 +19,32 @@ pub struct Arguments {
 enum What {
     /// Give a recipient, or a user of spamc, an action or score of his own: a key of the table `actions` of sekisho.toml
     Set {
+        /// The recipient's address, or the name that spamc -u gives
         #[arg(value_name = "ADDRESS")]
         user: String,
+        /// A key of the table `actions`, such as spam, virus, required, reject_at
         key: String,
+        /// What it is to be, as it would stand there, without quotes
         #[arg(allow_hyphen_values = true)]
         value: String,
     },
     /// Take it back
     Unset {
+        /// The recipient's address, or the name that spamc -u gives
         #[arg(value_name = "ADDRESS")]
         user: String,
+        /// The key that was set
         key: String,
     },
     /// What a recipient has set. Exit 1: nothing
     Show {
+        /// The recipient's address, or the name that spamc -u gives
         #[arg(value_name = "ADDRESS")]
         user: String,
     },
     /// Everybody who has set something. Exit 1: nobody
     List {
+        /// At most so many people
         #[arg(long, default_value_t = 1000)]
         limit: usize,
     },

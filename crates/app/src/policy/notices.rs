@@ -273,7 +273,7 @@ mod tests {
         let notice = digest(&notify, "ann@example.jp", &[entry]).unwrap();
         let message = mail::Message::parse(&notice.body, &mail::Limits::default());
         let field = |name: &str| String::from_utf8_lossy(&message.headers().last(name).unwrap().decoded).into_owned();
-        assert_eq!(field("subject").trim(), "ann@example.jp 宛の保留メール 1 通");
+        assert_eq!(field("subject").trim(), "ann@example.jp 宛の隔離メール 1 通");
         assert_eq!(field("auto-submitted").trim(), "auto-generated");
         let body = String::from_utf8_lossy(message.root().decoded()).into_owned();
         assert!(body.contains("山田") && body.contains("請求書 Bcc: x"), "{body}");

@@ -323,6 +323,9 @@ fn pass_released(store: &Store, scan: &Scan, fates: &mut [Fate], now: Time) {
     }
 }
 
+/// What the reason begins with where we only watched.
+pub const OBSERVED: &str = "observed only";
+
 /// A released message is let pass for so long.
 const RELEASED: Duration = Duration::from_secs(3600);
 
@@ -392,7 +395,7 @@ fn entry(
         recipient: fate.recipient.address.clone().into(),
         score: fate.score,
         action: fate.word().to_owned(),
-        reason: if fate.actions.observe { format!("observed only; {}", fate.reason) } else { fate.reason.clone() },
+        reason: if fate.actions.observe { format!("{OBSERVED}; {}", fate.reason) } else { fate.reason.clone() },
         quarantined: *kept,
     });
     let mut categories: Vec<_> = fates.iter().filter_map(|fate| fate.category).collect();

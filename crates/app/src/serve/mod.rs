@@ -22,7 +22,7 @@ mod memory;
 mod metrics;
 mod once;
 mod outbox;
-mod privileges;
+pub mod privileges;
 mod proxy;
 mod relay;
 pub mod reload;
@@ -141,7 +141,7 @@ pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
         journal.note(&trouble);
     }
     let learner = learner.map(Arc::new);
-    let engine = first_rules(&reload::selection(&config), learner.as_deref(), &journal)?;
+    let engine = first_rules(&reload::selection(&config), learner.as_deref(), &origin, &journal)?;
     if let Some(learner) = &learner
         && let Err(error) = learner.heed(&engine.0.ruleset.settings)
     {
@@ -184,17 +184,23 @@ async fn listen_all(config: &Config) -> anyhow::Result<Vec<(Listen, Listener)>> 
 }
 
 /// At the start there is nothing to fall back on: without rules there is no service.
-fn first_rules(selection: &Selection, learner: Option<&Learner>, journal: &Journal) -> anyhow::Result<(Engine, usize)> {
+fn first_rules(
+    selection: &Selection,
+    learner: Option<&Learner>,
+    origin: &Origin,
+    journal: &Journal,
+) -> anyhow::Result<(Engine, usize)> {
     let loaded = load(selection, learner);
     if let Some(problem) = loaded.problems.first() {
         bail!("{problem}");
     }
     let rules = active(&loaded.engine);
     if rules == 0 {
-        bail!("no rule can be used; see: sekisho lint");
+        bail!("no rule can be used; see: {}", origin.lint());
     }
     let errors = loaded.serious().count();
-    journal.note(&format!("{rules} rules, {errors} errors in rule files"));
+    let see = if errors > 0 { format!("; see: {}", origin.lint()) } else { String::new() };
+    journal.note(&format!("{rules} rules, {errors} errors in rule files{see}"));
     Ok((loaded.engine, errors))
 }
 
@@ -318,7 +324,7 @@ async fn serve(
             reload::configuration(&service, &origin).await;
         }
         if changed != Some(What::Signatures) {
-            reload::rules(&service).await;
+            reload::rules(&service, &origin).await;
         }
         if changed != Some(What::Rules) {
             reload::signatures(&service).await;

@@ -32,6 +32,14 @@ impl Origin {
         }
         Ok(config)
     }
+
+    /// The command that tells at length what is wrong with the rules.
+    pub fn lint(&self) -> String {
+        match &self.file {
+            Some(file) => format!("sekisho lint -c {}", file.display()),
+            None => "sekisho lint".into(),
+        }
+    }
 }
 
 /// The rules that a configuration names, and those of feeds.
@@ -105,7 +113,7 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
 }
 
 /// New rules, whole, or the old ones.
-pub async fn rules(service: &Service) {
+pub async fn rules(service: &Service, origin: &Origin) {
     let journal = service.journal;
     let selection = selection(&service.config.load());
     let learner = service.learner.clone();
@@ -124,15 +132,17 @@ pub async fn rules(service: &Service) {
         None if now * 2 < before => {
             journal.note(&format!(
                 "rules not reloaded: only {now} rules of {before} are left, with {errors} errors; the old ones stay; \
-                 see: sekisho lint"
+                 see: {}",
+                origin.lint()
             ));
             false
         }
         // A file that can no longer be read leaves a hole where its rules were.
         None if now < before && errors > service.errors.load(Ordering::Relaxed) => {
             journal.note(&format!(
-                "rules not reloaded: {} rules fewer and {errors} errors; the old ones stay; see: sekisho lint",
-                before - now
+                "rules not reloaded: {} rules fewer and {errors} errors; the old ones stay; see: {}",
+                before - now,
+                origin.lint()
             ));
             false
         }
