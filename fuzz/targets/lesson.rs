@@ -5,7 +5,7 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use learn::{Lesson, Model, User};
+use learn::{Lesson, Model, Pending, Record, Statement, User};
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -25,10 +25,16 @@ fuzz_target!(|data: &[u8]| {
         _ => data.to_vec(),
     };
     let _ = Model::from_bytes(data);
-    let Ok((lesson, length)) = Lesson::from_bytes(&record) else { return };
+    if let Ok(statement) = Statement::from_bytes(&record) {
+        assert_eq!(Statement::from_bytes(&statement.to_bytes()), Ok(statement));
+    }
+    if let Ok((pending, _)) = Pending::from_bytes(&record) {
+        assert_eq!(Pending::from_bytes(&pending.to_bytes()).map(|(again, _)| again), Ok(pending));
+    }
+    let Ok((Record::Lesson(lesson), length)) = Record::from_bytes(&record) else { return };
     assert!(length <= record.len());
-    let (again, _) = Lesson::from_bytes(&lesson.to_bytes()).expect("our own bytes");
-    assert_eq!(again, lesson);
+    let (again, _) = Record::from_bytes(&lesson.to_bytes()).expect("our own bytes");
+    assert_eq!(again, Record::Lesson(lesson.clone()));
     MODEL.with_borrow_mut(|model| {
         let before = model.counts();
         let learnt = Lesson { forget: false, ..lesson.clone() };

@@ -4,17 +4,27 @@
 //! long as it takes, writes lessons to the journal and brings them to the disk within a second. A journal that has grown
 //! becomes part of the model: the new model is written beside the old one and put in its place, then an empty journal of
 //! the next generation. A crash at any point leaves a model and a journal that fit or a journal that is older than the
-//! model, whose lessons are all in it. What a crash cut short at the end of the journal is cut off.
+//! model, whose lessons are all in it. What a crash cut short at the end of the journal is cut off; what could not be
+//! written, on a full disk, was not learnt.
+//!
+//! The lock is had before the model is changed, never the other way round, so that judging does not wait for whoever
+//! teaches elsewhere. Where several machines share a model ([`exchange`]), each lesson is in the queue before it is in
+//! the journal.
+
+pub mod exchange;
+mod queue;
 
 use crate::lessons::{About, By, Lessons};
 use crate::records::Keep;
 use anyhow::Context;
-use learn::{Class, Damaged, Extractor, Features, Lesson, Model, Options, Outcome, User};
+use learn::{Class, Damaged, Extractor, Features, Lesson, Mark, Model, Options, Outcome, Pending, Place, Record, User};
 use mail::Views;
+use queue::Queue;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,16 +57,102 @@ impl Default for Learnt {
     }
 }
 
+/// Nobody else teaches as long as it is there.
+#[derive(Debug)]
+pub struct Lock {
+    _held: File,
+}
+
+/// Makes the folder if need be, and waits for the lock. Never while others wait for what one holds: see [`Learnt::teach`].
+pub fn lock(folder: &Path) -> anyhow::Result<Lock> {
+    let (file, path) = lock_file(folder)?;
+    file.lock().with_context(|| format!("{}: cannot be locked", path.display()))?;
+    Ok(Lock { _held: file })
+}
+
+/// As [`lock`], for whoever may not wait. `None`: somebody teaches just now.
+pub fn try_lock(folder: &Path) -> anyhow::Result<Option<Lock>> {
+    let (file, path) = lock_file(folder)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Lock { _held: file })),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{}: cannot be locked", path.display())),
+    }
+}
+
+fn lock_file(folder: &Path) -> anyhow::Result<(File, PathBuf)> {
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let path = folder.join("lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    Ok((file.with_context(|| path.display().to_string())?, path))
+}
+
+/// Writes the journal; holds the lock.
+#[derive(Debug)]
+struct Pen {
+    folder: PathBuf,
+    journal: File,
+    queue: Option<Queue>,
+    _lock: Lock,
+    unsynced: bool,
+    synced: Instant,
+    /// A journal longer than this becomes part of the model.
+    long: u64,
+    /// The journal is of an older generation than the model: nothing more may be written to it.
+    stale: bool,
+}
+
 /// Teaches; holds the lock.
+#[derive(Debug)]
 pub struct Teacher<'a> {
     learnt: &'a mut Learnt,
     /// What is recorded of the lessons that come.
     pub about: About,
-    folder: PathBuf,
-    journal: File,
-    _lock: File,
-    unsynced: bool,
-    synced: Instant,
+    pen: Pen,
+}
+
+/// Teaches much, and gives way to others once a second.
+#[derive(Debug)]
+pub struct Turns<'a> {
+    folder: &'a Path,
+    learnt: Learnt,
+    pen: Option<Pen>,
+    since: Instant,
+}
+
+const TURN: Duration = Duration::from_secs(1);
+
+impl<'a> Turns<'a> {
+    pub fn new(folder: &'a Path) -> Self {
+        Turns { folder, learnt: Learnt::default(), pen: None, since: Instant::now() }
+    }
+
+    pub fn teach<R>(&mut self, work: impl FnOnce(&mut Teacher<'_>) -> anyhow::Result<R>) -> anyhow::Result<R> {
+        if self.pen.is_some() && self.since.elapsed() > TURN {
+            self.sync()?;
+            self.pen = None;
+            // Who waits for the lock has to wake up before we want it again.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut teacher = match self.pen.take() {
+            Some(pen) => Teacher::with(&mut self.learnt, pen),
+            None => {
+                self.since = Instant::now();
+                self.learnt.teach(self.folder)?
+            }
+        };
+        let done = work(&mut teacher);
+        self.pen = Some(teacher.pen);
+        done
+    }
+
+    pub fn sync(&mut self) -> anyhow::Result<()> {
+        let Some(pen) = self.pen.take() else { return Ok(()) };
+        let mut teacher = Teacher::with(&mut self.learnt, pen);
+        let done = teacher.sync();
+        self.pen = Some(teacher.pen);
+        done
+    }
 }
 
 impl Learnt {
@@ -119,9 +215,12 @@ impl Learnt {
         file.read_to_end(&mut bytes)?;
         let mut at = 0;
         while at < bytes.len() {
-            match Lesson::from_bytes(&bytes[at..]) {
-                Ok((lesson, length)) => {
-                    self.model.apply(&lesson);
+            match Record::from_bytes(&bytes[at..]) {
+                Ok((record, length)) => {
+                    match record {
+                        Record::Lesson(lesson) => drop(self.model.apply(&lesson)),
+                        Record::Mark(mark) => self.model.mark(mark),
+                    }
                     at += length;
                 }
                 // Being written just now, or cut short by a crash: whoever teaches next cuts it off.
@@ -132,13 +231,14 @@ impl Learnt {
         Ok(at > 0)
     }
 
-    /// Makes the folder if need be, waits for the lock, reads what others taught.
+    /// Waits for the lock: not for whoever holds this value locked while others wait for it.
     pub fn teach(&mut self, folder: &Path) -> anyhow::Result<Teacher<'_>> {
-        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        let path = folder.join("lock");
-        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let lock = open.with_context(|| path.display().to_string())?;
-        lock.lock().with_context(|| format!("{}: cannot be locked", path.display()))?;
+        let lock = lock(folder)?;
+        self.teach_with(folder, lock)
+    }
+
+    /// Reads what others taught, and is ready.
+    pub fn teach_with(&mut self, folder: &Path, lock: Lock) -> anyhow::Result<Teacher<'_>> {
         if self.read == 0 {
             self.reread(folder)?;
         }
@@ -148,16 +248,62 @@ impl Learnt {
             Some((generation, length)) if generation == self.generation => {
                 let journal = OpenOptions::new().append(true).open(&path)?;
                 if length > self.read {
-                    journal.set_len(self.read)?;
+                    if self.is_cut_short(&path)? {
+                        journal.set_len(self.read)?;
+                    } else {
+                        return self.teach_without(folder, lock);
+                    }
                 }
                 journal
             }
             _ => new_journal(folder, self.generation)?,
         };
         self.read = self.read.max(HEAD);
+        let queue = Queue::open(folder)?;
         let folder = folder.to_owned();
-        let about = About::new(By::Hand, "", "", "");
-        Ok(Teacher { learnt: self, about, folder, journal, _lock: lock, unsynced: false, synced: Instant::now() })
+        let pen = Pen {
+            folder,
+            journal,
+            queue,
+            _lock: lock,
+            unsynced: false,
+            synced: Instant::now(),
+            long: LONG,
+            stale: false,
+        };
+        Ok(Teacher::with(self, pen))
+    }
+}
+
+impl Learnt {
+    /// What is left of the journal is the beginning of a lesson, as a crash leaves it; else it is damaged.
+    fn is_cut_short(&self, path: &Path) -> anyhow::Result<bool> {
+        let mut file = File::open(path).with_context(|| path.display().to_string())?;
+        file.seek(SeekFrom::Start(self.read))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        // What was written without its content, as file systems do at a power cut, is nothing but zeros.
+        Ok(matches!(Record::from_bytes(&bytes), Err(Damaged::Short)) || bytes.iter().all(|byte| *byte == 0))
+    }
+
+    /// The journal is damaged in its midst: it is set aside whole, and what was read of it becomes part of the model.
+    fn teach_without(&mut self, folder: &Path, lock: Lock) -> anyhow::Result<Teacher<'_>> {
+        let path = folder.join("journal");
+        let aside = folder.join(format!("journal.damaged-{}", crate::environment::unix_time()));
+        fs::copy(&path, &aside)
+            .and_then(|_| File::open(&aside)?.sync_all())
+            .with_context(|| aside.display().to_string())?;
+        eprintln!(
+            "sekisho: {}: damaged at byte {}; lessons behind it are lost, the file is kept as {}",
+            path.display(),
+            self.read,
+            aside.display()
+        );
+        let generation = self.generation + 1;
+        replace(folder, "model", &self.model.to_bytes(generation))?;
+        new_journal(folder, generation)?;
+        (self.generation, self.read) = (generation, HEAD);
+        self.teach_with(folder, lock)
     }
 }
 
@@ -197,10 +343,14 @@ fn replace(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
         fs::rename(&beside, &place)?;
         File::open(folder)?.sync_all()
     };
-    write().with_context(|| place.display().to_string())
+    write().inspect_err(|_| drop(fs::remove_file(&beside))).with_context(|| place.display().to_string())
 }
 
-impl Teacher<'_> {
+impl<'a> Teacher<'a> {
+    fn with(learnt: &'a mut Learnt, pen: Pen) -> Self {
+        Teacher { learnt, about: About::new(By::Hand, "", "", ""), pen }
+    }
+
     /// False: the same was said of this message before.
     pub fn learn(
         &mut self,
@@ -214,7 +364,8 @@ impl Teacher<'_> {
         if known.is_some_and(|seen| (seen.class, seen.user) != (class, user)) {
             self.undo_recorded(digest)?;
         }
-        match self.learnt.model.learn(digest, features, class, user, at) {
+        let features = self.in_order(features);
+        match self.learnt.model.learn(digest, &features, class, user, at) {
             Outcome::Known => Ok(false),
             Outcome::Learnt(lessons) => {
                 self.write(&lessons)?;
@@ -252,12 +403,17 @@ impl Teacher<'_> {
     /// Does the opposite of a recorded lesson. False: it does not stand, since something else was said of the message
     /// after it, or it is no longer remembered.
     pub fn undo(&mut self, lesson: &Lesson) -> anyhow::Result<bool> {
-        let known = self.learnt.model.seen(lesson.digest);
-        let stands = if lesson.forget { known.is_none() } else { known == Some(&lesson.seen) };
+        let known = self.learnt.model.seen(lesson.digest).copied();
+        let stands = match known {
+            // By how much it changed sums is worked out anew where a model is shared.
+            Some(known) => !lesson.forget && known.said() == lesson.seen.said(),
+            None => lesson.forget,
+        };
         if !stands {
             return Ok(false);
         }
-        let inverse = Lesson { forget: !lesson.forget, ..lesson.clone() };
+        let seen = known.unwrap_or(lesson.seen);
+        let inverse = Lesson { forget: !lesson.forget, seen, ..lesson.clone() };
         self.learnt.model.apply(&inverse);
         self.write(&[inverse])?;
         Ok(true)
@@ -265,33 +421,80 @@ impl Teacher<'_> {
 
     fn lessons(&mut self) -> &mut Lessons {
         let keep = self.learnt.keep;
-        self.learnt.lessons.get_or_insert_with(|| Lessons::new(&self.folder, keep))
+        self.learnt.lessons.get_or_insert_with(|| Lessons::new(&self.pen.folder, keep))
     }
 
+    /// Where others work it out too, sums must come out alike.
+    fn in_order<'f>(&self, features: &'f Features) -> Cow<'f, Features> {
+        match self.pen.queue {
+            Some(_) => Cow::Owned(features.clone().sorted()),
+            None => Cow::Borrowed(features),
+        }
+    }
+
+    /// Lessons of one message, which the model has already: into the queue and the journal, or out of the model again.
     fn write(&mut self, lessons: &[Lesson]) -> anyhow::Result<()> {
+        if let Err(error) = self.try_write(lessons) {
+            for lesson in lessons.iter().rev() {
+                self.learnt.model.apply(&lesson.inverse());
+            }
+            return Err(error);
+        }
+        self.sync_in_time()
+    }
+
+    fn try_write(&mut self, lessons: &[Lesson]) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.pen.stale, "the journal of lessons could not be begun; it was not learnt");
+        let (Some(first), Some(last)) = (lessons.first(), lessons.last()) else { return Ok(()) };
         let about = self.about.clone();
-        self.lessons().add(&about, lessons).context("the record of lessons")?;
-        let bytes: Vec<u8> = lessons.iter().flat_map(Lesson::to_bytes).collect();
-        self.journal.write_all(&bytes).context("the journal of lessons")?;
+        self.lessons().add(&about, lessons).context("the record of lessons; it was not learnt")?;
+        let mut bytes = Vec::new();
+        if let Some(queue) = &mut self.pen.queue {
+            let number = next_number(self.learnt.model.place(), queue);
+            let pending = Pending {
+                number,
+                digest: last.digest,
+                before: first.forget.then_some(first.seen),
+                after: (!last.forget).then_some(last.seen),
+                features: last.features.clone(),
+            };
+            queue.append(&pending)?;
+            bytes = Mark::Said(number).to_bytes();
+        }
+        lessons.iter().for_each(|lesson| bytes.extend(lesson.to_bytes()));
+        if let Err(error) = self.pen.journal.write_all(&bytes) {
+            // What is left of it is cut off now, or by whoever teaches next.
+            let _ = self.pen.journal.set_len(self.learnt.read);
+            if let Some(queue) = &mut self.pen.queue {
+                queue.drop_last();
+            }
+            return Err(error).context("the journal of lessons; it was not learnt");
+        }
         self.learnt.read += bytes.len() as u64;
-        self.unsynced = true;
-        if self.synced.elapsed() > SYNC {
+        self.pen.unsynced = true;
+        if let Some(queue) = &self.pen.queue {
+            self.learnt.model.mark(Mark::Said(queue.last()));
+        }
+        Ok(())
+    }
+
+    fn sync_in_time(&mut self) -> anyhow::Result<()> {
+        if self.pen.synced.elapsed() > SYNC {
             self.sync()?;
         }
-        if self.learnt.read > LONG {
-            self.compact()?;
+        if self.learnt.read > self.pen.long && self.compact().is_err() {
+            // The journal is as good; it is tried again, and a full disk is told when the journal cannot be written.
+            self.pen.long = self.learnt.read + LONG;
         }
         Ok(())
     }
 
     /// Lessons are on the disk.
     pub fn sync(&mut self) -> anyhow::Result<()> {
-        if std::mem::take(&mut self.unsynced) {
+        if self.pen.unsynced {
             self.lessons().sync().context("the record of lessons")?;
-            self.journal.sync_data().context("the journal of lessons")?;
         }
-        self.synced = Instant::now();
-        Ok(())
+        self.pen.sync()
     }
 
     /// The journal becomes part of the model.
@@ -300,23 +503,60 @@ impl Teacher<'_> {
         self.put(self.learnt.generation + 1)
     }
 
-    /// Another model in place of what there is.
-    pub fn replace(&mut self, model: Model) -> anyhow::Result<()> {
-        self.learnt.model = model;
-        self.unsynced = false;
-        self.put(self.learnt.generation + 1)
+    /// Another model in place of what there is; where machines share a model, all take it over.
+    pub fn replace(&mut self, mut model: Model) -> anyhow::Result<()> {
+        let mut place = Place::default();
+        if let Some(queue) = &self.pen.queue {
+            // What waits was said of the old one.
+            let old = self.learnt.model.place();
+            place = Place { anew: true, said: old.said, out: old.said, heard: old.heard.clone(), ..place };
+            place.heard.insert(queue.node(), next_number(old, queue) - 1);
+        }
+        model.set_place(place);
+        let old = std::mem::replace(&mut self.learnt.model, model);
+        if let Err(error) = self.put(self.learnt.generation + 1) {
+            self.learnt.model = old;
+            return Err(error);
+        }
+        match &mut self.pen.queue {
+            Some(queue) => queue.rewrite(std::iter::empty()),
+            None => Ok(()),
+        }
     }
 
     fn put(&mut self, generation: u64) -> anyhow::Result<()> {
-        replace(&self.folder, "model", &self.learnt.model.to_bytes(generation))?;
-        self.journal = new_journal(&self.folder, generation)?;
+        replace(&self.pen.folder, "model", &self.learnt.model.to_bytes(generation))?;
         self.learnt.generation = generation;
         self.learnt.read = HEAD;
+        self.pen.unsynced = false;
+        self.pen.stale = true;
+        self.pen.journal = new_journal(&self.pen.folder, generation)?;
+        self.pen.stale = false;
         Ok(())
     }
 }
 
-impl Drop for Teacher<'_> {
+/// Statements of this machine are counted on and on.
+fn next_number(place: &Place, queue: &Queue) -> u64 {
+    let heard = place.heard.get(&queue.node()).copied().unwrap_or_default();
+    queue.last().max(place.said).max(heard) + 1
+}
+
+impl Pen {
+    fn sync(&mut self) -> anyhow::Result<()> {
+        if std::mem::take(&mut self.unsynced) {
+            // What is in the journal must not be missing in the queue.
+            if let Some(queue) = &mut self.queue {
+                queue.sync()?;
+            }
+            self.journal.sync_data().context("the journal of lessons")?;
+        }
+        self.synced = Instant::now();
+        Ok(())
+    }
+}
+
+impl Drop for Pen {
     fn drop(&mut self) {
         // What cannot be written now is told by whoever called `sync`.
         let _ = self.sync();
@@ -504,6 +744,34 @@ mod tests {
             assert_eq!(again.model, learnt.model);
             assert_eq!(again.model.counts().ham + again.model.counts().spam, left + 1);
         }
+        fs::remove_dir_all(&place).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_journal_is_kept_and_the_rest_goes_on() {
+        let place = folder("damaged");
+        let mut extractor = Extractor::default();
+        let mut learnt = Learnt::default();
+        let mut ends = Vec::new();
+        for number in 0..5 {
+            let (digest, features, class) = lesson(number, &mut extractor);
+            learnt.teach(&place).unwrap().learn(digest, &features, class, User::default(), number).unwrap();
+            ends.push(fs::metadata(place.join("journal")).unwrap().len() as usize);
+        }
+        let mut bytes = fs::read(place.join("journal")).unwrap();
+        bytes[ends[1] + 40] ^= 0x55;
+        fs::write(place.join("journal"), &bytes).unwrap();
+        let mut learnt = Learnt::open(&place).unwrap();
+        assert_eq!(learnt.model.counts(), learn::Counts { ham: 1, spam: 1 });
+        let (digest, features, class) = lesson(9, &mut extractor);
+        assert!(learnt.teach(&place).unwrap().learn(digest, &features, class, User::default(), 9).unwrap());
+        assert_eq!(Learnt::open(&place).unwrap().model, learnt.model);
+        assert_eq!(learnt.model.counts(), learn::Counts { ham: 2, spam: 1 });
+        let kept = fs::read_dir(&place)
+            .unwrap()
+            .flatten()
+            .find(|entry| entry.file_name().to_string_lossy().starts_with("journal.damaged-"));
+        assert_eq!(fs::read(kept.unwrap().path()).unwrap(), bytes);
         fs::remove_dir_all(&place).unwrap();
     }
 

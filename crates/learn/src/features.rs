@@ -46,6 +46,13 @@ impl Features {
         self.grams.is_empty() && self.tokens.is_empty()
     }
 
+    /// In the order in which they are written, so that sums over them come out alike wherever they are read.
+    pub fn sorted(mut self) -> Features {
+        self.grams.sort_unstable();
+        self.tokens.sort_unstable();
+        self
+    }
+
     /// How many 6-grams and how many words.
     pub fn len(&self) -> (usize, usize) {
         (self.grams.len(), self.tokens.len())
@@ -63,7 +70,8 @@ pub enum Piece<'a> {
 #[derive(Debug)]
 pub struct Extractor {
     options: Options,
-    seen: Seen,
+    /// `None` while it is in use.
+    seen: Option<Seen>,
     header: Vec<u8>,
     text: Vec<u8>,
     lower: String,
@@ -72,15 +80,32 @@ pub struct Extractor {
 /// Which numbers have been met in this message: one bit each.
 #[derive(Debug)]
 struct Seen {
-    grams: Vec<u64>,
-    tokens: Vec<u64>,
+    grams: Box<[u64; 1 << (GRAM_BITS - 6)]>,
+    tokens: Box<[u64; 1 << (TOKEN_BITS - 6)]>,
 }
 
-fn first_time(bits: &mut [u64], index: u32) -> bool {
-    let (word, bit) = (index as usize / 64, 1u64 << (index % 64));
-    let new = bits[word] & bit == 0;
-    bits[word] |= bit;
-    new
+impl Default for Seen {
+    fn default() -> Self {
+        let zeros = |length: usize| vec![0; length].into_boxed_slice();
+        Seen {
+            grams: zeros(1 << (GRAM_BITS - 6)).try_into().expect("its length is that of the type"),
+            tokens: zeros(1 << (TOKEN_BITS - 6)).try_into().expect("its length is that of the type"),
+        }
+    }
+}
+
+/// Puts a number behind the others unless it is there already. Without a branch that depends on it: which fragments come
+/// again cannot be foretold.
+#[inline]
+fn put_once<const WORDS: usize>(bits: &mut [u64; WORDS], numbers: &mut Vec<u32>, used: &mut usize, index: u32) {
+    let (word, bit) = (index as usize / 64 % WORDS, index % 64);
+    let new = ((bits[word] >> bit) & 1) ^ 1;
+    bits[word] |= 1 << bit;
+    if *used == numbers.len() {
+        numbers.resize((*used * 2).max(4_096), 0);
+    }
+    numbers[*used] = index;
+    *used += new as usize;
 }
 
 impl Default for Extractor {
@@ -91,8 +116,7 @@ impl Default for Extractor {
 
 impl Extractor {
     pub fn new(options: Options) -> Self {
-        let seen = Seen { grams: vec![0; 1 << (GRAM_BITS - 6)], tokens: vec![0; 1 << (TOKEN_BITS - 6)] };
-        Extractor { options, seen, header: Vec::new(), text: Vec::new(), lower: String::new() }
+        Extractor { options, seen: Some(Seen::default()), header: Vec::new(), text: Vec::new(), lower: String::new() }
     }
 
     pub fn options(&self) -> &Options {
@@ -100,24 +124,19 @@ impl Extractor {
     }
 
     pub fn extract(&mut self, views: &Views<'_>) -> Features {
-        let mut grams = Vec::with_capacity(8_192);
-        let mut tokens = Vec::with_capacity(2_048);
-        let mut seen = std::mem::replace(&mut self.seen, Seen { grams: Vec::new(), tokens: Vec::new() });
+        let mut grams = vec![0; 8_192];
+        let mut tokens = vec![0; 2_048];
+        let (mut some_grams, mut some_tokens) = (0, 0);
+        let mut seen = self.seen.take().unwrap_or_default();
         self.walk(views, &mut |piece| match piece {
-            Piece::Gram(_, index) => {
-                if first_time(&mut seen.grams, index) {
-                    grams.push(index);
-                }
-            }
-            Piece::Word(_, _, index) => {
-                if first_time(&mut seen.tokens, index) {
-                    tokens.push(index);
-                }
-            }
+            Piece::Gram(_, index) => put_once(&mut seen.grams, &mut grams, &mut some_grams, index),
+            Piece::Word(_, _, index) => put_once(&mut seen.tokens, &mut tokens, &mut some_tokens, index),
         });
+        grams.truncate(some_grams);
+        tokens.truncate(some_tokens);
         grams.iter().for_each(|index| seen.grams[*index as usize / 64] = 0);
         tokens.iter().for_each(|index| seen.tokens[*index as usize / 64] = 0);
-        self.seen = seen;
+        self.seen = Some(seen);
         Features { grams, tokens }
     }
 

@@ -4,12 +4,16 @@
 //! journal is good up to there.
 
 use crate::Class;
+use crate::exchange::{Mark, NODES, Pending, Place, Statement};
 use crate::features::{Features, GRAM_BITS, TOKEN_BITS};
 use crate::model::{Counts, Gram, Lesson, Model, Seen, Token, User};
 use sha2::{Digest, Sha256};
 
 /// The first bytes of a model; the number is that of the format and of what features are made of.
-const MODEL: &[u8; 16] = b"sekisho model 1\n";
+const MODEL: &[u8; 16] = b"sekisho model 2\n";
+/// Without [`Place`].
+const MODEL_1: &[u8; 16] = b"sekisho model 1\n";
+
 /// Places of the tables that are written or left out together.
 const BLOCK: usize = 256;
 /// No lesson is longer: a message has at most so many fragments.
@@ -79,6 +83,10 @@ impl<'a> Reader<'a> {
         Err(Damaged::Content)
     }
 
+    fn features(&mut self) -> Result<Features, Damaged> {
+        Ok(Features { grams: self.numbers(1 << GRAM_BITS)?, tokens: self.numbers(1 << TOKEN_BITS)? })
+    }
+
     /// Ascending numbers below `limit`, as [`put_numbers`] writes them.
     fn numbers(&mut self, limit: u32) -> Result<Vec<u32>, Damaged> {
         let count = self.number()? as usize;
@@ -135,6 +143,73 @@ fn read_seen(reader: &mut Reader<'_>) -> Result<(u128, Seen), Damaged> {
     Ok((digest, Seen { class, at, user, error, square }))
 }
 
+/// A body with its length and its sum.
+fn framed(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len() + 12);
+    out.extend((body.len() as u32).to_le_bytes());
+    out.extend(sum(body));
+    out.extend(body);
+    out
+}
+
+/// The body at the beginning of `bytes`, and the length of the whole.
+fn unframed(bytes: &[u8]) -> Result<(&[u8], usize), Damaged> {
+    let mut reader = Reader(bytes);
+    let length = reader.u32()? as usize;
+    if length > LONGEST {
+        return Err(Damaged::Content);
+    }
+    let check = reader.array()?;
+    let body = reader.take(length)?;
+    if sum(body) != check {
+        return Err(Damaged::Sum);
+    }
+    Ok((body, length + 12))
+}
+
+/// One record of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    Lesson(Lesson),
+    Mark(Mark),
+}
+
+impl Record {
+    pub fn from_bytes(bytes: &[u8]) -> Result<(Record, usize), Damaged> {
+        let (body, length) = unframed(bytes)?;
+        let mut reader = Reader(body);
+        let record = match reader.array::<1>()? {
+            [kind @ (0 | 1)] => {
+                let (digest, seen) = read_seen(&mut reader)?;
+                let features = reader.features()?;
+                Record::Lesson(Lesson { digest, forget: kind == 1, seen, features })
+            }
+            [2] => Record::Mark(Mark::Heard { position: reader.u64()?, node: reader.u64()?, number: reader.u64()? }),
+            [3] => Record::Mark(Mark::Out(reader.u64()?)),
+            [4] => Record::Mark(Mark::Said(reader.u64()?)),
+            _ => return Err(Damaged::Content),
+        };
+        if !reader.0.is_empty() {
+            return Err(Damaged::Content);
+        }
+        Ok((record, length))
+    }
+}
+
+impl Mark {
+    /// A record of the journal.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let (kind, numbers) = match *self {
+            Mark::Heard { position, node, number } => (2, vec![position, node, number]),
+            Mark::Out(number) => (3, vec![number]),
+            Mark::Said(number) => (4, vec![number]),
+        };
+        let mut body = vec![kind];
+        numbers.iter().for_each(|number| body.extend(number.to_le_bytes()));
+        framed(&body)
+    }
+}
+
 impl Lesson {
     /// A record of the journal.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -142,11 +217,7 @@ impl Lesson {
         put_seen(&mut body, self.digest, &self.seen);
         put_numbers(&mut body, &self.features.grams);
         put_numbers(&mut body, &self.features.tokens);
-        let mut out = Vec::with_capacity(body.len() + 12);
-        out.extend((body.len() as u32).to_le_bytes());
-        out.extend(sum(&body));
-        out.extend(body);
-        out
+        framed(&body)
     }
 
     /// Of which message a record is, and whether it takes back; without looking at the rest.
@@ -156,31 +227,88 @@ impl Lesson {
         Some((u128::from_le_bytes(reader.array().ok()?), forget))
     }
 
-    /// The record at the beginning of `bytes`, and how long it is.
+    /// The record at the beginning of `bytes`, if that is a lesson, and how long it is.
     pub fn from_bytes(bytes: &[u8]) -> Result<(Lesson, usize), Damaged> {
-        let mut reader = Reader(bytes);
-        let length = reader.u32()? as usize;
-        if length > LONGEST {
+        match Record::from_bytes(bytes)? {
+            (Record::Lesson(lesson), length) => Ok((lesson, length)),
+            (Record::Mark(_), _) => Err(Damaged::Content),
+        }
+    }
+}
+
+impl Statement {
+    /// As machines send it to each other.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut body = vec![1];
+        body.extend(self.node.to_le_bytes());
+        body.extend(self.number.to_le_bytes());
+        let seen = self.what.map(|(class, user, at)| Seen { class, at, user, error: 0, square: 0 });
+        put_maybe_seen(&mut body, self.digest, seen.as_ref());
+        put_numbers(&mut body, &self.features.grams);
+        put_numbers(&mut body, &self.features.tokens);
+        framed(&body)
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<Statement, Damaged> {
+        let (body, length) = unframed(bytes)?;
+        let mut reader = Reader(body);
+        if reader.array()? != [1] {
+            return Err(Damaged::Foreign);
+        }
+        let (node, number) = (reader.u64()?, reader.u64()?);
+        let (digest, seen) = read_maybe_seen(&mut reader)?;
+        let features = reader.features()?;
+        if !reader.0.is_empty() || length != bytes.len() {
             return Err(Damaged::Content);
         }
-        let check = reader.array()?;
-        let body = reader.take(length)?;
-        if sum(body) != check {
-            return Err(Damaged::Sum);
-        }
+        let what = seen.map(|seen| (seen.class, seen.user, seen.at));
+        Ok(Statement { node, number, digest, what, features })
+    }
+}
+
+impl Pending {
+    /// A record of the queue.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut body = self.number.to_le_bytes().to_vec();
+        put_maybe_seen(&mut body, self.digest, self.before.as_ref());
+        put_maybe_seen(&mut body, self.digest, self.after.as_ref());
+        put_numbers(&mut body, &self.features.grams);
+        put_numbers(&mut body, &self.features.tokens);
+        framed(&body)
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<(Pending, usize), Damaged> {
+        let (body, length) = unframed(bytes)?;
         let mut reader = Reader(body);
-        let forget = match reader.array::<1>()? {
-            [0] => false,
-            [1] => true,
-            _ => return Err(Damaged::Content),
-        };
-        let (digest, seen) = read_seen(&mut reader)?;
-        let grams = reader.numbers(1 << GRAM_BITS)?;
-        let tokens = reader.numbers(1 << TOKEN_BITS)?;
+        let number = reader.u64()?;
+        let (digest, before) = read_maybe_seen(&mut reader)?;
+        let (_, after) = read_maybe_seen(&mut reader)?;
+        let features = reader.features()?;
         if !reader.0.is_empty() {
             return Err(Damaged::Content);
         }
-        Ok((Lesson { digest, forget, seen, features: Features { grams, tokens } }, length + 12))
+        Ok((Pending { number, digest, before, after, features }, length))
+    }
+}
+
+fn put_maybe_seen(out: &mut Vec<u8>, digest: u128, seen: Option<&Seen>) {
+    match seen {
+        Some(seen) => {
+            out.push(1);
+            put_seen(out, digest, seen);
+        }
+        None => {
+            out.push(0);
+            out.extend(digest.to_le_bytes());
+        }
+    }
+}
+
+fn read_maybe_seen(reader: &mut Reader<'_>) -> Result<(u128, Option<Seen>), Damaged> {
+    match reader.array::<1>()? {
+        [0] => Ok((u128::from_le_bytes(reader.array()?), None)),
+        [1] => read_seen(reader).map(|(digest, seen)| (digest, Some(seen))),
+        _ => Err(Damaged::Content),
     }
 }
 
@@ -204,8 +332,20 @@ impl Features {
 impl Model {
     /// The whole model. `generation` is the caller's, to tell which journal goes with it.
     pub fn to_bytes(&self, generation: u64) -> Vec<u8> {
+        self.to_bytes_at(generation, &self.place)
+    }
+
+    pub(crate) fn to_bytes_at(&self, generation: u64, place: &Place) -> Vec<u8> {
         let mut out = MODEL.to_vec();
         out.extend(generation.to_le_bytes());
+        for number in [place.epoch, place.position, place.out, place.said, u64::from(place.anew)] {
+            out.extend(number.to_le_bytes());
+        }
+        out.extend((place.heard.len() as u32).to_le_bytes());
+        for (node, number) in &place.heard {
+            out.extend(node.to_le_bytes());
+            out.extend(number.to_le_bytes());
+        }
         out.extend(self.counts.ham.to_le_bytes());
         out.extend(self.counts.spam.to_le_bytes());
         put_blocks(&mut out, &self.grams, |gram| (gram.errors as u32, gram.squares));
@@ -231,7 +371,8 @@ impl Model {
 
     pub fn from_bytes(bytes: &[u8]) -> Result<(Model, u64), Damaged> {
         let mut reader = Reader(bytes);
-        if reader.take(MODEL.len())? != MODEL {
+        let head = reader.take(MODEL.len())?;
+        if head != MODEL && head != MODEL_1 {
             return Err(Damaged::Foreign);
         }
         let content = bytes.len().checked_sub(8).filter(|length| *length >= MODEL.len()).ok_or(Damaged::Short)?;
@@ -241,6 +382,18 @@ impl Model {
         let mut reader = Reader(&bytes[MODEL.len()..content]);
         let mut model = Model::new();
         let generation = reader.u64()?;
+        if head == MODEL {
+            let place = &mut model.place;
+            (place.epoch, place.position) = (reader.u64()?, reader.u64()?);
+            (place.out, place.said, place.anew) = (reader.u64()?, reader.u64()?, reader.u64()? != 0);
+            let nodes = reader.u32()? as usize;
+            if nodes > NODES {
+                return Err(Damaged::Content);
+            }
+            for _ in 0..nodes {
+                place.heard.insert(reader.u64()?, reader.u64()?);
+            }
+        }
         model.counts = Counts { ham: reader.u32()?, spam: reader.u32()? };
         read_blocks(&mut reader, &mut model.grams, |a, b| Gram { errors: a as i32, squares: b })?;
         read_blocks(&mut reader, &mut model.tokens, |a, b| Token { ham: a, spam: b })?;
@@ -332,7 +485,9 @@ mod tests {
         let journal: Vec<u8> = lessons.iter().flat_map(Lesson::to_bytes).collect();
         let (mut at, mut again) = (0, Model::new());
         while at < journal.len() {
-            let (lesson, length) = Lesson::from_bytes(&journal[at..]).expect("a lesson");
+            let (Record::Lesson(lesson), length) = Record::from_bytes(&journal[at..]).expect("a record") else {
+                panic!()
+            };
             assert!(again.apply(&lesson));
             at += length;
         }
@@ -343,10 +498,37 @@ mod tests {
         assert_eq!(Features::from_bytes(&features), Lesson::from_bytes(&first).map(|(lesson, _)| lesson.features));
         assert!(Features::from_bytes(&features[..features.len() - 1]).is_err());
         for cut in 0..first.len() {
-            assert_eq!(Lesson::from_bytes(&first[..cut]), Err(Damaged::Short));
+            assert_eq!(Record::from_bytes(&first[..cut]), Err(Damaged::Short));
         }
         let mut changed = first.clone();
         *changed.last_mut().expect("not empty") ^= 1;
-        assert_eq!(Lesson::from_bytes(&changed), Err(Damaged::Sum));
+        assert_eq!(Record::from_bytes(&changed), Err(Damaged::Sum));
+    }
+
+    #[test]
+    fn what_machines_send_comes_back() {
+        let (mut model, lessons) = taught();
+        for lesson in &lessons {
+            let features = lesson.features.clone().sorted();
+            let seen = lesson.seen;
+            for what in [None, Some((seen.class, seen.user, seen.at))] {
+                let statement =
+                    Statement { node: 7, number: 9, digest: lesson.digest, what, features: features.clone() };
+                let bytes = statement.to_bytes();
+                assert_eq!(Statement::from_bytes(&bytes), Ok(statement));
+                assert!(Statement::from_bytes(&bytes[..bytes.len() - 1]).is_err());
+            }
+            let (before, after) = (Some(seen), None);
+            let pending = Pending { number: 3, digest: lesson.digest, before, after, features };
+            let bytes = pending.to_bytes();
+            assert_eq!(Pending::from_bytes(&bytes), Ok((pending, bytes.len())));
+        }
+        for mark in [Mark::Heard { position: 1, node: 2, number: 3 }, Mark::Out(4), Mark::Said(5)] {
+            assert_eq!(Record::from_bytes(&mark.to_bytes()).map(|(record, _)| record), Ok(Record::Mark(mark)));
+            model.mark(mark);
+        }
+        let again = Model::from_bytes(&model.to_bytes(1)).map(|(model, _)| model);
+        assert_eq!(again.as_ref().map(Model::place), Ok(model.place()));
+        assert_eq!(Model::from_shared_bytes(&model.to_shared_bytes(8)).map(|model| model.place().said), Ok(0));
     }
 }

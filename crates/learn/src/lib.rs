@@ -5,19 +5,21 @@
 //! Japanese runs of one script and pairs of characters, as SpamAssassin's Bayes counts words. Their sum is better than
 //! either; `docs/learning.md` has the measurements, also of what was tried and dropped.
 //!
-//! Both keep sums to which a lesson adds integers. So lessons may come in any order, two machines that exchange lessons
-//! reach the same model, and a lesson is taken back exactly by subtracting what it added.
+//! Both keep sums to which a lesson adds integers. So lessons may come in any order, and a lesson is taken back exactly by
+//! subtracting what it added. How several machines reach one model: [`exchange`].
 //!
 //! No storage here: [`Model::to_bytes`] and [`Lesson::to_bytes`] give what the program writes.
 #![forbid(unsafe_code)]
 
+pub mod exchange;
 pub mod features;
 pub mod format;
 pub mod model;
 pub mod token;
 
+pub use exchange::{Mark, Pending, Place, Statement};
 pub use features::{Extractor, Features, Options, Piece, digest};
-pub use format::Damaged;
+pub use format::{Damaged, Record};
 pub use model::{Counts, Lesson, Model, Outcome, Score, Seen, User};
 
 /// What somebody says of a message.

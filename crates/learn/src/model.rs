@@ -14,6 +14,7 @@
 //! taught nothing has no such places.
 
 use crate::Class;
+use crate::exchange::Place;
 use crate::features::{Features, GRAM_BITS, TOKEN_BITS};
 use std::collections::HashMap;
 
@@ -76,6 +77,13 @@ pub struct Seen {
     pub(crate) square: u32,
 }
 
+impl Seen {
+    /// What was said, without what that did.
+    pub fn said(&self) -> (Class, User, u32) {
+        (self.class, self.user, self.at)
+    }
+}
+
 /// One change of the model, with all that is needed to repeat it elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lesson {
@@ -124,6 +132,7 @@ pub struct Model {
     pub(crate) seen: HashMap<u128, Seen>,
     /// Messages remembered as learnt, at most; of older ones it is no longer known that they were.
     pub(crate) remember: usize,
+    pub(crate) place: Place,
 }
 
 impl Default for Model {
@@ -135,6 +144,7 @@ impl Default for Model {
             users: HashMap::new(),
             seen: HashMap::new(),
             remember: REMEMBER,
+            place: Place::default(),
         }
     }
 }
@@ -293,7 +303,9 @@ impl Model {
 
     /// By how much a lesson changes its 6-grams; nothing where the model knew.
     fn step(&self, features: &Features, class: Class, user: User) -> (i32, u32) {
-        let probability = 1.0 / (1.0 + (-self.grams_margin(features, user)).exp());
+        // In double precision and rounded: the same on every machine, whatever its mathematical library.
+        let margin = f64::from(self.grams_margin(features, user));
+        let probability = (1.0 / (1.0 + (-margin).exp())) as f32;
         let (wanted, knew) = match class {
             Class::Spam => (1.0, probability >= 1.0 - UNSURE),
             Class::Ham => (0.0, probability <= UNSURE),
@@ -351,7 +363,8 @@ impl Model {
         if lesson.forget {
             self.seen.remove(&lesson.digest);
         } else {
-            if self.seen.len() >= self.remember {
+            // Where machines share a model they forget at the same position: see `mark`.
+            if self.place.epoch == 0 && self.is_full() {
                 self.forget_oldest();
             }
             self.seen.insert(lesson.digest, seen);
@@ -368,7 +381,7 @@ impl Model {
     }
 
     /// Drops a tenth of what is remembered: what it taught stays.
-    fn forget_oldest(&mut self) {
+    pub(crate) fn forget_oldest(&mut self) {
         let mut times: Vec<(u32, u128)> = self.seen.iter().map(|(digest, seen)| (seen.at, *digest)).collect();
         times.sort_unstable();
         for (_, digest) in times.iter().take((times.len() / 10).max(1)) {

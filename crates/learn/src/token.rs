@@ -25,11 +25,17 @@ fn script(c: char) -> Script {
 
 /// FNV-1a with a last stir, since its low bits come late.
 fn hash(bytes: &[u8], seed: u32) -> u32 {
-    let mut h = 0x811c_9dc5 ^ seed;
-    for &byte in bytes {
-        h = (h ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    }
-    h
+    bytes.iter().fold(begin(seed), |h, byte| step(h, *byte))
+}
+
+#[inline]
+fn begin(seed: u32) -> u32 {
+    0x811c_9dc5 ^ seed
+}
+
+#[inline]
+fn step(h: u32, byte: u8) -> u32 {
+    (h ^ u32::from(byte)).wrapping_mul(0x0100_0193)
 }
 
 fn finish(mut h: u32) -> u32 {
@@ -69,35 +75,120 @@ pub(crate) fn header_words(header: &[u8], lower: &mut String, found: &mut impl F
     }
 }
 
-const ASCII: [Script; 128] = {
-    let mut table = [Script::Other; 128];
+/// What a byte is: of a word, of its ends only, upper case; of no word where 0.
+const KIND: [u8; 256] = {
+    let mut table = [0; 256];
     let mut at = 0;
     while at < 128 {
         if (at as u8).is_ascii_alphanumeric() || matches!(at as u8, b'\'' | b'-' | b'$' | b'!' | b'_' | b'.') {
-            table[at] = Script::Letters;
+            table[at] = LETTER;
+        }
+        if matches!(at as u8, b'.' | b'-' | b'\'' | b'_') {
+            table[at] |= TRIMMED;
+        }
+        if (at as u8).is_ascii_uppercase() {
+            table[at] |= UPPER;
         }
         at += 1;
     }
     table
 };
+const LETTER: u8 = 1;
+const TRIMMED: u8 = 2;
+const UPPER: u8 = 0x20; // the bit that makes a letter a small one
+
+const SHORTEST: usize = 3;
+const LONGEST: usize = 30;
 
 fn run(bytes: &[u8], seed: u32, place: &'static str, lower: &mut String, found: &mut impl FnMut(Piece<'_>)) {
     for chunk in bytes.utf8_chunks() {
         let text = chunk.valid();
         let bytes = text.as_bytes();
-        let (mut start, mut at, mut current) = (0, 0, Script::Other);
+        let mut at = 0;
         while at < bytes.len() {
-            let (next, length) = match bytes[at] {
-                ascii @ 0..=127 => (ASCII[usize::from(ascii)], 1),
-                _ => text[at..].chars().next().map_or((Script::Other, 1), |c| (script(c), c.len_utf8())),
-            };
-            if next != current {
-                end(&text[start..at], current, seed, place, lower, found);
-                (start, current) = (at, next);
+            match KIND[usize::from(bytes[at])] {
+                0 if bytes[at] < 128 => at += 1,
+                0 => at = other_run(text, at, seed, place, lower, found),
+                _ => at = ascii_run(text, at, seed, place, lower, found),
             }
-            at += length;
         }
-        end(&text[start..], current, seed, place, lower, found);
+    }
+}
+
+/// A word of ASCII, which most are: read, trimmed, made small and hashed in one pass. Gives where it ends.
+#[inline]
+fn ascii_run(
+    text: &str,
+    start: usize,
+    seed: u32,
+    place: &'static str,
+    lower: &mut String,
+    found: &mut impl FnMut(Piece<'_>),
+) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = start;
+    while at < bytes.len() && KIND[usize::from(bytes[at])] & TRIMMED != 0 {
+        at += 1;
+    }
+    let first = at;
+    let (mut last, mut h, mut kept, mut upper) = (at, begin(seed), begin(seed), 0);
+    while let Some(&byte) = bytes.get(at) {
+        let kind = KIND[usize::from(byte)];
+        if kind == 0 {
+            break;
+        }
+        h = step(h, byte | (kind & UPPER));
+        upper |= kind & UPPER;
+        at += 1;
+        (last, kept) = if kind & TRIMMED == 0 { (at, h) } else { (last, kept) };
+    }
+    // Letters beyond ASCII go on with it.
+    if bytes.get(at).is_some_and(|byte| *byte >= 128) && script_at(text, at).0 == Script::Letters {
+        return other_run(text, start, seed, place, lower, found);
+    }
+    if (SHORTEST..=LONGEST).contains(&(last - first)) {
+        let word = &text[first..last];
+        let word = if upper == 0 {
+            word
+        } else {
+            lower.clear();
+            lower.push_str(word);
+            lower.make_ascii_lowercase();
+            lower
+        };
+        found(Piece::Word(word, place, finish(kept)));
+    }
+    at
+}
+
+/// A run of one script, not of ASCII alone. Gives where it ends.
+fn other_run(
+    text: &str,
+    start: usize,
+    seed: u32,
+    place: &'static str,
+    lower: &mut String,
+    found: &mut impl FnMut(Piece<'_>),
+) -> usize {
+    let (script, mut at) = script_at(text, start);
+    while at < text.len() {
+        let (next, end) = script_at(text, at);
+        if next != script {
+            break;
+        }
+        at = end;
+    }
+    end(&text[start..at], script, seed, place, lower, found);
+    at
+}
+
+/// The script of the character at `at`, and where the next one is.
+fn script_at(text: &str, at: usize) -> (Script, usize) {
+    match text[at..].chars().next() {
+        Some(c) if c.is_ascii() && KIND[c as usize] == 0 => (Script::Other, at + 1),
+        Some(c) if c.is_ascii() => (Script::Letters, at + 1),
+        Some(c) => (script(c), at + c.len_utf8()),
+        None => (Script::Other, at + 1),
     }
 }
 
@@ -116,7 +207,7 @@ fn end(
         Script::Letters => {
             let word = word.trim_matches(['.', '-', '\'', '_']);
             let length = if word.is_ascii() { word.len() } else { word.chars().count() };
-            if !(3..=30).contains(&length) {
+            if !(SHORTEST..=LONGEST).contains(&length) {
                 return;
             }
             if word.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
@@ -182,5 +273,48 @@ mod tests {
             at
         };
         assert_ne!(index(""), index("Subject"));
+    }
+
+    /// As [`run`], without its haste.
+    fn plainly(text: &str) -> Vec<String> {
+        let letter = |c: char| c.is_ascii_alphanumeric() || "'-$!_.".contains(c);
+        let of =
+            |c: char| if c.is_ascii() { [Script::Other, Script::Letters][usize::from(letter(c))] } else { script(c) };
+        let mut all = Vec::new();
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let length = rest.find(|c| of(c) != of(first)).unwrap_or(rest.len());
+            let (word, after) = rest.split_at(length);
+            rest = after;
+            end(word, of(first), hash(b"", 7), "", &mut String::new(), &mut |piece| {
+                if let Piece::Word(word, _, index) = piece {
+                    all.push(format!("{word} {index}"));
+                }
+            });
+        }
+        all
+    }
+
+    #[test]
+    fn words_are_the_same_however_they_are_read() {
+        let some = [
+            "a", "B", "free", "FREE", "it's", "--", "_", "...", "x-y", "$", "!", "9", " ", "\n", ",", "é", "É", "ß",
+            "ゴ", "ルフ", "の", "です", "請", "求書", "々", "。", "https", "\u{0}", "w.", ".w", "'", "@", "İ",
+        ];
+        let mut state = 7u32;
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..12 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                text.push_str(some[(state >> 16) as usize % some.len()]);
+            }
+            let mut all = Vec::new();
+            words(text.as_bytes(), "", &mut String::new(), &mut |piece| {
+                if let Piece::Word(word, _, index) = piece {
+                    all.push(format!("{word} {index}"));
+                }
+            });
+            assert_eq!(all, plainly(&text), "{text:?}");
+        }
     }
 }

@@ -17,6 +17,7 @@ use crate::time::Time;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Shelf {
     History,
+    Lessons,
     Lists,
     Outbox,
     Quarantine,
@@ -25,12 +26,13 @@ pub enum Shelf {
 }
 
 impl Shelf {
-    pub const ALL: [Shelf; 6] =
-        [Shelf::History, Shelf::Lists, Shelf::Outbox, Shelf::Quarantine, Shelf::Seen, Shelf::Users];
+    pub const ALL: [Shelf; 7] =
+        [Shelf::History, Shelf::Lessons, Shelf::Lists, Shelf::Outbox, Shelf::Quarantine, Shelf::Seen, Shelf::Users];
 
     pub fn name(self) -> &'static str {
         match self {
             Shelf::History => "history",
+            Shelf::Lessons => "lessons",
             Shelf::Lists => "lists",
             Shelf::Outbox => "outbox",
             Shelf::Quarantine => "quarantine",

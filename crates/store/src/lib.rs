@@ -1,7 +1,8 @@
 //! What must outlive a message: one small [`Backend`], typed shelves above it.
 //!
 //! A [`Store`] is opened once from a [`Location`] and cloned freely (an `Arc` inside). Its shelves are [`Quarantine`],
-//! [`History`], [`Seen`] (greylist), [`Rates`], [`Users`] (preferences), [`Lists`] (allow and block) and [`Outbox`].
+//! [`History`], [`Seen`] (greylist), [`Rates`], [`Users`] (preferences), [`Lists`] (allow and block), [`Outbox`] and
+//! [`Lessons`] (learning on several machines).
 //! What a shelf means is written once, in `shelves/`, over [`Backend`]; where the bytes lie is written in `backends/`:
 //! SQLite in one directory, PostgreSQL, Redis or Valkey. Every call blocks its thread: call from worker threads, never
 //! from inside an async runtime.
@@ -23,6 +24,7 @@ pub use error::{Error, Result};
 pub use format::{Bytes, Hash, Id, Random, Secret};
 pub use search::MAX_QUERY_WORDS;
 pub use shelves::history::{self, History};
+pub use shelves::lessons::{self, Lessons};
 pub use shelves::lists::{self, Lists};
 pub use shelves::outbox::{self, Outbox};
 pub use shelves::quarantine::{self, Quarantine};
@@ -102,6 +104,11 @@ impl Store {
     /// Allow and block lists, global and of users.
     pub fn lists(&self) -> Lists {
         Lists::new(self.backend.clone())
+    }
+
+    /// What several machines say about mail, for learning.
+    pub fn lessons(&self) -> Lessons {
+        Lessons::new(self.backend.clone())
     }
 
     /// Notifications that wait to be sent.

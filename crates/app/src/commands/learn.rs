@@ -1,10 +1,11 @@
 //! `sekisho learn`: teach what is spam and what is not, take it back, see what was learnt and why it decides as it does.
 
 use super::tell;
-use crate::config::Config;
+use crate::config::{Config, Exchange as Shared, Learn};
 use crate::input::{self, Place};
 use crate::language::Message as Text;
-use crate::learning::{self, Heeded, Learnt};
+use crate::learning::exchange::{self, Exchange};
+use crate::learning::{self, Heeded, Learnt, Turns};
 use crate::lessons::{self, About, By};
 use crate::output::{Output, readable};
 use crate::owner::Acting;
@@ -66,21 +67,40 @@ pub struct ModelArguments {
 
 impl ModelArguments {
     pub fn folder(&self) -> anyhow::Result<PathBuf> {
-        if let Some(folder) = &self.model {
-            return Ok(folder.clone());
+        Ok(self.settings()?.folder)
+    }
+
+    /// For who teaches: where the model is shared, lessons wait to be said from the first one on.
+    pub fn to_teach(&self) -> anyhow::Result<PathBuf> {
+        let settings = self.settings()?;
+        exchange::prepare_for(&settings)?;
+        Ok(settings.folder)
+    }
+
+    /// A folder named on the command line is what it is: shared where it was.
+    fn settings(&self) -> anyhow::Result<Learn> {
+        if let (Some(folder), None) = (&self.model, &self.config) {
+            return Ok(Learn { folder: folder.clone(), ..Learn::default() });
         }
         let (config, _) = Config::load(self.config.as_deref())?;
-        if config.learn.folder.as_os_str().is_empty() {
+        let mut settings = config.learn;
+        if let Some(folder) = &self.model {
+            // Another folder than the configuration's is not what the configuration shares.
+            settings = Learn { folder: folder.clone(), exchange: Shared::default(), ..settings };
+        }
+        if settings.folder.as_os_str().is_empty() {
             bail!("learn.folder is empty: nothing is learnt; --model FOLDER names another");
         }
-        Ok(config.learn.folder)
+        Ok(settings)
     }
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// How much was learnt
+    /// How much was learnt, and with whom it is shared
     Status,
+    /// Say to the other machines what was learnt here and hear what they learnt, once; the service does so by itself
+    Sync,
     /// The words of these messages that say most, of spam and of ham
     Top {
         #[arg(required = true, value_name = "PATH")]
@@ -163,11 +183,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     };
     if let Some(what) = &arguments.what {
         if deed.is_some() {
-            bail!("--spam, --ham and --forget stand without status, top, explain, journal and undo");
+            bail!("--spam, --ham and --forget stand without status, sync, top, explain, journal and undo");
         }
         let folder = arguments.model.folder()?;
         return match what {
-            What::Status => status(&folder),
+            What::Status => status(&arguments.model.settings()?),
+            What::Sync => sync(&arguments.model.settings()?),
             What::Top { paths, count } => top(&folder, paths, *count),
             What::Explain { file } => explain(&folder, file, arguments.user.as_deref()),
             What::Journal { day, which } => journal(&folder, day.as_deref(), which),
@@ -181,7 +202,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             }
         };
     }
-    let Some(deed) = deed else { bail!("say --spam, --ham or --forget, or: status, top, explain, journal, undo") };
+    let Some(deed) = deed else {
+        bail!("say --spam, --ham or --forget, or: status, sync, top, explain, journal, undo")
+    };
     let user = arguments.user.as_deref().unwrap_or_default();
     let tally = if !arguments.ids.is_empty() {
         teach_by_id(&arguments.model, &arguments.ids, deed, user)?
@@ -192,7 +215,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         let places = input::find(named, format);
         match &arguments.service {
             Some(service) => each(&places, false, &Acting::nobody(), |raw| tell::tell(service, raw, deed, user))?,
-            None => teach(&arguments.model.folder()?, &places, deed, user, std::io::stderr().is_terminal())?,
+            None => teach(&arguments.model.to_teach()?, &places, deed, user, std::io::stderr().is_terminal())?,
         }
     };
     let known = tally.examined - tally.changed - tally.failed;
@@ -223,17 +246,18 @@ pub fn teach(folder: &Path, places: &[Place], deed: Deed, user: &str, progress: 
     let mut extractor = Extractor::new(Heeded::read(folder).options());
     // What root wrote the service could not go on with.
     let acting = Acting::as_owner_of(folder)?;
-    let mut learnt = Learnt::default();
-    let mut teacher = learnt.teach(folder)?;
+    let mut turns = Turns::new(folder);
     let tally = each(places, progress, &acting, |raw| {
         let (digest, features) = learning::features(raw, &views, &style, &mut extractor);
-        teacher.about = About::new(By::Hand, "", user, &subject(raw));
-        match deed {
-            Deed::Learn(class) => teacher.learn(digest, &features, class, learning::user(user), now()),
-            Deed::Forget => teacher.forget(digest, &features),
-        }
+        turns.teach(|teacher| {
+            teacher.about = About::new(By::Hand, "", user, &subject(raw));
+            match deed {
+                Deed::Learn(class) => teacher.learn(digest, &features, class, learning::user(user), now()),
+                Deed::Forget => teacher.forget(digest, &features),
+            }
+        })
     })?;
-    teacher.sync()?;
+    turns.sync()?;
     Ok(tally)
 }
 
@@ -304,7 +328,7 @@ fn teach_features(
 
 /// Messages that the service judged: from what it remembers of them, else from the quarantine.
 fn teach_by_id(model: &ModelArguments, ids: &[String], deed: Deed, user: &str) -> anyhow::Result<Tally> {
-    let folder = model.folder()?;
+    let folder = model.to_teach()?;
     let store = Config::load(model.config.as_deref()).and_then(|(config, _)| config.store.open());
     let mut tally = Tally::default();
     for id in ids {
@@ -355,7 +379,73 @@ fn by_id(folder: &Path, id: &str, store: Option<&store::Store>) -> anyhow::Resul
     Ok(Some((digest, features, entry.subject)))
 }
 
-fn status(folder: &Path) -> anyhow::Result<u8> {
+/// Once, for machines where no service runs.
+fn sync(settings: &Learn) -> anyhow::Result<u8> {
+    let Some(mut exchange) = Exchange::open(&settings.folder, &settings.exchange)? else {
+        bail!("learn.exchange.location is empty: this model is not shared");
+    };
+    let mut learnt = Learnt::open(&settings.folder)?;
+    let round = exchange.round(&mut learnt)?;
+    let mut output = Output::new();
+    for note in &round.notes {
+        output.line(note)?;
+    }
+    output.line(&format!("{} said, {} heard, by way of {}", round.said, round.heard, exchange.place()))?;
+    output.flush()?;
+    Ok(CLEAN)
+}
+
+/// With whom the model is shared, and how far the others are.
+fn shared(settings: &Learn, model: &Model, output: &mut Output) -> anyhow::Result<()> {
+    let place = model.place();
+    let Some(waiting) = exchange::waiting(&settings.folder, place)? else { return Ok(()) };
+    let me = exchange::node(&settings.folder)?.unwrap_or_default();
+    if settings.exchange.location.is_empty() {
+        output.line(&format!("shared: lesson {} was the last heard, {waiting} wait to be said", place.position))?;
+        return Ok(());
+    }
+    let met = Exchange::meet(&settings.exchange).and_then(|exchange| Ok((exchange.head()?, exchange.peers()?)));
+    let (head, peers) = match met {
+        Ok(met) => met,
+        Err(error) => {
+            output.line(&format!(
+                "shared: {waiting} lessons wait to be said; lesson {} was the last heard",
+                place.position
+            ))?;
+            output.line(&format!("not to be reached: {error:#}"))?;
+            return Ok(());
+        }
+    };
+    let Some(head) = head else {
+        output.line(&format!("shared: nothing is there yet, {waiting} lessons wait to be said"))?;
+        return Ok(());
+    };
+    if head.epoch != place.epoch {
+        output.line(&format!("shared: not joined yet, {waiting} lessons wait to be said"))?;
+    } else {
+        output.line(&format!(
+            "shared: lesson {} of {} heard, {waiting} wait to be said; {} lessons and the model of lesson {} are kept there",
+            place.position,
+            head.last,
+            (head.last + 1).saturating_sub(head.first),
+            head.base
+        ))?;
+    }
+    for peer in peers {
+        output.line(&format!(
+            "  {}{} heard lesson {} ({} behind), last told {}",
+            readable(peer.name.as_bytes(), 100),
+            if peer.node == me { " (this machine)" } else { "" },
+            peer.position,
+            head.last.saturating_sub(peer.position),
+            environment::local_time(peer.at.seconds())
+        ))?;
+    }
+    Ok(())
+}
+
+fn status(settings: &Learn) -> anyhow::Result<u8> {
+    let folder = &settings.folder;
     let learnt = Learnt::open(folder)?;
     let model = &learnt.model;
     let counts = model.counts();
@@ -390,6 +480,7 @@ fn status(folder: &Path) -> anyhow::Result<u8> {
         let values = [("at", at), ("wrong", number()), ("of", number())];
         output.line(&filled(&ALARM, &values))?;
     }
+    shared(settings, model, &mut output)?;
     output.flush()?;
     Ok(CLEAN)
 }

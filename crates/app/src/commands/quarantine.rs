@@ -141,6 +141,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             let entry = shelf.show(*id)?.with_context(|| format!("there is no message {id}"))?;
             let class = if *spam { Class::Spam } else { Class::Ham };
             anyhow::ensure!(!config.learn.folder.as_os_str().is_empty(), "learn.folder is empty: nothing is learnt");
+            crate::learning::exchange::prepare_for(&config.learn)?;
             let new = learn::teach_one(&config.learn.folder, &shelf.content(&entry)?, class)?;
             let known = if new { language::LEARNT } else { language::LEARNT_BEFORE };
             output.line(&format!("{id} {known}"))?;

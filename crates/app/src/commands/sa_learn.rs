@@ -122,7 +122,7 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<u8> {
     let mut output = Output::new();
     let folder = || match &options.folder {
         Some(folder) => Ok(folder.clone()),
-        None => ModelArguments::default().folder(),
+        None => ModelArguments::default().to_teach(),
     };
     match options.deed {
         Some("help") => output.text(USAGE)?,

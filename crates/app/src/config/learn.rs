@@ -1,7 +1,8 @@
-//! `[learn]`: where the model is, and what is learnt without being told.
+//! `[learn]`: where the model is, and what is learnt without being told; `[learn.exchange]`: where machines share it.
 
 use super::units::{Addresses, Size, Span};
 use crate::records::Keep;
+use anyhow::bail;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -32,6 +33,17 @@ pub struct Learn {
     pub undo_size: Size,
     /// Of judged messages so much is kept that they can be taught by their id.
     pub by_id: Size,
+    pub exchange: Exchange,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Exchange {
+    /// As `store.location`; empty: the model is this machine's alone.
+    pub location: String,
+    pub every: Span,
+    /// Lessons kept there before they become part of the model that is kept there, and as many after.
+    pub fold: u64,
 }
 
 const DAY: u64 = 24 * 3600;
@@ -53,7 +65,14 @@ impl Default for Learn {
             undo: Span::seconds(30 * DAY),
             undo_size: Size(256 << 20),
             by_id: Size(128 << 20),
+            exchange: Exchange::default(),
         }
+    }
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Exchange { location: String::new(), every: Span::seconds(2), fold: 2_000 }
     }
 }
 
@@ -71,6 +90,23 @@ impl Learn {
             return Some(format!("learn.drift is {}: expected 0 to 100, in percent", self.drift));
         }
         None
+    }
+
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let Exchange { location, every, fold } = &self.exchange;
+        if location.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = location.parse::<store::Location>() {
+            bail!("learn.exchange.location: {error}; {}", error.remedy());
+        }
+        if self.folder.as_os_str().is_empty() {
+            bail!("learn.exchange: there is nothing to exchange while learn.folder is empty");
+        }
+        if every.0.is_zero() || *fold == 0 {
+            bail!("learn.exchange: every and fold must be more than nothing");
+        }
+        Ok(())
     }
 }
 

@@ -30,7 +30,7 @@ pub use exempt::Client;
 pub use feeds::{Feed, Feeds, Risk, SHORTEST};
 pub use gate::{Asked, Gate, Greylist, S25r, S25rAction, Trouble};
 pub use isp::Isp;
-pub use learn::Learn;
+pub use learn::{Exchange, Learn};
 pub use lookup::{Lookup, OnError};
 pub use networks::Networks;
 pub use notify::{Language, Notify};
@@ -317,6 +317,7 @@ impl Config {
             told(self.s25r.check(&self.greylist, store)),
             told(self.rates.check(store)),
             told(self.signatures.check()),
+            told(self.learn.check()),
             told(self.clamd.check()),
             told(scanner::check(&self.scanner, limits.deadline)),
             told(self.service.check()),

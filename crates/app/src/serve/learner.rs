@@ -9,6 +9,7 @@ use super::drift::{Change, Drift};
 use super::unasked::Unasked;
 use crate::config::{Config, Learn};
 use crate::environment;
+use crate::learning::exchange::{self, Exchange, Hands, Round};
 use crate::learning::{self, Heeded, Learnt};
 use crate::lessons::{About, By};
 use crate::recent::{Judged, Recent};
@@ -35,6 +36,7 @@ pub struct Learner {
     /// What the rules leave out.
     options: ArcSwap<Options>,
     heeded: ArcSwap<Heeded>,
+    exchange: Mutex<Option<Exchange>>,
 }
 
 impl Learner {
@@ -44,14 +46,19 @@ impl Learner {
         if settings.folder.as_os_str().is_empty() {
             return (None, None);
         }
-        match Learnt::open(&settings.folder) {
+        let shared = if settings.exchange.location.is_empty() {
+            exchange::leave(&settings.folder).map(drop)
+        } else {
+            exchange::prepare(&settings.folder)
+        };
+        match shared.and_then(|()| Learnt::open(&settings.folder)) {
             Ok(mut learnt) => {
                 learnt.keep = settings.keep();
                 let drift = Mutex::new(Drift::new(&settings.folder, settings.drift));
                 let recent = Mutex::new(Recent::new(&settings.folder, settings.by_id.0));
                 let learnt = RwLock::new(learnt);
-                let (options, heeded) = Default::default();
-                (Some(Learner { settings, learnt, quota: Mutex::default(), drift, recent, options, heeded }), None)
+                let (options, heeded, quota, exchange) = Default::default();
+                (Some(Learner { settings, learnt, quota, drift, recent, options, heeded, exchange }), None)
             }
             Err(error) => (None, Some(format!("learn: {error:#}; mail is judged without what was learnt"))),
         }
@@ -92,6 +99,24 @@ impl Learner {
         Ok(changed)
     }
 
+    /// Says what was taught here, hears what was taught elsewhere; opens the exchange where that was not possible before.
+    /// Also gives where. `None`: there is nobody to exchange with.
+    pub fn exchange(&self) -> anyhow::Result<Option<(Round, String)>> {
+        let mut open = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.is_none() {
+            *open = Exchange::open(&self.settings.folder, &self.settings.exchange)?;
+        }
+        let Some(exchange) = open.as_mut() else { return Ok(None) };
+        let round = exchange.round(&mut &*self)?;
+        Ok(Some((round, exchange.place().to_owned())))
+    }
+
+    /// How often; `None`: never.
+    pub fn exchange_every(&self) -> Option<std::time::Duration> {
+        let settings = &self.settings.exchange;
+        (!settings.location.is_empty()).then_some(settings.every.0)
+    }
+
     pub fn is_ready(&self, settings: &rules::Settings) -> bool {
         learning::is_ready(&self.read().model, settings)
     }
@@ -119,8 +144,9 @@ impl Learner {
         let (digest, features) = learning::features(&tell.content.bytes, &engine.views, &engine.style, &mut extractor);
         let user = learning::user(tell.user.as_deref().unwrap_or_default());
         let (at, mut told) = (now(), Told::default());
+        let lock = learning::lock(&self.settings.folder)?;
         let mut learnt = self.write();
-        let mut teacher = learnt.teach(&self.settings.folder)?;
+        let mut teacher = learnt.teach_with(&self.settings.folder, lock)?;
         let message = Message::parse(&tell.content.bytes, &engine.views.limits);
         let subject = Views::new(&message, &engine.views).text().subject.clone();
         teacher.about = About::new(By::Told, "", tell.user.as_deref().unwrap_or_default(), &subject);
@@ -186,8 +212,10 @@ impl Learner {
         if !self.within_quota(from, now()) {
             return Ok(None);
         }
+        // Judging waits for nobody; there will be other messages.
+        let Some(lock) = learning::try_lock(&self.settings.folder)? else { return Ok(None) };
         let mut learnt = self.write();
-        let mut teacher = learnt.teach(&self.settings.folder)?;
+        let mut teacher = learnt.teach_with(&self.settings.folder, lock)?;
         let from = from.map(named).unwrap_or_default();
         teacher.about = About::new(by, &from, "", &unasked.views.text().subject);
         let learnt = teacher.learn(digest, features, class, User::default(), now())?;
@@ -224,6 +252,12 @@ fn in_balance(counts: Counts, class: Class, balance: f64) -> bool {
         Class::Spam => (counts.spam, counts.ham),
     };
     balance == 0.0 || this < BEGINNING || f64::from(this) < balance * f64::from(other)
+}
+
+impl Hands for &Learner {
+    fn with<R>(&mut self, work: impl FnOnce(&mut Learnt) -> R) -> R {
+        work(&mut self.write())
+    }
 }
 
 fn now() -> u32 {

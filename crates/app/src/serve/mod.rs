@@ -156,7 +156,7 @@ pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
     }
     let lookup = Arc::new(Lookup::new(&config.lookup)?);
     // Their connections to servers may not be closed from within the runtime: the last of them goes after it.
-    let _last = (store.clone(), lookup.clone());
+    let _last = (store.clone(), lookup.clone(), learner.clone());
     let served = runtime.block_on(serve(
         config,
         origin,
@@ -306,6 +306,7 @@ async fn serve(
         tokio::spawn(reload::watch(service.clone(), what, changed.clone()));
     }
     tokio::spawn(keep_up(service.clone(), changed));
+    tokio::spawn(exchange_lessons(service.clone()));
 
     loop {
         let changed = tokio::select! {
@@ -417,6 +418,39 @@ async fn tell_drift(service: &Service, learner: &Learner, change: &Change) {
     });
     if let Ok(Err(error)) = kept.await {
         service.journal.note(&format!("learn: the notice could not be kept: {error:#}"));
+    }
+}
+
+/// Where machines share what they learn: says and hears, and goes on alone while that is not possible.
+async fn exchange_lessons(service: Arc<Service>) {
+    let Some(learner) = service.learner.clone() else { return };
+    let Some(every) = learner.exchange_every() else { return };
+    let journal = service.journal;
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut away, mut first) = (false, true);
+    loop {
+        ticks.tick().await;
+        let learner = learner.clone();
+        let Ok(round) = tokio::task::spawn_blocking(move || learner.exchange()).await else { return };
+        match round {
+            Ok(Some((round, place))) => {
+                round.notes.iter().for_each(|note| journal.note(&format!("learn: {note}")));
+                if away || first {
+                    let (said, heard) = (round.said, round.heard);
+                    journal.note(&format!(
+                        "learn: what is learnt is shared by way of {place}: {said} lessons said, {heard} heard"
+                    ));
+                }
+                (away, first) = (false, false);
+            }
+            Err(error) if !away => {
+                away = true;
+                journal
+                    .note(&format!("learn: {error:#}; this machine learns on its own until then, and says so later"));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! [`Backend`] interface, so that every place behaves the same.
 
 pub mod history;
+pub mod lessons;
 pub mod lists;
 pub mod outbox;
 pub mod quarantine;
@@ -78,6 +79,8 @@ pub(crate) fn rebuild(shelf: Shelf, key: Vec<u8>, value: Vec<u8>, content: Optio
     let record = Record { key, version: 0, value };
     match shelf {
         Shelf::History => again::<history::Entry>(&record, content),
+        // The machines know, and say it again.
+        Shelf::Lessons => None,
         Shelf::Lists => again::<lists::Entry>(&record, content),
         Shelf::Outbox => again::<outbox::Notice>(&record, content),
         Shelf::Quarantine => again::<quarantine::Entry>(&record, content),

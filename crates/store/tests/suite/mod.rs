@@ -12,7 +12,7 @@ use store::lists::{Effect, Kind, Scope, Subject};
 use store::outbox::{Backoff, State as Sending};
 use store::quarantine::{NewEntry, Release, Retention, State, Who};
 use store::seen::{Policy, Reason, Triplet};
-use store::{Backend, Bytes, Error, Hash, Id, Store, Time, history, lists, quarantine};
+use store::{Backend, Bytes, Error, Hash, Id, Store, Time, history, lessons, lists, quarantine};
 
 pub type Open<'a> = &'a (dyn Fn() -> Store + Sync);
 pub type OpenBackend<'a> = &'a (dyn Fn() -> std::sync::Arc<dyn Backend> + Sync);
@@ -23,6 +23,7 @@ pub const CASES: &[(&str, fn(Open<'_>))] = &[
     ("history: found by recipient, queue id, time, page by page", history_by_fields),
     ("history: found by words, in Japanese too", history_by_words),
     ("history: more than is kept is counted", history_is_bounded),
+    ("lessons: begun, said, folded, begun anew", lessons_in_order),
     ("lists: narrow before wide, own before global", lists_by_weight),
     ("lists: set, replaced, listed, removed, expired", lists_kept),
     ("outbox: enqueued, taken once, failed, given up, sent", outbox_round),
@@ -419,6 +420,59 @@ fn quarantine_retention(open: Open<'_>) {
     assert_eq!(expire(100, 1_000, 999), (0, 6, 5));
     assert_eq!(there(), []);
     clear(open);
+}
+
+fn lessons_in_order(open: Open<'_>) {
+    let lessons = open().lessons();
+    assert!(lessons.begin(lessons.head().expect("reads").as_ref(), 11, 100, None, (0, 0)).expect("begins"));
+    assert_eq!(lessons.append(10, &[b"x".to_vec()]).expect("refuses"), None, "another order");
+    // Whatever bytes they are, and whoever says at the same time: each has a place of its own, without gaps.
+    let said = |worker: usize, n: usize| [&[0, 255, worker as u8, n as u8][..], &[b'x'; 5_000]].concat();
+    threads(open, |worker, store| {
+        for n in 0..5 {
+            let two = [said(worker, 2 * n), said(worker, 2 * n + 1)];
+            assert!(store.lessons().append(11, &two).expect("says").is_some_and(|last| last > 101));
+        }
+    });
+    let head = lessons.head().expect("reads").expect("is there");
+    let all = lessons.read(100, 1_000).expect("reads");
+    let many = all.len() as u64;
+    assert_eq!((head.first, head.last, head.base), (101, 100 + many, 100));
+    assert!(many >= 20 && all.iter().map(|(at, _)| *at).eq(101..=100 + many));
+    assert_eq!(all.iter().map(|(_, bytes)| bytes.clone()).collect::<BTreeSet<_>>().len(), all.len());
+    for pair in all.chunks(2) {
+        assert_eq!(
+            (pair[0].1[2], pair[0].1[3] + 1),
+            (pair[1].1[2], pair[1].1[3]),
+            "what is said at once stays together"
+        );
+    }
+    assert_eq!(lessons.read(110, 3).expect("reads"), all[10..13]);
+
+    // The older part becomes a model; who comes too late with another is told so.
+    assert!(lessons.fold(&head, 115, b"model of 115", 5).expect("folds"));
+    assert!(!lessons.fold(&head, 116, b"model of 116", 5).expect("is too late"));
+    let folded = lessons.head().expect("reads").expect("is there");
+    assert_eq!((folded.first, folded.last, folded.base), (111, head.last, 115));
+    assert_eq!(lessons.model(&folded).expect("reads").as_deref(), Some(&b"model of 115"[..]));
+    assert_eq!(lessons.read(0, 2).expect("reads"), all[10..12]);
+    assert!(lessons.fold(&folded, 118, b"model of 118", 0).expect("folds"));
+    assert!(matches!(lessons.model(&folded), Err(Error::Content { .. })), "the old one is gone");
+
+    let peer = |node, position| lessons::Peer { node, name: "mx1".into(), position, at: at(node as i64) };
+    for told in [peer(1, 5), peer(2, 7), peer(1, 9)] {
+        lessons.tell(&told).expect("tells");
+    }
+    assert_eq!(lessons.peers().expect("reads"), [peer(1, 9), peer(2, 7)]);
+    lessons.forget_peers(at(2)).expect("forgets");
+    assert_eq!(lessons.peers().expect("reads"), [peer(2, 7)]);
+
+    let old = lessons.head().expect("reads");
+    assert!(lessons.begin(old.as_ref(), 12, 500, None, (11, 499)).expect("begins"));
+    assert!(!lessons.begin(old.as_ref(), 13, 500, Some(b"of another"), (11, 499)).expect("is too late"));
+    assert_eq!(lessons.read(0, 10).expect("reads"), [], "what the old order had is gone");
+    assert_eq!(lessons.append(12, &[b"first".to_vec()]).expect("says"), Some(501));
+    assert!(lessons.append(12, &vec![Vec::new(); 51]).is_err() && lessons.append(12, &[vec![0; 2 << 20]]).is_err());
 }
 
 fn lists_kept(open: Open<'_>) {
