@@ -225,3 +225,38 @@ fn an_alarm_where_the_learner_is_misled() {
     site.send(&format!("ip=192.0.2.1&{TRAPPED}"), &good(60_000));
     assert_eq!(site.counts(), (24, 2));
 }
+
+/// What is in the quarantine is taught by the mail server's id, by its id in history or quarantine, or not at all.
+#[test]
+fn what_is_held_is_taught_by_id() {
+    let more = "auto = false\nby_id = 0\n[actions]\nquarantine_at = 15.0\n";
+    let mut site = Site::new("held", more);
+    let held = mail(1, "z@z.example", "", "surelyspam").replace("Subject: letter", "Subject: surelyspam letter");
+    site.send("ip=192.0.2.200&from=z@z.example&rcpt=ann@example.test", &held);
+    site.send("ip=192.0.2.200&from=z@z.example&rcpt=ann@example.test", &mail(2, "z@z.example", "", "let through"));
+    let sekisho = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
+            .args(arguments)
+            .arg("--config")
+            .arg(site.folder.0.join("sekisho.toml"))
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let (_, list) = sekisho(&["quarantine", "list"]);
+    let id = list.split_whitespace().next().unwrap_or_default().to_owned();
+    assert_eq!(site.learn(&["--spam", "--id", "Q1"]), "1 learnt, 0 known before, 0 not readable\n", "{list}");
+    assert_eq!(sekisho(&["quarantine", "learn", "--spam", &id]), (Some(0), format!("{id} was learnt before\n")));
+    assert_eq!(site.learn(&["--ham", "--id", &id]), "1 learnt, 0 known before, 0 not readable\n");
+    assert_eq!(sekisho(&["quarantine", "learn", "--spam", &id]), (Some(0), format!("{id} learnt\n")));
+    let (_, history) = sekisho(&["history", "--format", "json", "--queue-id", "Q1"]);
+    let entry: serde_json::Value = serde_json::from_str(&history).unwrap();
+    let of_history = entry["id"].as_str().unwrap();
+    assert_eq!(site.learn(&["--forget", "--id", of_history]), "1 forgotten, 0 never learnt, 0 not readable\n");
+    let (code, said) = sekisho(&["learn", "--spam", "--id", "Q2"]);
+    assert!(code == Some(2) && said.contains("Q2: nothing is kept of this message any more"), "{code:?} {said}");
+    assert_eq!(site.counts(), (0, 0));
+}
