@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 const MARK: &[u8; 8] = b"\n\x01rec\x02:\n";
+/// A record that lacks it was cut short, though what came later makes it long enough.
+const END: &[u8; 8] = b"\n\x03end\x04:\n";
 /// Mark, length of the head, length of the body.
 const BEGIN: usize = 16;
 /// Neither is longer.
@@ -93,6 +95,7 @@ impl<H: Serialize> Log<H> {
         record.extend_from_slice(&u32::try_from(body.len())?.to_le_bytes());
         record.extend_from_slice(&head);
         record.extend_from_slice(body);
+        record.extend_from_slice(END);
         let file = self.segment(day)?;
         file.write_all(&record)?;
         self.unsynced = true;
@@ -180,8 +183,8 @@ pub fn read_at<H: DeserializeOwned>(path: &Path, at: u64) -> Option<Record<H>> {
     let mut bytes = vec![0; BEGIN];
     file.read_exact(&mut bytes).ok()?;
     let length = |at: usize| Some(u64::from(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?)));
-    let left = length(8)? + length(12)?;
-    if !bytes.starts_with(MARK) || left > 2 * LONGEST as u64 {
+    let left = length(8)? + length(12)? + END.len() as u64;
+    if !bytes.starts_with(MARK) || left > 2 * LONGEST as u64 + 8 {
         return None;
     }
     file.take(left).read_to_end(&mut bytes).ok()?;
@@ -200,8 +203,9 @@ fn record(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
     if head > LONGEST || body > LONGEST {
         return None;
     }
-    let end = BEGIN + head + body;
-    Some((bytes.get(BEGIN..BEGIN + head)?, bytes.get(BEGIN + head..end)?, end))
+    let last = BEGIN + head + body;
+    let whole = bytes.get(last..last + END.len())? == END;
+    whole.then_some((&bytes[BEGIN..BEGIN + head], &bytes[BEGIN + head..last], last + END.len()))
 }
 
 #[cfg(test)]

@@ -257,6 +257,8 @@ mod tests {
             "window",
             "name",
             "problems",
+            "wrong",
+            "of",
         ];
         for (name, text) in TEMPLATES {
             assert!(text.starts_with("Subject: "), "{name}");
