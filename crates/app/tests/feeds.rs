@@ -464,7 +464,7 @@ fn what_is_to_come_over_tls_comes_by_nothing_else() {
     site.update("mine", 0, "1 new files");
     assert!(site.run(&["status", "mine"]).0.contains("proof: TLS alone"));
     answer(&format!("302 Found\r\nLocation: {}\r\n", http.url("mine.ndb")), "");
-    site.update("mine", 2, "http");
+    site.update("mine", 2, "configured for https only");
     assert_eq!(http.asked(), Vec::<String>::new(), "nobody was asked without TLS");
 }
 

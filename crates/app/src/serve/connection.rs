@@ -122,6 +122,8 @@ pub async fn run(
             None => config.limits.idle.0,
         });
         tokio::select! {
+            // That the peer has gone is known before it is answered: after a standstill both are there at once.
+            biased;
             read = read_with_room(&mut *stream, &mut buffer, &mut share), if !ended && session.wants_input() => match read {
                 Ok(0) => {
                     // Half closed: what was asked is still answered.
