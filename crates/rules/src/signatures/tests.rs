@@ -93,7 +93,7 @@ fn every_format_is_read() {
         "x.ldb",
         "L;Engine:51-255,Target:4,FileSize:1-20,Container:CL_TYPE_ZIP,Intermediates:CL_TYPE_MAIL>CL_TYPE_ANY;(0&1)>1,2;EOF-20,3:6162::wa;0/a;b:c/gi",
     );
-    loaded("x.ldb", "L;Target:0;0&1&2&3;6162;0(>>4#il2#>10,<0x20);${1-20}3$;fuzzy_img#0123456789abcdef#0");
+    loaded("x.ldb", "L;Target:0;0&1&2;6162;0(>>4#il2#>10,<0x20);${1-20}3$");
     loaded("x.ndb", "M:0:$3$:6162");
     loaded("x.hsb", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855:*:N:73");
     loaded("x.fp", "d41d8cd98f00b204e9800998ecf8427e:12:N");
