@@ -271,3 +271,21 @@ fn text_that_carries_files() {
     assert_eq!((&cut.members[0].bytes[..], cut.members[0].content), (&b"Cat"[..], Content::Part));
     assert_eq!(cut.notes, [Note::Truncated]);
 }
+
+#[test]
+fn a_dictionary_of_gigabytes_is_not_made() {
+    let archives = archives();
+    // The header's own method, a method named in a header that is not packed, LZMA2 behind a cipher.
+    for (name, method, size) in [
+        ("plain.7z", &[0x23, 3, 1, 1, 5, 0x5d][..], &[0xff, 0xff, 0xff, 0xff][..]),
+        ("ppmd.7z", &[0x23, 3, 4, 1, 5, 6], &[0, 0, 0, 0xf0]),
+        ("locked.7z", &[0x21, 0x21, 1], &[40]),
+    ] {
+        let mut archive = archives[name].clone();
+        let found = archive.windows(method.len()).rposition(|bytes| bytes == method).expect(name) + method.len();
+        archive[found..found + size.len()].copy_from_slice(size);
+        let unpacked = open(&archive, Kind::SevenZip);
+        assert_eq!(unpacked.notes, [Note::Unsupported("a dictionary larger than is allowed")], "{name}");
+        assert!(unpacked.members.is_empty(), "{name}");
+    }
+}

@@ -1,12 +1,16 @@
 //! 7-Zip archives.
 
-use super::Opening;
+use super::streams::DICTIONARY_KIB;
+use super::{Opening, at};
 use crate::{Content, Limit, Member, Note, Role};
 use sevenz_rust2::{ArchiveReader, Error, Password};
 use std::io::Cursor;
 
 pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
     // Without a password first; the header itself may be encrypted.
+    if asks_for_too_much(header(bytes)) {
+        return opening.note(TOO_LARGE);
+    }
     let given = opening.passwords.iter().filter_map(|password| std::str::from_utf8(password).ok());
     let mut passwords = vec![Password::empty()];
     passwords.extend(given.map(Password::from));
@@ -25,6 +29,11 @@ pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
             Err(_) if encrypted => continue,
             Err(error) => return opening.note(problem(&error)),
         };
+        if reader.archive().blocks.iter().flat_map(|block| &block.coders).any(|coder| {
+            memory(coder.encoder_method_id(), coder.properties()).is_some_and(|memory| memory >> 10 > LARGEST_KIB)
+        }) {
+            return opening.note(TOO_LARGE);
+        }
         match members(&mut reader, bytes.len(), opening) {
             Outcome::Done => {
                 if attempt > 0 && encrypted {
@@ -39,6 +48,38 @@ pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
     list(bytes, opening);
 }
 
+const LARGEST_KIB: u64 = DICTIONARY_KIB as u64;
+const TOO_LARGE: Note = Note::Unsupported("a dictionary larger than is allowed");
+
+/// The bytes that say how the rest is packed; they may be packed themselves.
+fn header(bytes: &[u8]) -> &[u8] {
+    const START: u64 = 32;
+    let (offset, length) = (at::u64(bytes, 12).unwrap_or(0), at::u64(bytes, 20).unwrap_or(0));
+    let offset = usize::try_from(offset.saturating_add(START)).unwrap_or(usize::MAX);
+    at::slice(bytes, offset, usize::try_from(length).unwrap_or(usize::MAX))
+}
+
+/// The reader makes room for a packed header before we could ask what it needs, so the methods are looked for in the bytes:
+/// flags with the length of the method's number, the number, the length of its properties.
+fn asks_for_too_much(header: &[u8]) -> bool {
+    const METHODS: [&[u8]; 3] = [&[0x23, 3, 1, 1, 5], &[0x23, 3, 4, 1, 5], &[0x21, 0x21, 1]];
+    METHODS.iter().any(|method| {
+        memchr::memmem::find_iter(header, method).any(|found| {
+            let (id, properties) = (&method[1..method.len() - 1], &header[found + method.len()..]);
+            memory(id, properties).is_some_and(|memory| memory >> 10 > LARGEST_KIB)
+        })
+    })
+}
+
+/// What a method needs: LZMA and PPMd say it in bytes, LZMA2 by a power of two or one and a half of it.
+fn memory(method: &[u8], properties: &[u8]) -> Option<u64> {
+    match method {
+        [3, 1, 1] | [3, 4, 1] => at::u32(properties, 1).map(u64::from),
+        [0x21] => at::u8(properties, 0).map(|bits| (2 | u64::from(bits & 1)) << (bits.min(40) / 2 + 11)),
+        _ => None,
+    }
+}
+
 enum Outcome {
     Done,
     WrongPassword,
@@ -47,7 +88,7 @@ enum Outcome {
 fn problem(error: &Error) -> Note {
     match error {
         Error::UnsupportedCompressionMethod(_) | Error::ExternalUnsupported => Note::Unsupported("7z method"),
-        Error::MaxMemLimited { .. } => Note::Unsupported("a dictionary larger than is allowed"),
+        Error::MaxMemLimited { .. } => TOO_LARGE,
         Error::Io(error, _) if error.kind() == std::io::ErrorKind::UnexpectedEof => Note::Truncated,
         _ => Note::Broken("7z archive"),
     }

@@ -5,7 +5,7 @@ use crate::{Content, Limit, Member, Note, Role};
 use std::io::Read;
 
 /// Memory for a dictionary, in KiB. xz's largest preset needs 65 MiB.
-const DICTIONARY_KIB: u32 = 100 << 10;
+pub(super) const DICTIONARY_KIB: u32 = 100 << 10;
 
 fn add<'a>(opening: &mut Opening<'_, 'a>, packed: &[u8], name: Vec<u8>, reader: &mut dyn Read) {
     let (bytes, content) = opening.unpack(reader, packed.len());

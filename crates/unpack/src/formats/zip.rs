@@ -118,28 +118,15 @@ fn central<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) -> Vec<Entry> {
             opening.stop(Limit::Members);
             break;
         }
-        let header = at::slice(bytes, offset, 46);
-        if header.len() < 46 {
+        let Some(mut entry) = header(bytes, offset, 46) else {
             opening.note(Note::Truncated);
             break;
-        }
-        let half = |place: usize| at::u16(header, place).unwrap_or(0);
-        let word = |place: usize| at::u32(header, place).unwrap_or(0);
-        let (name, extra, comment) = (usize::from(half(28)), usize::from(half(30)), usize::from(half(32)));
-        let mut entry = Entry {
-            name: at::slice(bytes, offset + 46, name).to_vec(),
-            flags: half(8),
-            method: half(10),
-            time: half(12),
-            crc: word(16),
-            packed: u64::from(word(20)),
-            size: u64::from(word(24)),
-            offset: (word(42) as usize).saturating_add(shift),
-            extra: at::slice(bytes, offset + 46 + name, extra).to_vec(),
-            central: true,
         };
+        entry.central = true;
+        entry.offset = at::length(bytes, offset + 42).unwrap_or(0).saturating_add(shift);
         large(&mut entry);
-        offset += 46 + name + extra + comment;
+        let comment = usize::from(at::u16(bytes, offset + 32).unwrap_or(0));
+        offset += 46 + entry.name.len() + entry.extra.len() + comment;
         if at::slice(bytes, entry.offset, 4) == LOCAL {
             entries.push(entry);
         } else {
@@ -181,15 +168,20 @@ fn extra(fields: &[u8], wanted: u16) -> Option<&[u8]> {
 }
 
 fn local(bytes: &[u8], offset: usize) -> Option<Entry> {
-    let header = at::slice(bytes, offset, 30);
-    if header.len() < 30 || !header.starts_with(LOCAL) {
-        return None;
-    }
-    let half = |place: usize| at::u16(header, place).unwrap_or(0);
-    let word = |place: usize| at::u32(header, place).unwrap_or(0);
-    let name = usize::from(half(26));
-    let mut entry = Entry {
-        name: at::slice(bytes, offset + 30, name).to_vec(),
+    let mut entry = header(bytes, offset, 30).filter(|_| at::slice(bytes, offset, 4) == LOCAL)?;
+    large(&mut entry);
+    Some(entry)
+}
+
+/// What a member's own header (30 bytes) and its header in the directory (46) have in common; there it lies two bytes later.
+fn header(bytes: &[u8], offset: usize, length: usize) -> Option<Entry> {
+    let header = Some(at::slice(bytes, offset, length)).filter(|header| header.len() == length)?;
+    let later = if length == 46 { 2 } else { 0 };
+    let half = |place: usize| at::u16(header, place + later).unwrap_or(0);
+    let word = |place: usize| at::u32(header, place + later).unwrap_or(0);
+    let (name, extra) = (usize::from(half(26)), usize::from(half(28)));
+    Some(Entry {
+        name: at::slice(bytes, offset + length, name).to_vec(),
         flags: half(6),
         method: half(8),
         time: half(10),
@@ -197,11 +189,9 @@ fn local(bytes: &[u8], offset: usize) -> Option<Entry> {
         packed: u64::from(word(18)),
         size: u64::from(word(22)),
         offset,
-        extra: at::slice(bytes, offset + 30 + name, usize::from(half(28))).to_vec(),
+        extra: at::slice(bytes, offset + length + name, extra).to_vec(),
         central: false,
-    };
-    large(&mut entry);
-    Some(entry)
+    })
 }
 
 fn data_offset(bytes: &[u8], offset: usize) -> Option<usize> {
