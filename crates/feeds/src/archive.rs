@@ -4,13 +4,13 @@
 //! files beside one another. Links and devices are no files.
 
 use crate::{Refusal, is_plain_name};
-use flate2::read::GzDecoder;
 use std::io::Read;
+use unpack::published::{self, Fault, Room};
 
 /// Of what is unpacked.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// All files together.
+    /// All files together, and what goes around them.
     pub bytes: u64,
     pub files: usize,
 }
@@ -21,7 +21,20 @@ impl Default for Limits {
     }
 }
 
-const BLOCK: usize = 512;
+impl From<Limits> for Room {
+    fn from(limits: Limits) -> Room {
+        Room { bytes: limits.bytes, files: limits.files }
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Refusal {
+        match fault {
+            Fault::MoreBytes { .. } | Fault::MoreFiles { .. } => Refusal::Limit(fault.to_string()),
+            _ => Refusal::Format(fault.to_string()),
+        }
+    }
+}
 
 /// Calls `file` with each regular file's name, without its folders, and its content.
 pub fn unpack_gzip(
@@ -29,80 +42,29 @@ pub fn unpack_gzip(
     limits: Limits,
     file: &mut dyn FnMut(&str, Vec<u8>) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Err(Refusal::Format("not compressed by gzip".into()));
-    }
-    unpack(GzDecoder::new(bytes), limits, file)
+    published::tar_gzip(bytes, limits.into(), &mut plain(file))
 }
 
 /// Likewise, of a tar file that is not compressed, or no longer.
 pub fn unpack(
-    mut tar: impl Read,
+    tar: impl Read,
     limits: Limits,
     file: &mut dyn FnMut(&str, Vec<u8>) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    let cut = |_| Refusal::Format("the archive is cut off or damaged".into());
-    let mut left = limits.bytes;
-    let mut files = 0;
-    let mut long_name: Option<Vec<u8>> = None;
-    loop {
-        let mut header = Vec::with_capacity(BLOCK);
-        (&mut tar).take(BLOCK as u64).read_to_end(&mut header).map_err(cut)?;
-        // ClamAV's end with the last file; others with blocks of nothing.
-        if header.iter().all(|byte| *byte == 0) {
-            return Ok(());
-        }
-        let header: [u8; BLOCK] = header.try_into().map_err(|_| Refusal::Format("the archive is cut off".into()))?;
-        let size = size(&header)?;
-        if size > left {
-            return Err(Refusal::Limit(format!("the archive holds more than {} bytes", limits.bytes)));
-        }
-        left -= size;
-        let mut content = Vec::new();
-        (&mut tar).take(size).read_to_end(&mut content).map_err(cut)?;
-        let padding = (BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64;
-        let skipped = std::io::copy(&mut (&mut tar).take(padding), &mut std::io::sink()).map_err(cut)?;
-        if content.len() as u64 != size || skipped != padding {
-            return Err(Refusal::Format("the archive is cut off".into()));
-        }
-        match header[156] {
-            b'0' | 0 => {
-                let name = long_name.take().unwrap_or_else(|| until_nul(&header[..100]).to_vec());
-                let name = String::from_utf8_lossy(&name).into_owned();
-                let Some(name) = name.rsplit('/').next().filter(|name| is_plain_name(name)) else { continue };
-                files += 1;
-                if files > limits.files {
-                    return Err(Refusal::Limit(format!("the archive holds more than {} files", limits.files)));
-                }
-                file(name, content)?;
-            }
-            // GNU tar's way to write names that are longer than the field.
-            b'L' => long_name = Some(until_nul(&content).to_vec()),
-            _ => long_name = None,
-        }
-    }
+    published::tar(tar, limits.into(), &mut plain(file))
 }
 
-fn until_nul(bytes: &[u8]) -> &[u8] {
-    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
-}
-
-/// Octal digits; the checksum of the header holds.
-fn size(header: &[u8; BLOCK]) -> Result<u64, Refusal> {
-    let octal = |field: &[u8]| {
-        let text = std::str::from_utf8(until_nul(field)).ok()?.trim();
-        u64::from_str_radix(text, 8).ok()
-    };
-    let sum: u64 =
-        header.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u64::from(*byte) }).sum();
-    octal(&header[124..136])
-        .filter(|_| octal(&header[148..156]) == Some(sum))
-        .ok_or_else(|| Refusal::Format("not a tar file".into()))
+/// Leaves out what cannot be a file beside the others.
+pub(crate) fn plain(
+    file: &mut dyn FnMut(&str, Vec<u8>) -> Result<(), Refusal>,
+) -> impl FnMut(&str, Vec<u8>) -> Result<(), Refusal> {
+    move |name, content| if is_plain_name(name) { file(name, content) } else { Ok(()) }
 }
 
 /// What tests, and nobody else, need to make such files.
 #[doc(hidden)]
 pub fn pack(files: &[(&str, &[u8])]) -> Vec<u8> {
+    const BLOCK: usize = 512;
     let mut tar = Vec::new();
     for (name, content) in files {
         let mut header = [0; BLOCK];
@@ -129,6 +91,8 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use std::io::Write;
+
+    const BLOCK: usize = 512;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut out = GzEncoder::new(Vec::new(), Compression::fast());

@@ -3,9 +3,10 @@
 //! [`kind()`] tells by magic what bytes are, in the names that ClamAV's signatures use. [`open`] takes one container
 //! apart, one level: who walks deeper calls it again with a member's bytes and the same [`Budget`], so that a bomb
 //! ends wherever in the tree it stands. [`html`] and [`text`] make the copies of a document that ClamAV matches its
-//! HTML and text signatures against.
+//! HTML and text signatures against. [`published`] reads what is no attacker's but a publisher's: there the rule is to
+//! refuse, not to take what can be had.
 //!
-//! Nothing here is an error: whatever could not be had is a [`Note`] beside what could. Nothing here reads files, asks
+//! Otherwise nothing is an error: whatever could not be had is a [`Note`] beside what could. Nothing here reads files, asks
 //! a clock or knows of mail.
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,7 @@ mod formats;
 pub mod html;
 mod kind;
 mod member;
+pub mod published;
 pub mod text;
 
 pub use budget::{Budget, Limit, Limits};

@@ -4,7 +4,7 @@
 //! script says, or the difference is not for these files and nothing of it counts. Line numbers mean the file as it was
 //! when it was opened.
 
-use super::cvd::{DIFFERENCE, verify_list};
+use super::cvd::{DIFFERENCE, Key, verify_list};
 use crate::{Refusal, is_plain_name};
 use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
@@ -21,8 +21,12 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// The script of a `.cdiff` file that ClamAV signed, and the version that it leads to.
 pub fn open(cdiff: &[u8]) -> Result<(u32, Vec<u8>), Refusal> {
+    open_signed_by(cdiff, &DIFFERENCE)
+}
+
+pub(super) fn open_signed_by(cdiff: &[u8], key: &Key) -> Result<(u32, Vec<u8>), Refusal> {
     let (version, script, signed, signature) = parts(cdiff)?;
-    verify_list(&Sha256::digest(signed), &signature, &DIFFERENCE)?;
+    verify_list(&Sha256::digest(signed), &signature, key)?;
     Ok((version, script))
 }
 

@@ -11,15 +11,15 @@ use crate::archive::{self, Limits};
 use crate::{Refusal, is_plain_name};
 use md5::Md5;
 use sha2::{Digest, Sha256};
+use unpack::published;
 
-pub const HEADER: usize = 512;
-const MAGIC: &str = "ClamAV-VDB:";
+pub use unpack::published::{HEADER, Header};
 
 /// An RSA key and how it signs.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
-    modulus: &'static str,
-    exponent: u32,
+    pub(super) modulus: &'static str,
+    pub(super) exponent: u32,
 }
 
 /// Signs the MD5 of a container.
@@ -53,53 +53,9 @@ pub const DIFFERENCE: Key = Key {
 };
 
 /// Digits of a signature, by value.
-const DIGITS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/";
+pub(super) const DIGITS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/";
 /// A signature has fewer.
 const LONGEST: usize = 1000;
-
-/// What a container says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header {
-    /// As written: `22 Jun 2021 16-55 -0400`.
-    pub date: String,
-    pub version: u32,
-    pub signatures: u32,
-    pub level: u32,
-    pub md5: String,
-    pub signature: String,
-    pub builder: String,
-    /// Seconds since 1970; zero where it is not said.
-    pub built: u64,
-}
-
-impl Header {
-    pub fn parse(bytes: &[u8]) -> Result<Header, Refusal> {
-        let wrong = |what: &str| Refusal::Format(format!("no header of a ClamAV container: {what}"));
-        let line = bytes.get(..bytes.len().min(HEADER)).unwrap_or_default();
-        let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let text = std::str::from_utf8(line).map_err(|_| wrong("not text"))?;
-        let fields: Vec<&str> = text
-            .strip_prefix(MAGIC)
-            .ok_or_else(|| wrong("it does not begin like one"))?
-            .trim_end()
-            .split(':')
-            .collect();
-        let [date, version, signatures, level, md5, signature, builder, rest @ ..] = &fields[..] else {
-            return Err(wrong("fields are missing"));
-        };
-        let number = |field: &str, name: &str| field.trim().parse().map_err(|_| wrong(name));
-        Ok(Header {
-            date: (*date).to_owned(),
-            version: number(version, "the version is no number")?,
-            signatures: number(signatures, "the count of signatures is no number")?,
-            level: number(level, "the level is no number")?,
-            md5: (*md5).to_owned(),
-            signature: (*signature).to_owned(),
-            builder: (*builder).to_owned(),
-            built: rest.first().and_then(|time| time.trim().parse().ok()).unwrap_or(0),
-        })
-    }
-}
 
 /// Whole and signed by this key.
 pub fn verify(container: &[u8], key: &Key) -> Result<Header, Refusal> {
@@ -121,11 +77,7 @@ pub fn unpack(
     limits: Limits,
     file: &mut dyn FnMut(&str, Vec<u8>) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    let body = container.get(HEADER..).unwrap_or_default();
-    match body.starts_with(&[0x1f, 0x8b]) {
-        true => archive::unpack_gzip(body, limits, file),
-        false => archive::unpack(body, limits, file),
-    }
+    published::container(container, limits.into(), &mut archive::plain(file))
 }
 
 /// A `.info` file.
@@ -273,7 +225,7 @@ mod tests {
     #[test]
     fn a_real_header_was_signed_by_the_project() {
         let header = Header::parse(REAL.as_bytes()).unwrap();
-        assert_eq!((header.version, header.level, header.built), (2, 81, 1_624_395_301));
+        assert_eq!((header.version, header.functionality_level, header.built), (2, 81, Some(1_624_395_301)));
         let opened = CONTAINER.open(&header.signature).unwrap().to_bytes(16).unwrap();
         assert_eq!(hex(&opened), header.md5);
         let forged = header.signature.replacen('Z', "Y", 1);

@@ -6,3 +6,5 @@ pub mod checksum;
 pub mod cvd;
 mod number;
 pub mod openpgp;
+#[cfg(test)]
+mod signed;

@@ -189,14 +189,14 @@ fn containers_are_opened() {
     for compress in [false, true] {
         let bytes = container(&[("daily.ndb", "A:0:*:616263\n"), ("daily.info", "x"), ("COPYING", "y")], compress);
         assert_eq!(
-            container::header(&bytes).map(|header| (header.version, header.built)),
+            unpack::published::Header::parse(&bytes).map(|header| (header.version, header.built)),
             Ok((7, Some(1_752_148_800)))
         );
         let source = Source { name: "daily.cld".into(), bytes: bytes.clone().into(), official: true };
         let (set, diagnostics) = load(&[source], &Options::default());
         assert!(set.len() == 1 && diagnostics.is_empty(), "{diagnostics:?}");
         assert_eq!(set.place(SignatureId(0)), ("daily.cld/daily.ndb", 1, true));
-        assert_eq!(container::members(&bytes, 700), Err(container::ContainerError::TooLarge { limit: 700 }));
+        assert_eq!(container::members(&bytes, 700), Err(unpack::published::Fault::MoreBytes { limit: 700 }));
         for cut in [0, 511, 512, 600] {
             assert!(container::members(&bytes[..cut], 1 << 20).is_err(), "{cut}");
         }

@@ -14,7 +14,7 @@ mod rar;
 mod rtf;
 mod sevenzip;
 mod streams;
-mod tar;
+pub(crate) mod tar;
 mod text;
 mod tnef;
 mod vba;

@@ -3,7 +3,7 @@
 use super::{Opening, until_nul};
 use crate::{Content, Member, Note, Role};
 
-const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
     let mut rest = bytes;
@@ -74,7 +74,7 @@ fn name(header: &[u8], long: Option<Vec<u8>>) -> Vec<u8> {
     name.to_vec()
 }
 
-fn number(field: &[u8]) -> Option<u64> {
+pub(crate) fn number(field: &[u8]) -> Option<u64> {
     if field[0] & 0x80 != 0 {
         // GNU: big endian, for what eleven octal digits cannot hold.
         return field[1..].iter().try_fold(u64::from(field[0] & 0x7f), |value, byte| {
@@ -89,7 +89,7 @@ fn number(field: &[u8]) -> Option<u64> {
     u64::from_str_radix(digits, 8).ok()
 }
 
-fn checksum_fits(header: &[u8]) -> bool {
+pub(crate) fn checksum_fits(header: &[u8]) -> bool {
     let sum = |byte: fn(u8) -> i64| -> i64 {
         let bytes = header.iter().enumerate();
         bytes.map(|(at, value)| if (148..156).contains(&at) { 32 } else { byte(*value) }).sum()
