@@ -79,16 +79,23 @@ impl Kept {
     pub fn store(&self, ruleset: &Ruleset, diagnostics: &[Diagnostic], includes: &Includes) -> io::Result<()> {
         let includes = includes.read.iter().map(|(path, text)| (path.as_str(), hash(text))).collect();
         let body = postcard::to_stdvec(&ContentRef { includes, ruleset, diagnostics }).map_err(io::Error::other)?;
-        write_whole(&self.path, &[&MAGIC[..], &hash(&body), &body].concat(), "rules", KEPT)
+        write_whole(&self.path, "rules", KEPT, |file| {
+            [&MAGIC[..], &hash(&body), &body].into_iter().try_for_each(|piece| file.write_all(piece))
+        })
     }
 }
 
 /// Puts a file in its place whole, and lets the oldest of that ending go.
-pub fn write_whole(path: &Path, bytes: &[u8], ending: &str, kept: usize) -> io::Result<()> {
+pub fn write_whole(
+    path: &Path,
+    ending: &str,
+    kept: usize,
+    write: impl FnOnce(&mut fs::File) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     make_private(folder)?;
     let (draft, mut file) = draft::create(path)?;
-    let renamed = file.write_all(bytes).and_then(|()| fs::rename(&draft, path));
+    let renamed = write(&mut file).and_then(|()| fs::rename(&draft, path));
     if renamed.is_err() {
         let _ = fs::remove_file(&draft);
     }

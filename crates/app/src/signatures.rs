@@ -11,8 +11,9 @@ use mail::{Evidence, Hit, Meaning, Signature, Trouble, Verdict, Views};
 use rules::{Diagnostic, Severity};
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::io;
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use store::lists::{Effect, Scope, Subject};
 use store::{Store, Time};
 
@@ -127,6 +128,24 @@ pub fn set(
         loaded.diagnostics.extend(diagnostics);
         return Some(set);
     }
+    let sources = read(files, loaded);
+    let (mut set, diagnostics) = rules::signatures::load(&sources, options);
+    drop(sources);
+    if let Some(path) = kept.filter(|_| loaded.problems.is_empty())
+        && write_kept(&path, &set, &diagnostics).is_ok()
+    {
+        // What was made piece by piece takes more memory than the same in one.
+        drop(set);
+        set = match read_kept(&path) {
+            Some((set, _)) => set,
+            None => rules::signatures::load(&read(files, loaded), options).0,
+        };
+    }
+    loaded.diagnostics.extend(diagnostics);
+    Some(set)
+}
+
+fn read(files: &[PathBuf], loaded: &mut Loaded) -> Vec<rules::signatures::Source<'static>> {
     let mut sources = Vec::new();
     for path in files {
         match fs::read(path) {
@@ -138,15 +157,10 @@ pub fn set(
             Err(error) => loaded.problems.push(format!("{}: {error}", path.display())),
         }
     }
-    let (set, diagnostics) = rules::signatures::load(&sources, options);
-    if let Some(path) = kept.filter(|_| loaded.problems.is_empty()) {
-        let _ = write_kept(&path, &set, &diagnostics);
-    }
-    loaded.diagnostics.extend(diagnostics);
-    Some(set)
+    sources
 }
 
-const MAGIC: &[u8; 8] = b"sekisig\x01";
+const MAGIC: &[u8; 8] = b"sekisig\x02";
 /// Sets kept; the oldest go.
 const KEPT: usize = 3;
 
@@ -169,26 +183,29 @@ fn kept(files: &[PathBuf], options: &rules::signatures::Options) -> Option<PathB
     Some(environment::cache_folder()?.join(format!("{name}.signatures")))
 }
 
+/// The file stays in memory as it is: tables lie in it.
 fn read_kept(path: &Path) -> Option<(Set, Vec<Diagnostic>)> {
-    let bytes = fs::read(path).ok()?;
-    let rest = bytes.strip_prefix(&MAGIC[..])?;
-    let (length, body) = rest.split_at_checked(8)?;
+    let bytes = Arc::new(fs::read(path).ok()?);
+    let (rest, length) = bytes.strip_prefix(&MAGIC[..])?.split_last_chunk::<8>()?;
     // Nobody but us writes there, and it is renamed when whole: a checksum of all of it would take longer than reading it.
-    if u64::from_le_bytes(length.try_into().ok()?) != body.len() as u64 {
+    if u64::from_le_bytes(*length) != rest.len() as u64 {
         return None;
     }
-    let kept: (Set, Vec<Diagnostic>) = postcard::from_bytes(body).ok()?;
+    let kept: (Set, Vec<Diagnostic>) =
+        rules::signatures::in_place(&bytes, MAGIC.len(), |body| postcard::from_bytes(body)).ok()?;
     kept.0.is_sound().then_some(kept)
 }
 
 fn write_kept(path: &Path, set: &Set, diagnostics: &[Diagnostic]) -> io::Result<()> {
-    let body = postcard::to_stdvec(&(set, diagnostics)).map_err(io::Error::other)?;
-    crate::cache::write_whole(
-        path,
-        &[&MAGIC[..], &(body.len() as u64).to_le_bytes(), &body].concat(),
-        "signatures",
-        KEPT,
-    )
+    crate::cache::write_whole(path, "signatures", KEPT, |file| {
+        file.write_all(MAGIC)?;
+        let mut body = BufWriter::new(&mut *file);
+        postcard::to_io(&(set, diagnostics), &mut body).map_err(io::Error::other)?;
+        body.flush()?;
+        drop(body);
+        let length = file.stream_position()? - MAGIC.len() as u64;
+        file.write_all(&length.to_le_bytes())
+    })
 }
 
 /// What the store's lists let pass.

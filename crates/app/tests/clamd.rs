@@ -12,6 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::clamd::{Clamd, eicar};
 use support::{Folder, Postfix, Sekisho, contains, free_port, wait_until};
@@ -252,6 +253,55 @@ fn signatures_are_asked_and_reloaded() {
     assert_eq!(ask(&socket, b"zRELOAD\0"), "RELOADING\0");
     wait_until("the new signature is in force", || ask(&socket, &question) == "stream: Own.New-3.UNOFFICIAL FOUND\0");
     drop(sekisho);
+}
+
+/// Every scan gets its answer by a whole set, the one before or the one after.
+#[test]
+fn scans_go_on_while_signatures_are_exchanged() {
+    let folder = Folder::new("clamd-exchange");
+    let write = |number: u32| {
+        // Enough of them that reading takes a while.
+        let mut text = format!("Own.Always-1:0:*:616c776179732068657265\nOwn.Set-{number}:0:*:{}\n", hex(number));
+        (0..20_000).for_each(|other| text += &format!("Own.Other-{other}:0:*:{other:08x}6f7468657220{number:02x}\n"));
+        folder.file("sigs/own.ndb.draft", &text);
+        fs::rename(folder.0.join("sigs/own.ndb.draft"), folder.0.join("sigs/own.ndb")).unwrap();
+    };
+    fs::create_dir_all(folder.0.join("sigs")).unwrap();
+    write(0);
+    let sekisho = serve(&folder, &format!("[signatures]\nfolders = [\"{}/sigs\"]\n", folder.0.display()));
+    let socket = folder.0.join("ours.sock");
+    let always = [b"zINSTREAM\0", &stream(&[b"it is always here"])[..]].concat();
+    let of_set = |number: u32| [b"zINSTREAM\0", &stream(&[format!("set number {number:04}").as_bytes()])[..]].concat();
+    let over = AtomicBool::new(false);
+    let scans: usize = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut scans = 0;
+                    while !over.load(Ordering::Relaxed) {
+                        assert_eq!(ask(&socket, &always), "stream: Own.Always-1.UNOFFICIAL FOUND\0");
+                        scans += 1;
+                    }
+                    scans
+                })
+            })
+            .collect();
+        for number in 1..=4 {
+            write(number);
+            assert_eq!(ask(&socket, b"zRELOAD\0"), "RELOADING\0");
+            let expected = format!("stream: Own.Set-{number}.UNOFFICIAL FOUND\0");
+            wait_until("the new set is in force", || ask(&socket, &of_set(number)) == expected);
+            assert_eq!(ask(&socket, &of_set(number - 1)), "stream: OK\0");
+        }
+        over.store(true, Ordering::Relaxed);
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    });
+    assert!(scans > 4, "{scans}");
+    drop(sekisho);
+}
+
+fn hex(number: u32) -> String {
+    format!("number {number:04}").bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]

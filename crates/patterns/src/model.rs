@@ -51,6 +51,30 @@ const TOKENS: &[(f32, &str)] = &[
     (3.0, "---- ==== ____ **** .... \t\t     \n\n > > | -- - :: ... , . ! ? ' s 's n't 00 000 -0400 (gmt) "),
 ];
 
+/// What stands between and around words: ends of sentences and of hosts, markup, encodings, numbers. Only signatures are
+/// weighed by it as well.
+const MARKS: &[(f32, &str)] = &[
+    (
+        6.0,
+        "=3d\" =3d\"http =3d\"# =20 =09 ><br> ></td> ></tr> ></font> ></a> ><td ><tr ><b> ><font ></p> ><p> ><img />",
+    ),
+    (
+        8.0,
+        "8.11.6 8.12.1 8.9.3 127.0.0.1 192.168.0.1 10.0.0.1 64.12.1.9 209.85.220.41 2002 12:34:56 01:23:45 00:00:00 \
+           -0400 -0700 +0100 1.0 3.1 2.4.19 100 11. 27. ",
+    ),
+    (
+        6.0,
+        "user@example.com> <name@lists.example.net> <x@y.org> mail.example.com www.example.com .com> .net> .org> .com, \
+           t.com s.com e.com l.com r.com n.com y.com o.com st.net e.net er.net s.org e.org t.org .com/ .net/ ",
+    ),
+    (
+        4.0,
+        "it. in. on. er. es. ed. ng. nt. st. et. al. ly. ts. se. te. ce. me. us. or. an. re. ns. he. so. ge. rs. le. \
+           it, in, on, er, es, ed, ng, nt, st, ly, ts, se, te, rs, as, is, ",
+    ),
+];
+
 const SYMBOLS: usize = 64;
 
 struct Model {
@@ -61,10 +85,10 @@ struct Model {
     three: Vec<f32>,
 }
 
-static MODEL: LazyLock<Model> = LazyLock::new(Model::new);
+static MODEL: LazyLock<Model> = LazyLock::new(|| Model::new(&[TOKENS]));
 
 impl Model {
-    fn new() -> Model {
+    fn new(tokens: &[&[(f32, &str)]]) -> Model {
         const OWN: &[u8] = b"abcdefghijklmnopqrstuvwxyz .,-/:;=<>\"'&!?@_()[]#%+*|$\n\t";
         let mut symbol = [SYMBOLS as u8 - 1; 256];
         for (index, byte) in OWN.iter().enumerate() {
@@ -79,7 +103,7 @@ impl Model {
         let mut one = vec![3.0f32; SYMBOLS];
         let mut two = vec![0.0f32; SYMBOLS * SYMBOLS];
         let mut three = vec![0.0f32; SYMBOLS * SYMBOLS * SYMBOLS];
-        for (weight, words) in TOKENS {
+        for (weight, words) in tokens.iter().copied().flatten() {
             for word in words.split_ascii_whitespace() {
                 let text = format!(" {word} ");
                 let s: Vec<usize> = text.bytes().map(|b| usize::from(symbol[usize::from(b)])).collect();
@@ -127,6 +151,33 @@ pub fn text_chance(text: &[u8]) -> f32 {
             };
     }
     chance
+}
+
+/// Logarithms (base 2) of the chance of each byte in mail: by itself, after the byte before it, after the two before it.
+pub fn log_chances(text: &[u8], out: &mut Vec<[f32; 3]>) {
+    static LOGARITHMS: LazyLock<Model> = LazyLock::new(|| {
+        let logarithms = |of: &[f32]| of.iter().map(|chance| chance.log2()).collect();
+        let Model { symbol, one, two, three } = Model::new(&[TOKENS, MARKS]);
+        Model { symbol, one: logarithms(&one), two: logarithms(&two), three: logarithms(&three) }
+    });
+    let model = &*LOGARITHMS;
+    out.clear();
+    let (mut before, mut last) = (0, 0);
+    for byte in text {
+        let symbol = usize::from(model.symbol[usize::from(*byte)]);
+        // As in `text_chance`.
+        let share = match byte {
+            b'0'..=b'9' => -2.737f32,
+            0x80..=0xFF => -4.322,
+            _ => 0.0,
+        };
+        out.push([
+            share + model.one[symbol],
+            share + model.two[last * SYMBOLS + symbol],
+            share + model.three[(before * SYMBOLS + last) * SYMBOLS + symbol],
+        ]);
+        (before, last) = (last, symbol);
+    }
 }
 
 /// Chance that a byte of mail is in the set.

@@ -6,7 +6,7 @@
 //! every rule, how often both hit, only they, only we.
 
 mod draft;
-mod draw;
+pub mod draw;
 mod known;
 pub mod ours;
 mod sample;

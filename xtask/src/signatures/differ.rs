@@ -3,6 +3,7 @@
 //! Made so that much occurs: few letters, short strings, every wildcard and option. Lines that clamscan refuses must be
 //! refused here, and what is left must hit the same files.
 
+use crate::parity::draw::Seed;
 use anyhow::{Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -23,14 +24,11 @@ pub struct Args {
     show: usize,
 }
 
-struct Dice(u64);
+struct Dice(Seed);
 
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % sides
+        self.0.below(sides)
     }
 
     fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
@@ -183,7 +181,7 @@ fn clamscan(database: &Path, files: &[String], folder: &Path) -> Result<Option<B
 pub fn run(args: &Args) -> Result<()> {
     let folder = std::env::temp_dir().join(format!("sekisho-differ-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let mut dice = Dice(args.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut dice = Dice(Seed::new("signatures", args.seed));
     let (mut hits, mut differences, mut refused) = (0, 0, 0);
     for round in 0..args.rounds {
         let mut files = Vec::new();

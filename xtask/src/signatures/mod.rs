@@ -5,7 +5,7 @@ mod parity;
 mod vectors;
 
 use anyhow::Result;
-use rules::signatures::{FileType, Options, Set, Source, Target};
+use rules::signatures::{Options, Set, Source, Target};
 
 /// `cargo xtask signatures vectors`
 #[derive(Debug, clap::Args)]
@@ -39,16 +39,7 @@ fn load(name: &str, text: &[u8]) -> (Set, Vec<rules::Diagnostic>) {
 
 /// Names that hit a buffer that has no kind.
 fn names(set: &Set, bytes: &[u8]) -> Vec<String> {
-    let layer = engine::signatures::Layer {
-        bytes,
-        target: Target::Any,
-        kind: FileType::any(),
-        chain: &[],
-        size: bytes.len() as u64,
-        name: None,
-        hashes: true,
-        executable: None,
-    };
+    let layer = engine::signatures::Layer::of(bytes, Target::Any);
     let mut names = Vec::new();
     let mut scratch = engine::signatures::Scratch::new();
     engine::signatures::layer(set, &layer, &mut scratch, &mut |found| names.push(found.name.to_owned()));

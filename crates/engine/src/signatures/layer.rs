@@ -37,6 +37,22 @@ pub struct Layer<'a> {
     pub executable: Option<&'a Executable>,
 }
 
+impl<'a> Layer<'a> {
+    /// A whole file of which nothing else is known.
+    pub fn of(bytes: &'a [u8], target: Target) -> Layer<'a> {
+        Layer {
+            bytes,
+            target,
+            kind: FileType::any(),
+            chain: &[],
+            size: bytes.len() as u64,
+            name: None,
+            hashes: true,
+            executable: None,
+        }
+    }
+}
+
 /// One signature that hit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found<'s> {

@@ -19,7 +19,8 @@ pub use parse::Modifiers;
 pub use pcre::{Pcre, PcreFlags};
 
 use crate::{PatternError, PatternId};
-use prefilter::{Census, Literal, Prefilter};
+use blob::{Bytes, U32s};
+use prefilter::{Census, Prefilter};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -169,45 +170,51 @@ impl Builder {
         for choice in &self.literals {
             census.add(&self.blob[choice.start as usize..][..choice.len as usize]);
         }
-        let mut literals = Vec::with_capacity(self.flags.len());
-        let mut places = Vec::with_capacity(self.flags.len());
-        let mut costs = Vec::new();
-        for pattern in 0..self.flags.len() {
-            let first = self.first_choice[pattern] as usize;
-            let last = self.first_choice.get(pattern + 1).map_or(self.literals.len(), |next| *next as usize);
-            let mut best: Option<(f32, u32, usize)> = None;
-            for (index, choice) in self.literals[first..last].iter().enumerate() {
-                let literal = &self.blob[choice.start as usize..][..choice.len as usize];
-                let (cost, place) = prefilter::weigh(literal, &census, &mut costs);
-                if best.is_none_or(|(least, ..)| cost < least) {
-                    best = Some((cost, place, first + index));
+        let mut windows = prefilter::Builder::new(census, self.flags.len());
+        for _ in 0..2 {
+            let literal = |choice: &Choice| &self.blob[choice.start as usize..][..choice.len as usize];
+            let literals = |pattern: usize| self.literals[self.choices_of(pattern)].iter().map(literal);
+            windows.agree((0..self.flags.len()).map(literals));
+        }
+        // Those with few windows to choose from go first: what they need, the others can share.
+        for short in [true, false] {
+            for pattern in 0..self.flags.len() {
+                let choices = self.choices_of(pattern);
+                if (self.literals[choices.clone()].iter().all(|choice| choice.len < SHORT)) == short {
+                    self.choose(pattern, choices, &mut windows);
                 }
             }
-            let Some((_, place, index)) = best else { continue };
-            let choice = &self.literals[index];
-            literals.push(Literal {
-                pattern: pattern as u32,
-                group: self.groups[pattern],
-                start: choice.start,
-                len: choice.len,
-                nocase: self.flags[pattern] & NOCASE != 0,
-            });
-            places.push(place);
-            if self.flags[pattern] & LITERAL == 0 {
-                let at = self.starts[pattern] as usize + Offset::ENCODED;
-                let within = choice.start - self.starts[pattern];
-                self.blob[at..at + 2].copy_from_slice(&choice.part.to_le_bytes());
-                self.blob[at + 2..at + 4].copy_from_slice(&choice.number.to_le_bytes());
-                self.blob[at + 4..at + 8].copy_from_slice(&within.to_le_bytes());
-                self.blob[at + 8..at + 12].copy_from_slice(&choice.len.to_le_bytes());
-            }
         }
-        let prefilter = Prefilter::build(&literals, &places, &self.blob);
         self.starts.push(self.blob.len() as u32);
-        self.blob.shrink_to_fit();
-        Database { blob: self.blob, starts: self.starts, flags: self.flags, prefilter }
+        let Builder { blob, starts, flags, .. } = self;
+        Database { blob: blob.into(), starts: starts[..].into(), flags: flags.into(), prefilter: windows.build() }
+    }
+
+    /// Which of the literals may stand for a pattern.
+    fn choices_of(&self, pattern: usize) -> Range<usize> {
+        let last = self.first_choice.get(pattern + 1).map_or(self.literals.len(), |next| *next as usize);
+        self.first_choice[pattern] as usize..last
+    }
+
+    fn choose(&mut self, pattern: usize, choices: Range<usize>, windows: &mut prefilter::Builder) {
+        let group = self.groups[pattern];
+        let literal = |choice: &Choice| &self.blob[choice.start as usize..][..choice.len as usize];
+        let weighed = self.literals[choices].iter().map(|choice| (windows.weigh(literal(choice), group), choice));
+        let Some(((_, window), choice)) = weighed.min_by(|((a, _), _), ((b, _), _)| a.total_cmp(b)) else { return };
+        windows.take(pattern as u32, group, literal(choice), window);
+        if self.flags[pattern] & LITERAL == 0 {
+            let at = self.starts[pattern] as usize + Offset::ENCODED;
+            let within = choice.start - self.starts[pattern];
+            self.blob[at..at + 2].copy_from_slice(&choice.part.to_le_bytes());
+            self.blob[at + 2..at + 4].copy_from_slice(&choice.number.to_le_bytes());
+            self.blob[at + 4..at + 8].copy_from_slice(&within.to_le_bytes());
+            self.blob[at + 8..at + 12].copy_from_slice(&choice.len.to_le_bytes());
+        }
     }
 }
+
+/// Literals below this length may have no window of eight bytes where they need it.
+const SHORT: u32 = 12;
 
 /// Value of a hexadecimal digit, 16 for anything else.
 static DIGITS: [u8; 256] = {
@@ -224,13 +231,10 @@ static DIGITS: [u8; 256] = {
 /// All signatures, ready to scan. Shared between threads behind an `Arc`.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Database {
-    #[serde(with = "blob::bytes")]
-    blob: Vec<u8>,
+    blob: Bytes,
     /// Signature `i` is `blob[starts[i]..starts[i + 1]]`.
-    #[serde(with = "blob::u32s")]
-    starts: Vec<u32>,
-    #[serde(with = "blob::bytes")]
-    flags: Vec<u8>,
+    starts: U32s,
+    flags: Bytes,
     prefilter: Prefilter,
 }
 
@@ -270,8 +274,8 @@ impl Database {
     /// A cache that was damaged may hold tables that do not fit together. To be asked once, after reading one.
     pub fn is_sound(&self) -> bool {
         (self.starts.len() == self.flags.len() + 1 || self.flags.is_empty())
-            && self.starts.is_sorted()
-            && self.starts.last().is_none_or(|last| *last as usize <= self.blob.len())
+            && self.starts.iter().is_sorted()
+            && self.starts.iter().last().is_none_or(|last| last as usize <= self.blob.len())
             && self.prefilter.is_sound(self.flags.len())
     }
 
@@ -293,10 +297,12 @@ impl Database {
         let mut work = text.len().saturating_mul(WORK.0).max(WORK.1);
         scratch.searched.clear();
         let searched = &mut scratch.searched;
+        let (blob, flags, starts) = (&self.blob[..], &self.flags[..], self.starts.chunks());
         self.prefilter.scan(text, groups, &mut |candidate| {
             let index = candidate.pattern as usize;
-            let body = &self.blob[self.starts[index] as usize..self.starts[index + 1] as usize];
-            let flags = self.flags[index];
+            let [start, stop] = [index, index + 1].map(|index| u32::from_le_bytes(starts[index]) as usize);
+            let body = &blob[start..stop];
+            let flags = flags[index];
             let nocase = flags & NOCASE != 0;
             let id = PatternId(candidate.pattern);
             if flags & LITERAL != 0 {
@@ -340,8 +346,10 @@ impl Database {
     /// The offset field of a signature.
     pub fn offset(&self, id: PatternId) -> Offset {
         let index = id.0 as usize;
-        match self.flags.get(index) {
-            Some(flags) if flags & LITERAL == 0 => Offset::decode(&self.blob[self.starts[index] as usize..]),
+        match (self.flags.get(index), self.starts.get(index)) {
+            (Some(flags), Some(start)) if flags & LITERAL == 0 => {
+                Offset::decode(self.blob.get(start as usize..).unwrap_or_default())
+            }
             _ => Offset::Any,
         }
     }

@@ -1,30 +1,42 @@
-//! Where might a signature lie? Windows of fixed bytes, looked for at every so many bytes of the text.
+//! Where might a signature lie? A sieve that every place of the text goes through, then windows of fixed bytes.
 //!
-//! A literal of at least `width + step - 1` bytes gives `step` windows, one byte apart. Wherever the literal occurs, one
-//! of them, and only one, begins at a multiple of `step`, so only those places are looked at: a window's hash is tried
-//! in a bitmap, and what passes there is looked up in a table. Letters are folded by setting one bit in every byte, so
-//! that signatures without regard to case need no pass of their own; what else falls together is told apart when the
-//! candidate is compared.
+//! Each signature is known by one window of its bytes, and each window by three bytes at one of its ends. A place whose
+//! three bytes no signature chose ends at the sieve, a few kilobytes that stay in the fastest cache however many
+//! signatures there are: those share their threes, so their number hardly matters. What passes is tried as a window in a
+//! bitmap, and what passes there is looked up in a table. Letters are folded in every step, so that signatures without
+//! regard to case need no pass of their own; what else falls together is told apart when the candidate is compared.
 //!
-//! What matters is which windows are chosen: rare ones in mail, and ones that few other signatures have.
+//! What matters is which threes and windows are chosen: rare ones in mail, ones that other signatures chose already
+//! (threes), ones that few others have (windows).
 
-use super::blob;
-use super::program::Finder;
+use super::blob::{Bytes, U32s, U64s};
 use crate::model;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
-/// Width of a window and distance of the places tried, widest first. A literal goes to the first that it is long enough
-/// for.
-const SHAPES: [(usize, usize); 4] = [(8, 4), (6, 2), (3, 2), (2, 1)];
+/// Width of a window, and how far before the three bytes it begins. The widest first.
+const SHAPES: [(usize, usize); 6] = [(8, 0), (8, 5), (4, 0), (4, 1), (3, 0), (2, 0)];
 /// Bytes of a literal that are weighed; what lies beyond can hardly be rarer.
 const WEIGHED: usize = 160;
 /// Sets the bit that tells small letters from capitals.
 const FOLD: u64 = 0x2020_2020_2020_2020;
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+/// Bits of the sieve.
+const SIEVE_BITS: u32 = 17;
+const THREES: usize = 1 << SIEVE_BITS;
+const SIEVE: usize = THREES / 8;
+/// Places of the text that go through the sieve before the next step looks at what is left of them.
+const CHUNK: usize = 1024;
 
-fn hash(window: u64, width: usize) -> u64 {
-    let kept = (window | FOLD) << (64 - 8 * width);
-    let mixed = kept.wrapping_mul(MULTIPLIER);
+/// The place of three bytes, the lowest of the four given, in the sieve.
+#[inline(always)]
+fn three(bytes: u32) -> usize {
+    ((bytes & 0x00DF_DFDF).wrapping_mul(0x9E37_79B1) >> (32 - SIEVE_BITS)) as usize
+}
+
+fn hash(window: u64, shape: usize) -> u64 {
+    let kept = (window | FOLD) << (64 - 8 * SHAPES[shape].0);
+    let mixed = (kept ^ shape as u64).wrapping_mul(MULTIPLIER);
     mixed ^ mixed >> 32
 }
 
@@ -32,11 +44,16 @@ fn spread(hash: u64) -> u64 {
     hash.wrapping_mul(MULTIPLIER)
 }
 
+/// A number below `size`.
+fn below(hash: u32, size: usize) -> usize {
+    (u64::from(hash) * size as u64 >> 32) as usize
+}
+
 /// Up to eight bytes from `at`, the first lowest.
 #[inline(always)]
 fn load(text: &[u8], at: usize) -> u64 {
-    match text.get(at..at + 8) {
-        Some(bytes) => u64::from_le_bytes(bytes.try_into().expect("eight bytes")),
+    match text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        Some(bytes) => u64::from_le_bytes(*bytes),
         None => {
             let rest = text.get(at..).unwrap_or_default();
             let mut bytes = [0; 8];
@@ -56,47 +73,30 @@ pub(super) struct Candidate {
 
 #[derive(Serialize, Deserialize, Default)]
 pub(super) struct Prefilter {
-    tables: Vec<Table>,
-    /// So few very short literals that a search for each is cheaper than a table that every byte is tried against.
-    few: Vec<Few>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Few {
-    pattern: u32,
-    group: u8,
-    nocase: bool,
-    literal: Vec<u8>,
-}
-
-/// Most literals that are searched for one by one.
-const FEW: usize = 8;
-
-#[derive(Serialize, Deserialize)]
-struct Table {
-    width: u8,
-    step: u8,
-    /// Groups that have patterns here.
-    groups: u16,
+    /// For each group that has patterns, one sieve for it and group 0.
+    sieves: Vec<Sieve>,
     /// Two bits a window, both within one word.
-    #[serde(with = "blob::u64s")]
-    bitmap: Vec<u64>,
+    bitmap: U64s,
     /// Bucket `i` holds the entries `starts[i]..starts[i + 1]`.
-    #[serde(with = "blob::u32s")]
-    starts: Vec<u32>,
+    starts: U32s,
     /// Pattern (32 bits), place of the window in its literal (16), group (4), rest of the hash (12).
-    #[serde(with = "blob::u64s")]
-    entries: Vec<u64>,
+    entries: U64s,
 }
 
-/// What the builder knows of one literal: where it lies in the blob of all of them.
-#[derive(Clone, Copy)]
-pub(super) struct Literal {
-    pub pattern: u32,
-    pub group: u8,
-    pub start: u32,
-    pub len: u32,
-    pub nocase: bool,
+#[derive(Serialize, Deserialize)]
+struct Sieve {
+    groups: u16,
+    bits: Bytes,
+    /// For each bit, which shapes of windows were chosen there.
+    shapes: Bytes,
+}
+
+/// Where a literal is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    /// Of the three bytes, in the literal.
+    at: u16,
+    shape: u8,
 }
 
 /// How often each window occurs in all literals, roughly.
@@ -111,244 +111,345 @@ impl Census {
         Census { counts: vec![0; 1 << CENSUS_BITS] }
     }
 
-    fn index(window: u64) -> usize {
-        (spread(window | FOLD) >> (64 - CENSUS_BITS)) as usize
+    fn index(window: u64, width: usize) -> usize {
+        (spread((window | FOLD) << (64 - 8 * width)) >> (64 - CENSUS_BITS)) as usize
     }
 
     pub fn add(&mut self, literal: &[u8]) {
         let literal = &literal[..literal.len().min(WEIGHED)];
-        for at in 0..literal.len().saturating_sub(7) {
-            let count = &mut self.counts[Census::index(load(literal, at))];
-            *count = count.saturating_add(1);
+        // Longer ones have a window of eight in any case.
+        let widths: &[usize] = if literal.len() < 12 { &[8, 4] } else { &[8] };
+        for width in widths {
+            for at in 0..(literal.len() + 1).saturating_sub(*width) {
+                let count = &mut self.counts[Census::index(load(literal, at), *width)];
+                *count = count.saturating_add(1);
+            }
         }
     }
 
-    fn count(&self, window: u64) -> f32 {
-        let count = f32::from(self.counts[Census::index(window)]);
+    fn count(&self, window: u64, width: usize) -> f32 {
+        let count = f32::from(self.counts[Census::index(window, width)]);
         // Beyond what a counter holds, assume the worst.
         if count >= 255.0 { 2000.0 } else { count }
     }
 }
 
-/// Cost of the best place of a literal, and that place. Longer windows always win over shorter ones.
-pub(super) fn weigh(literal: &[u8], census: &Census, costs: &mut Vec<f32>) -> (f32, u32) {
-    let shape = shape(literal.len());
-    let (width, step) = SHAPES[shape];
-    let weighed = &literal[..literal.len().min(WEIGHED)];
-    let windows = weighed.len() + 1 - width;
-    costs.clear();
-    for at in 0..windows {
-        let window = &weighed[at..at + width];
-        // A candidate costs about as much as looking at forty places; another signature's window is another compare.
-        let rarity = text_cost(window);
-        let crowd = if width == 8 { census.count(load(weighed, at)) } else { 1.0 };
-        costs.push(rarity * (8.0 + crowd) + crowd * 1e-9);
-    }
-    let mut best = (f32::INFINITY, 0);
-    for at in 0..=windows - step {
-        let cost: f32 = costs[at..at + step].iter().sum();
-        if cost < best.0 {
-            best = (cost, at as u32);
+/// Collects windows.
+pub(super) struct Builder {
+    census: Census,
+    /// How many patterns would take each three.
+    wanted: Vec<u32>,
+    /// For each group and each three, which shapes were chosen there; empty for a group without patterns.
+    sieves: Vec<Vec<u8>>,
+    /// Hash and entry.
+    keys: Vec<(u64, u64)>,
+    /// Logarithms of the chances of bytes in mail, added up.
+    sums: Vec<f32>,
+    chances: Vec<[f32; 3]>,
+}
+
+/// What a place that passes the sieve costs, what a window that is looked up costs, and each other signature that has it.
+const PLACE: f32 = 10.0;
+const LOOK_UP: f32 = 100.0;
+const OTHER: f32 = 40.0;
+
+/// A power of two, roughly.
+fn power(exponent: f32) -> f32 {
+    f32::from_bits(((exponent.max(-120.0) + 127.0) * (1 << 23) as f32) as u32)
+}
+
+impl Builder {
+    pub fn new(census: Census, patterns: usize) -> Builder {
+        Builder {
+            census,
+            wanted: vec![0; THREES],
+            sieves: vec![Vec::new(); 16],
+            keys: Vec::with_capacity(patterns),
+            sums: Vec::new(),
+            chances: Vec::new(),
         }
     }
-    (best.0 + shape as f32, best.1)
+
+    /// Asks each pattern for the three that it would take if those that others want were cheaper. Done twice, patterns
+    /// agree on few threes that are rare in mail.
+    pub fn agree<'a, L: Iterator<Item = &'a [u8]>>(&mut self, patterns: impl Iterator<Item = L>) {
+        let mut wanted = vec![0; THREES];
+        for literals in patterns {
+            let mut best = (f32::INFINITY, None);
+            for literal in literals {
+                let literal = &literal[..literal.len().min(WEIGHED)];
+                model::log_chances(literal, &mut self.chances);
+                for (at, chances) in self.chances.windows(3).enumerate() {
+                    let three = three(load(literal, at) as u32);
+                    let chance = power(chances[0][0] + chances[1][1] + chances[2][2]);
+                    let cost = chance / self.wanted[three].max(1) as f32;
+                    if cost < best.0 {
+                        best = (cost, Some(three));
+                    }
+                }
+            }
+            if let Some(three) = best.1 {
+                wanted[three] += 1;
+            }
+        }
+        self.wanted = wanted;
+    }
+
+    /// Cost of the best window of a literal, and that window.
+    pub fn weigh(&mut self, literal: &[u8], group: u8) -> (f32, Window) {
+        let weighed = &literal[..literal.len().min(WEIGHED)];
+        model::log_chances(weighed, &mut self.chances);
+        self.sums.clear();
+        self.sums.push(0.0);
+        let mut sum = 0.0;
+        for [_, _, third] in &self.chances {
+            sum += third;
+            self.sums.push(sum);
+        }
+        let chances = &self.chances;
+        let sums = &self.sums;
+        let chance = |from: usize, width: usize| {
+            let first_two = chances[from][0] + chances[from + 1][1];
+            power(first_two + sums[from + width] - sums[from + 2])
+        };
+        let sieve = &self.sieves[usize::from(group)];
+        let mut best = (f32::INFINITY, Window { at: 0, shape: SHAPES.len() as u8 - 1 });
+        for at in 0..weighed.len() - 1 {
+            let bytes = load(weighed, at);
+            let mut cost = 0.0;
+            if at + 3 <= weighed.len() {
+                let three = three(bytes as u32);
+                // Those that hold it too will share its cost.
+                if sieve.get(three).is_none_or(|shapes| *shapes == 0) {
+                    cost = PLACE * chance(at, 3) / self.wanted[three].max(1) as f32;
+                }
+                // Threes that are everywhere would let everything through.
+                if cost >= best.0 {
+                    continue;
+                }
+            }
+            let mut widest = 0;
+            for (shape, (width, before)) in SHAPES.iter().enumerate() {
+                let Some(from) = at.checked_sub(*before) else { continue };
+                if from + width > weighed.len() || *width > 2 && at + 3 > weighed.len() {
+                    continue;
+                }
+                // A narrower window at the same place is never better.
+                if *width < widest {
+                    break;
+                }
+                widest = *width;
+                let mut chance = chance(from, *width);
+                let window = &weighed[from..from + width];
+                // Runs of one byte are everywhere in attachments.
+                if window.iter().all(|byte| *byte == window[0]) {
+                    chance = chance.max(1e-3);
+                }
+                let crowd = if *width >= 4 { self.census.count(load(weighed, from), *width) } else { 1.0 };
+                let cost = cost + chance * (LOOK_UP + OTHER * crowd) + crowd * 1e-9 + shape_penalty(*width);
+                if cost < best.0 {
+                    best = (cost, Window { at: at as u16, shape: shape as u8 });
+                }
+            }
+        }
+        best
+    }
+
+    /// Looks for the pattern at this window of its literal.
+    pub fn take(&mut self, pattern: u32, group: u8, literal: &[u8], window: Window) {
+        let group = group & 15;
+        let (at, shape) = (usize::from(window.at), usize::from(window.shape));
+        let sieve = &mut self.sieves[usize::from(group)];
+        sieve.resize(THREES, 0);
+        let mut set = |bytes: u32| sieve[three(bytes)] |= 1 << shape;
+        let bytes = load(literal, at) as u32;
+        if SHAPES[shape].0 == 2 {
+            // Whatever comes third.
+            (0..256).for_each(|third| set(bytes & 0xFFFF | third << 16));
+        } else {
+            set(bytes);
+        }
+        let from = at - SHAPES[shape].1;
+        let hash = hash(load(literal, from), shape);
+        let entry = u64::from(pattern) | (from as u64) << 32 | u64::from(group) << 48 | rest(hash) << 52;
+        self.keys.push((hash, entry));
+    }
+
+    pub fn build(self) -> Prefilter {
+        let mut sieves = Vec::new();
+        for (group, sieve) in self.sieves.iter().enumerate() {
+            if sieve.is_empty() {
+                continue;
+            }
+            let mut shapes = sieve.clone();
+            shapes.iter_mut().zip(&self.sieves[0]).for_each(|(to, from)| *to |= from);
+            let bits: Vec<u8> = shapes
+                .chunks_exact(8)
+                .map(|eight| (0..8).fold(0, |byte, bit| byte | u8::from(eight[bit] != 0) << bit))
+                .collect();
+            sieves.push(Sieve { groups: 1 << group | 1, bits: bits.into(), shapes: shapes.into() });
+        }
+        let keys = &self.keys;
+        let mut bitmap = vec![0u64; (keys.len() / 4).max(16)];
+        let mut starts = vec![0u32; (keys.len() / 2).max(4) + 1];
+        let buckets = starts.len() - 1;
+        for (hash, _) in keys {
+            let (word, bits) = bits(*hash, bitmap.len());
+            bitmap[word] |= bits;
+            starts[below(*hash as u32, buckets) + 1] += 1;
+        }
+        for bucket in 0..buckets {
+            starts[bucket + 1] += starts[bucket];
+        }
+        let mut next = starts.clone();
+        let mut entries = vec![0u64; keys.len()];
+        for (hash, entry) in keys {
+            let place = &mut next[below(*hash as u32, buckets)];
+            entries[*place as usize] = *entry;
+            *place += 1;
+        }
+        Prefilter { sieves, bitmap: bitmap[..].into(), starts: starts[..].into(), entries: entries[..].into() }
+    }
 }
 
-/// A guess at the chance of a window in mail; folded as the window is.
-fn text_cost(window: &[u8]) -> f32 {
-    let mut folded = [0u8; 8];
-    for (to, from) in folded.iter_mut().zip(window) {
-        *to = from.to_ascii_lowercase();
-    }
-    let mut chance = model::text_chance(&folded[..window.len()]);
-    // Runs of one byte are everywhere in attachments.
-    if window.iter().all(|b| *b == window[0]) {
-        chance = chance.max(1e-3);
-    }
-    chance
-}
-
-fn few(literal: &Literal, blob: &[u8]) -> Few {
-    Few {
-        pattern: literal.pattern,
-        group: literal.group,
-        nocase: literal.nocase,
-        literal: blob[literal.start as usize..][..literal.len as usize].to_vec(),
+/// Wide windows before narrow ones, whatever mail is thought to hold.
+fn shape_penalty(width: usize) -> f32 {
+    match width {
+        8 => 0.0,
+        4 => 1e-5,
+        3 => 1e-3,
+        _ => 1.0,
     }
 }
 
-fn shape(len: usize) -> usize {
-    SHAPES.iter().position(|(width, step)| len >= width + step - 1).unwrap_or(SHAPES.len() - 1)
+/// The part of the hash that neither bucket nor bitmap went by.
+fn rest(hash: u64) -> u64 {
+    hash >> 40 & 0xFFF
+}
+
+#[inline(always)]
+fn bits(hash: u64, words: usize) -> (usize, u64) {
+    let spread = spread(hash);
+    (below((spread >> 32) as u32, words), 1 << (spread & 63) | 1 << (spread >> 6 & 63))
 }
 
 impl Prefilter {
-    /// `chosen` tells for each literal where its windows begin.
-    pub fn build(literals: &[Literal], chosen: &[u32], blob: &[u8]) -> Prefilter {
-        let mut tables = Vec::new();
-        let shortest = |literal: &&Literal| shape(literal.len as usize) == SHAPES.len() - 1;
-        let few: Vec<Few> = match literals.iter().filter(shortest).count() {
-            0..=FEW => literals.iter().filter(shortest).map(|literal| few(literal, blob)).collect(),
-            _ => Vec::new(),
-        };
-        for (index, (width, step)) in SHAPES.iter().enumerate() {
-            if index == SHAPES.len() - 1 && !few.is_empty() {
-                break;
-            }
-            let mut keys: Vec<(u64, u64)> = Vec::new();
-            let mut groups = 0u16;
-            for (literal, place) in literals.iter().zip(chosen) {
-                if shape(literal.len as usize) != index {
-                    continue;
-                }
-                groups |= 1 << literal.group;
-                let text = &blob[literal.start as usize..][..literal.len as usize];
-                for at in *place as usize..*place as usize + step {
-                    let hash = hash(load(text, at), *width);
-                    let entry = u64::from(literal.pattern)
-                        | (at as u64) << 32
-                        | u64::from(literal.group & 15) << 48
-                        | (hash >> 8 & 0xFFF) << 52;
-                    keys.push((hash, entry));
-                }
-            }
-            if !keys.is_empty() {
-                tables.push(Table::build(*width, *step, groups, &keys));
-            }
-        }
-        Prefilter { tables, few }
-    }
-
     /// Calls for every candidate of the groups in the mask.
     pub fn scan(&self, text: &[u8], groups: u16, candidate: &mut dyn FnMut(Candidate)) {
-        for few in self.few.iter().filter(|few| groups >> (few.group & 15) & 1 == 1) {
-            let finder = Finder::new(&few.literal, few.nocase);
-            let mut at = 0;
-            while let Some(literal) = finder.find(text, at) {
-                candidate(Candidate { pattern: few.pattern, literal });
-                at = literal + 1;
+        let Some((bits, shapes)) = self.sieve(groups) else { return };
+        let Ok(sieve) = <&[u8; SIEVE]>::try_from(&bits[..]) else { return };
+        let tables = Tables {
+            shapes: &shapes,
+            groups,
+            bitmap: self.bitmap.chunks(),
+            starts: self.starts.chunks(),
+            entries: self.entries.chunks(),
+        };
+        let mut places = [0u16; CHUNK];
+        let mut from = 0;
+        while from + 4 <= text.len() {
+            let chunk = &text[from..text.len().min(from + CHUNK + 3)];
+            // Without a branch: which places pass is a matter of luck.
+            let mut count = 0;
+            for (place, bytes) in chunk.windows(4).enumerate() {
+                let bit = three(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+                places[count & (CHUNK - 1)] = place as u16;
+                count += usize::from(sieve[bit >> 3] >> (bit & 7) & 1);
             }
-        }
-        for table in &self.tables {
-            if table.groups & groups != 0 {
-                match (table.width, table.step) {
-                    (8, 4) => table.scan::<8, 4>(text, groups, candidate),
-                    (6, 2) => table.scan::<6, 2>(text, groups, candidate),
-                    (3, 2) => table.scan::<3, 2>(text, groups, candidate),
-                    _ => table.scan::<2, 1>(text, groups, candidate),
-                }
+            for place in &places[..count.min(CHUNK)] {
+                tables.try_place(text, from + usize::from(*place), candidate);
             }
+            from += chunk.len() - 3;
         }
+        for at in from..text.len() {
+            tables.try_place(text, at, candidate);
+        }
+    }
+
+    /// The sieve for these groups, and the shapes for each of its bits.
+    fn sieve(&self, groups: u16) -> Option<(Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+        let groups = groups & self.sieves.iter().fold(0, |all, sieve| all | sieve.groups);
+        // That of group 0 is part of all others.
+        let is_wanted = |sieve: &&Sieve| sieve.groups & groups & !1 != 0 || sieve.groups == 1 && groups == 1;
+        let mut wanted = self.sieves.iter().filter(is_wanted);
+        let first = wanted.next()?;
+        let (mut bits, mut shapes) = (Cow::Borrowed(&first.bits[..]), Cow::Borrowed(&first.shapes[..]));
+        for sieve in wanted {
+            bits.to_mut().iter_mut().zip(&sieve.bits[..]).for_each(|(to, from)| *to |= from);
+            shapes.to_mut().iter_mut().zip(&sieve.shapes[..]).for_each(|(to, from)| *to |= from);
+        }
+        Some((bits, shapes))
     }
 
     /// Tables of a damaged cache would send a scan out of bounds.
     pub fn is_sound(&self, patterns: usize) -> bool {
-        let few = self.few.iter().all(|few| (few.pattern as usize) < patterns && !few.literal.is_empty());
-        few && self.tables.iter().all(|table| {
-            SHAPES.contains(&(table.width.into(), table.step.into()))
-                && table.bitmap.len().is_power_of_two()
-                && table.bitmap.len() > 1
-                && table.starts.len() >= 3
-                && (table.starts.len() - 1).is_power_of_two()
-                && table.starts.is_sorted()
-                && table.starts.last().is_some_and(|last| *last as usize == table.entries.len())
-                && table.entries.iter().all(|entry| (*entry as u32 as usize) < patterns)
-        })
+        let sieves = self.sieves.iter().all(|sieve| sieve.bits.len() == SIEVE && sieve.shapes.len() == THREES);
+        let tables = self.starts.iter().is_sorted()
+            && self.starts.iter().last().is_none_or(|last| last as usize == self.entries.len())
+            && self.entries.iter().all(|entry| (entry as u32 as usize) < patterns);
+        sieves && tables && (self.sieves.is_empty() || self.starts.len() > 1 && !self.bitmap.is_empty())
     }
 
     pub fn statistics(&self) -> String {
-        let line = |table: &Table| {
-            let used = table.bitmap.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
-            let longest = table.starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
-            format!(
-                "windows of {} every {}: {} entries, bitmap {} KiB {:.1} % set, longest bucket {longest}",
-                table.width,
-                table.step,
-                table.entries.len(),
-                table.bitmap.len() * 8 / 1024,
-                100.0 * used as f64 / (table.bitmap.len() * 64) as f64
-            )
-        };
-        self.tables.iter().map(line).collect::<Vec<_>>().join("; ")
+        let share = |bits: u64, of: usize| 100.0 * bits as f64 / of.max(1) as f64;
+        let sieves = self.sieves.iter().map(|sieve| {
+            let bits = sieve.bits.iter().map(|byte| u64::from(byte.count_ones())).sum();
+            format!("{:#06x} {:.1} %", sieve.groups, share(bits, SIEVE * 8))
+        });
+        let sieves: Vec<String> = sieves.collect();
+        let bits = self.bitmap.iter().map(|word| u64::from(word.count_ones())).sum();
+        let ends = self.starts.iter().skip(1);
+        let longest = self.starts.iter().zip(ends).map(|(start, end)| end - start).max().unwrap_or(0);
+        format!(
+            "sieves {}; {} entries, bitmap {} KiB {:.1} % set, longest bucket {longest}",
+            sieves.join(", "),
+            self.entries.len(),
+            self.bitmap.len() * 8 / 1024,
+            share(bits, self.bitmap.len() * 64)
+        )
     }
 }
 
-impl Table {
-    fn build(width: usize, step: usize, groups: u16, keys: &[(u64, u64)]) -> Table {
-        let words = (keys.len() / 4).next_power_of_two().clamp(64, 1 << 20);
-        let buckets = (keys.len() / 2).next_power_of_two().clamp(4, 1 << 22);
-        let mut table = Table {
-            width: width as u8,
-            step: step as u8,
-            groups,
-            bitmap: vec![0; words],
-            starts: vec![0; buckets + 1],
-            entries: vec![0; keys.len()],
-        };
-        for (hash, _) in keys {
-            let (word, bits) = table.bits(*hash);
-            table.bitmap[word] |= bits;
-            let bucket = table.bucket(*hash);
-            table.starts[bucket + 1] += 1;
-        }
-        for bucket in 0..buckets {
-            table.starts[bucket + 1] += table.starts[bucket];
-        }
-        let mut next = table.starts.clone();
-        for (hash, entry) in keys {
-            let place = &mut next[table.bucket(*hash)];
-            table.entries[*place as usize] = *entry;
-            *place += 1;
-        }
-        table
-    }
+/// What a scan looks at.
+struct Tables<'a> {
+    shapes: &'a [u8],
+    groups: u16,
+    bitmap: &'a [[u8; 8]],
+    starts: &'a [[u8; 4]],
+    entries: &'a [[u8; 8]],
+}
 
+impl Tables<'_> {
     #[inline(always)]
-    fn bits(&self, hash: u64) -> (usize, u64) {
-        let spread = spread(hash);
-        let word = (spread >> 40) as usize & (self.bitmap.len() - 1);
-        (word, 1 << (spread & 63) | 1 << (spread >> 6 & 63))
-    }
-
-    #[inline(always)]
-    fn bucket(&self, hash: u64) -> usize {
-        (hash >> 20) as usize & (self.starts.len() - 2)
-    }
-
-    fn scan<const WIDTH: usize, const STEP: usize>(
-        &self,
-        text: &[u8],
-        groups: u16,
-        candidate: &mut dyn FnMut(Candidate),
-    ) {
-        let Some(last) = text.len().checked_sub(WIDTH) else { return };
-        // Places where eight bytes can be read at once, then the few that are left.
-        let wide = text.len().saturating_sub(8);
-        let mut at = 0;
-        while at <= last && at <= wide {
-            let window = load(text, at);
-            let hash = hash(window, WIDTH);
-            let (word, bits) = self.bits(hash);
-            if self.bitmap[word] & bits == bits {
-                self.look_up(at, hash, groups, candidate);
+    fn try_place(&self, text: &[u8], at: usize, candidate: &mut dyn FnMut(Candidate)) {
+        // The last two places have no three, and are tried in every shape.
+        let all = (1 << SHAPES.len()) - 1;
+        let known = at + 3 <= text.len();
+        let three = if known { three(load(text, at) as u32) } else { 0 };
+        let mut shapes = if known { self.shapes.get(three).copied().unwrap_or(all) } else { all };
+        while shapes != 0 {
+            let shape = shapes.trailing_zeros() as usize;
+            shapes &= shapes - 1;
+            let (width, before) = SHAPES[shape.min(SHAPES.len() - 1)];
+            let Some(from) = at.checked_sub(before).filter(|from| from + width <= text.len()) else { continue };
+            let hash = hash(load(text, from), shape);
+            let (word, bits) = bits(hash, self.bitmap.len());
+            if self.bitmap.get(word).is_some_and(|word| u64::from_le_bytes(*word) & bits == bits) {
+                self.look_up(from, hash, candidate);
             }
-            at += STEP;
-        }
-        while at <= last {
-            let hash = hash(load(text, at), WIDTH);
-            self.look_up(at, hash, groups, candidate);
-            at += STEP;
         }
     }
 
     #[inline(never)]
-    fn look_up(&self, at: usize, hash: u64, groups: u16, candidate: &mut dyn FnMut(Candidate)) {
-        let bucket = self.bucket(hash);
-        let range = self.starts[bucket] as usize..self.starts[bucket + 1] as usize;
-        for entry in &self.entries[range] {
-            if entry >> 52 == hash >> 8 & 0xFFF && groups >> (entry >> 48 & 15) & 1 == 1 {
+    fn look_up(&self, at: usize, hash: u64, candidate: &mut dyn FnMut(Candidate)) {
+        let bucket = below(hash as u32, self.starts.len() - 1);
+        let [start, end] = [bucket, bucket + 1].map(|bucket| u32::from_le_bytes(self.starts[bucket]) as usize);
+        for entry in &self.entries[start..end] {
+            let entry = u64::from_le_bytes(*entry);
+            if entry >> 52 == rest(hash) && self.groups >> (entry >> 48 & 15) & 1 == 1 {
                 let offset = (entry >> 32 & 0xFFFF) as usize;
                 if let Some(literal) = at.checked_sub(offset) {
-                    candidate(Candidate { pattern: *entry as u32, literal });
+                    candidate(Candidate { pattern: entry as u32, literal });
                 }
             }
         }

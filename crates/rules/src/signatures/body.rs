@@ -65,7 +65,7 @@ fn string(
         Offset::Macro(group) => owner_of_macro(group),
         _ => owner_of_signature(id),
     };
-    loader.set.owners.extend(ids.map(|_| owner));
+    loader.owners.extend(ids.map(|_| owner));
     Ok(())
 }
 

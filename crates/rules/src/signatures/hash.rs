@@ -2,7 +2,7 @@
 //!
 //! Most files have a size that no signature asks about, and are then not digested at all.
 
-use patterns::signature::blob as table;
+use patterns::signature::blob::{Bytes, U32s, U64s};
 use serde::{Deserialize, Serialize};
 
 /// Which digest, by its length.
@@ -58,36 +58,42 @@ pub struct Hashes {
 #[derive(Default, Serialize, Deserialize)]
 struct Table {
     /// First eight bytes of each digest, sorted; the rest of it; the file's size; the signature.
-    #[serde(with = "table::u64s")]
-    keys: Vec<u64>,
-    #[serde(with = "table::bytes")]
-    rest: Vec<u8>,
-    #[serde(with = "table::u32s")]
-    sizes: Vec<u32>,
-    #[serde(with = "table::u32s")]
-    signatures: Vec<u32>,
+    keys: U64s,
+    rest: Bytes,
+    sizes: U32s,
+    signatures: U32s,
     /// Every size that occurs, sorted.
-    #[serde(with = "table::u32s")]
-    known_sizes: Vec<u32>,
+    known_sizes: U32s,
     any_size: bool,
 }
 
 impl Table {
     fn build(mut records: Vec<(Vec<u8>, u32, u32)>) -> Table {
         records.sort();
-        let mut table = Table::default();
-        for (digest, size, signature) in records {
-            let (first, rest) = digest.split_first_chunk::<8>().expect("digests are longer");
-            table.keys.push(u64::from_be_bytes(*first));
-            table.rest.extend_from_slice(rest);
-            table.sizes.push(size);
-            table.signatures.push(signature);
-            table.any_size |= size == ANY_SIZE;
+        let (mut keys, mut rest) = (Vec::with_capacity(records.len()), Vec::new());
+        for (digest, ..) in &records {
+            let (first, others) = digest.split_first_chunk::<8>().expect("digests are longer");
+            keys.push(u64::from_be_bytes(*first));
+            rest.extend_from_slice(others);
         }
-        table.known_sizes = table.sizes.clone();
-        table.known_sizes.sort_unstable();
-        table.known_sizes.dedup();
-        table
+        let sizes: Vec<u32> = records.iter().map(|(_, size, _)| *size).collect();
+        let signatures: Vec<u32> = records.iter().map(|(.., signature)| *signature).collect();
+        let mut known_sizes = sizes.clone();
+        known_sizes.sort_unstable();
+        known_sizes.dedup();
+        Table {
+            keys: keys[..].into(),
+            rest: rest.into(),
+            sizes: sizes[..].into(),
+            signatures: signatures[..].into(),
+            any_size: known_sizes.last() == Some(&ANY_SIZE),
+            known_sizes: known_sizes[..].into(),
+        }
+    }
+
+    fn knows(&self, size: u32) -> bool {
+        let at = self.known_sizes.partition_point(|known| known < size);
+        self.known_sizes.get(at) == Some(size)
     }
 }
 
@@ -99,7 +105,7 @@ impl Hashes {
     /// Could a file of this size have a digest of this kind that is listed?
     pub fn wants(&self, digest: Digest, size: u64) -> bool {
         let table = &self.tables[digest as usize];
-        table.any_size || u32::try_from(size).is_ok_and(|size| table.known_sizes.binary_search(&size).is_ok())
+        table.any_size || u32::try_from(size).is_ok_and(|size| table.knows(size))
     }
 
     /// Signatures that list this digest for a file of this size.
@@ -109,14 +115,13 @@ impl Hashes {
             Some((&self.tables[digest as usize], u64::from_be_bytes(*first), rest))
         });
         found.into_iter().flat_map(move |(table, key, rest)| {
-            let from = table.keys.partition_point(|known| *known < key);
-            let same = table.keys[from..].iter().take_while(move |known| **known == key);
-            same.enumerate().filter_map(move |(index, _)| {
-                let at = from + index;
-                let known = *table.sizes.get(at)?;
+            let from = table.keys.partition_point(|known| known < key);
+            let same = (from..table.keys.len()).take_while(move |at| table.keys.get(*at) == Some(key));
+            same.filter_map(move |at| {
+                let known = table.sizes.get(at)?;
                 let fits = known == ANY_SIZE || u64::from(known) == size;
                 let listed = table.rest.get(at * rest.len()..(at + 1) * rest.len())?;
-                (fits && listed == rest).then(|| table.signatures.get(at).copied()).flatten()
+                (fits && listed == rest).then(|| table.signatures.get(at)).flatten()
             })
         })
     }

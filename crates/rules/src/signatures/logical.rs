@@ -31,7 +31,7 @@ pub(super) fn line(loader: &mut Loader<'_>, line: &Line<'_>) -> Result<(), Refus
         return bad(message, place(line, logic));
     }
     let logical = loader.set.logical.len() as u32;
-    let first_owner = loader.set.owners.len();
+    let first_owner = loader.owners.len();
     let first_sub = loader.set.sub_owners.len();
     let first_pcre = loader.set.pcres.len();
     match read_subs(loader, line, logical, target, &expression, subs) {
@@ -46,7 +46,7 @@ pub(super) fn line(loader: &mut Loader<'_>, line: &Line<'_>) -> Result<(), Refus
         }
         Err(refused) => {
             // Strings that were taken already belong to nobody.
-            loader.set.owners[first_owner..].fill(owner_nobody());
+            loader.owners[first_owner..].fill(owner_nobody());
             loader.set.sub_owners.truncate(first_sub);
             loader.set.pcres.truncate(first_pcre);
             Err(refused)
@@ -190,7 +190,7 @@ fn body_sub(
     let ids = loader.body.add(spec).map_err(|error| body::within(line, hex, error))?;
     let index = loader.set.sub_owners.len();
     loader.set.sub_owners.push(owner);
-    loader.set.owners.extend(ids.map(|_| owner_of_sub(index)));
+    loader.owners.extend(ids.map(|_| owner_of_sub(index)));
     Ok(Sub::Body)
 }
 

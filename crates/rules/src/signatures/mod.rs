@@ -21,6 +21,7 @@ pub mod yara;
 pub use expression::Expression;
 pub use file_type::{FileType, NAMES as FILE_TYPE_NAMES, Target};
 pub use hash::{Digest, Hashes};
+pub use patterns::signature::blob::in_place;
 pub use set::{
     ByteCompare, Conditions, Logical, MemberSignature, NumberForm, Owner, Set, SignatureId, Statistics, Sub, Yara,
 };
@@ -199,6 +200,11 @@ struct Loader<'o> {
     options: &'o Options,
     body: patterns::signature::Builder,
     set: Set,
+    /// Of the set, while it is made.
+    owners: Vec<u32>,
+    names: Vec<u8>,
+    name_ends: Vec<u32>,
+    lines: Vec<u32>,
     hashes: hash::Builder,
     allowed: hash::Builder,
     member_names: patterns::Builder,
@@ -217,6 +223,10 @@ impl Loader<'_> {
             options,
             body: patterns::signature::Builder::new(),
             set: Set::default(),
+            owners: Vec::new(),
+            names: Vec::new(),
+            name_ends: Vec::new(),
+            lines: Vec::new(),
             hashes: hash::Builder::default(),
             allowed: hash::Builder::default(),
             member_names: patterns::Builder::new(),
@@ -265,7 +275,7 @@ impl Loader<'_> {
         if file.bytes.trim_ascii().is_empty() {
             return self.found(&diagnostic::EMPTY_SIGNATURE_FILE, "the file is empty", None, 0..0);
         }
-        let first = self.set.names.ends.len() as u32;
+        let first = self.name_ends.len() as u32;
         self.set.names.files.push((first, file.name.to_string(), file.official));
         let (mut loaded, mut skipped, mut others) = (0, 0, 0);
         let mut number = 0;
@@ -351,14 +361,13 @@ impl Loader<'_> {
 
     /// Gives a signature its number.
     fn name(&mut self, name: &[u8], line: &Line<'_>) -> u32 {
-        let names = &mut self.set.names;
-        let id = names.ends.len() as u32;
+        let id = self.name_ends.len() as u32;
         match std::str::from_utf8(name) {
-            Ok(name) => names.text.push_str(name),
-            Err(_) => names.text.push_str(&String::from_utf8_lossy(name)),
+            Ok(_) => self.names.extend_from_slice(name),
+            Err(_) => self.names.extend_from_slice(String::from_utf8_lossy(name).as_bytes()),
         }
-        names.ends.push(names.text.len() as u32);
-        names.lines.push(line.number);
+        self.name_ends.push(self.names.len() as u32);
+        self.lines.push(line.number);
         id
     }
 
@@ -401,11 +410,10 @@ impl Loader<'_> {
         if !self.set.members.is_empty() {
             self.set.member_names = Some(self.member_names.build());
         }
-        let set = &mut self.set;
-        set.owners.shrink_to_fit();
-        set.names.text.shrink_to_fit();
-        set.names.ends.shrink_to_fit();
-        set.names.lines.shrink_to_fit();
+        self.set.owners = self.owners[..].into();
+        self.set.names.text = self.names.into();
+        self.set.names.ends = self.name_ends[..].into();
+        self.set.names.lines = self.lines[..].into();
         (self.set, self.diagnostics)
     }
 }

@@ -5,7 +5,7 @@ use super::hash::Hashes;
 use super::tables::{Magic, Password, Phishing};
 use super::{FileType, Target};
 use patterns::PatternId;
-use patterns::signature::blob as table;
+use patterns::signature::blob::{Bytes, U32s};
 use patterns::signature::{Database, Offset, Pcre};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,8 +22,7 @@ pub struct Set {
     /// All strings of bytes; a group is a target's number.
     pub body: Database,
     /// What each pattern of `body` belongs to.
-    #[serde(with = "table::u32s")]
-    pub(super) owners: Vec<u32>,
+    pub(super) owners: U32s,
     /// Logical signature and sub-signature, for patterns of those.
     pub(super) sub_owners: Vec<(u32, u8)>,
     pub logical: Vec<Logical>,
@@ -55,11 +54,10 @@ pub struct Statistics {
 /// Names and places of all signatures.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Names {
-    pub text: String,
-    #[serde(with = "table::u32s")]
-    pub ends: Vec<u32>,
-    #[serde(with = "table::u32s")]
-    pub lines: Vec<u32>,
+    /// UTF-8, one after the other.
+    pub text: Bytes,
+    pub ends: U32s,
+    pub lines: U32s,
     /// First signature of each file, its name, and whether it is official.
     pub files: Vec<(u32, String, bool)>,
 }
@@ -207,21 +205,22 @@ impl Set {
 
     /// Do the tables fit together? To be asked once of a set read from a cache.
     pub fn is_sound(&self) -> bool {
-        self.body.is_sound() && self.owners.len() == self.body.len() && self.names.ends.is_sorted()
+        self.body.is_sound() && self.owners.len() == self.body.len() && self.names.ends.iter().is_sorted()
     }
 
     /// Without `.UNOFFICIAL`.
     pub fn name(&self, id: SignatureId) -> &str {
         let index = id.0 as usize;
-        let end = |index: usize| self.names.ends.get(index).map_or(0, |end| *end as usize);
+        let end = |index: usize| self.names.ends.get(index).map_or(0, |end| end as usize);
         let start = index.checked_sub(1).map_or(0, end);
-        self.names.text.get(start..end(index)).unwrap_or_default()
+        let name = self.names.text.get(start..end(index)).unwrap_or_default();
+        std::str::from_utf8(name).unwrap_or_default()
     }
 
     /// The file it was read from, the line, and whether ClamAV published it.
     pub fn place(&self, id: SignatureId) -> (&str, u32, bool) {
         let file = self.names.files.partition_point(|(first, ..)| *first <= id.0).checked_sub(1);
-        let line = self.names.lines.get(id.0 as usize).copied().unwrap_or(0);
+        let line = self.names.lines.get(id.0 as usize).unwrap_or(0);
         match file.and_then(|file| self.names.files.get(file)) {
             Some((_, name, official)) => (name, line, *official),
             None => ("", line, false),
@@ -241,7 +240,7 @@ impl Set {
     }
 
     pub fn owner(&self, pattern: PatternId) -> Owner {
-        match self.owners.get(pattern.0 as usize).copied() {
+        match self.owners.get(pattern.0 as usize) {
             None | Some(NOBODY) => Owner::Nobody,
             Some(owner) if owner >= MACRO => Owner::Macro((owner & 31) as u8),
             Some(owner) if owner >= SUB => match self.sub_owners.get((owner & !SUB) as usize) {

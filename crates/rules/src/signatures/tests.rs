@@ -280,3 +280,29 @@ fn hashes_of_pictures_are_counted_and_said_to_be_so() {
     assert!(diagnostics[0].code == "SK0807" && diagnostics[0].message.starts_with("2 "), "{diagnostics:?}");
     assert!(set.always(Target::Graphics).is_empty());
 }
+
+#[test]
+fn a_set_lies_in_its_cache_and_goes_with_it() {
+    let files = [
+        file("a.ndb", "A:0:*:6162636465\nB:4:0:6162??6364\n"),
+        file("a.hdb", "900150983cd24fb0d6963f7d28e17f72:3:C\n"),
+    ];
+    let (made, _) = load(&files, &Options::default());
+    let cache = std::sync::Arc::new(postcard::to_stdvec(&made).expect("can be written"));
+    let read: Set = in_place(&cache, 0, |bytes| postcard::from_bytes(bytes)).expect("can be read");
+    assert!(read.is_sound());
+    for (number, name) in ["A", "B", "C"].into_iter().enumerate() {
+        let id = SignatureId(number as u32);
+        assert_eq!((read.name(id), read.find(name)), (name, vec![id]));
+    }
+    assert_eq!(read.place(SignatureId(2)), ("a.hdb", 1, false));
+    assert_eq!(postcard::to_stdvec(&read).expect("can be written"), *cache);
+    // Whoever still uses the old set while a new one is in force keeps its one copy, and nobody else does.
+    let (in_use, old) = (std::sync::Arc::new(read), std::sync::Arc::downgrade(&cache));
+    drop(cache);
+    let message_in_work = in_use.clone();
+    drop(in_use);
+    assert!(old.upgrade().is_some());
+    drop(message_in_work);
+    assert!(old.upgrade().is_none());
+}

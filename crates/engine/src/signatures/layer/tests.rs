@@ -17,19 +17,6 @@ fn kind(name: &str) -> FileType {
     FileType::from_name(name).expect(name)
 }
 
-fn plain(bytes: &[u8], target: Target) -> Layer<'_> {
-    Layer {
-        bytes,
-        target,
-        kind: FileType::any(),
-        chain: &[],
-        size: bytes.len() as u64,
-        name: None,
-        hashes: true,
-        executable: None,
-    }
-}
-
 fn names(set: &Set, layer: &Layer<'_>) -> Vec<String> {
     let mut names = Vec::new();
     super::layer(set, layer, &mut Scratch::new(), &mut |found| names.push(found.name.to_owned()));
@@ -42,7 +29,7 @@ fn names(set: &Set, layer: &Layer<'_>) -> Vec<String> {
 fn logical_signatures_hit_where_they_should() {
     let hits = |sub: &str, text: &str| {
         let set = set(&[("x.ldb", &format!("L;Engine:81-255,Target:0;{sub}\n"))]);
-        !names(&set, &plain(text.as_bytes(), Target::Any)).is_empty()
+        !names(&set, &Layer::of(text.as_bytes(), Target::Any)).is_empty()
     };
     assert!(hits("0=0;6162", "xyz") && !hits("0=0;6162", "ab"));
     assert!(hits("0>1;6162", "abab") && !hits("0>1;6162", "ab"));
@@ -68,14 +55,14 @@ fn logical_signatures_hit_where_they_should() {
 fn an_expression_that_never_ends_is_given_up() {
     let set = set(&[("x.ldb", "L;Target:0;0&1;6162;0/(x+x+)+y\\1z/\n")]);
     let text = format!("ab{}", "x".repeat(5000));
-    let outcome = super::layer(&set, &plain(text.as_bytes(), Target::Any), &mut Scratch::new(), &mut |_| {});
+    let outcome = super::layer(&set, &Layer::of(text.as_bytes(), Target::Any), &mut Scratch::new(), &mut |_| {});
     assert_eq!(outcome.gave_up, 1);
 }
 
 #[test]
 fn macros_follow_at_the_right_distance() {
     let set = set(&[("x.ndb", "M:0:$5$:7171\n"), ("x.ldb", "L;Target:0;0&1;6162;${3-6}5$\n")]);
-    let hits = |text: &str| !names(&set, &plain(text.as_bytes(), Target::Any)).is_empty();
+    let hits = |text: &str| !names(&set, &Layer::of(text.as_bytes(), Target::Any)).is_empty();
     assert!(hits("ab--qq") && !hits("ab------qq") && !hits("abqq") && !hits("qq"));
 }
 
@@ -91,13 +78,14 @@ fn conditions_look_at_size_and_surroundings() {
          Icon;Target:0,IconGroup1:X;0;6162\n",
     )]);
     let (mail, zip) = (kind("CL_TYPE_MAIL"), kind("CL_TYPE_ZIP"));
-    let with = |chain: &[FileType], size: u64, target| names(&set, &Layer { chain, size, ..plain(b"xxab", target) });
+    let with =
+        |chain: &[FileType], size: u64, target| names(&set, &Layer { chain, size, ..Layer::of(b"xxab", target) });
     assert_eq!(with(&[], 4, Target::Any), ["Size"]);
     assert_eq!(with(&[], 7, Target::Html), ["Html"]);
     assert_eq!(with(&[zip], 7, Target::Any), ["Zip"]);
     assert_eq!(with(&[mail, zip], 7, Target::Any), ["Deep", "Zip"]);
     assert_eq!(with(&[zip, mail], 7, Target::Any), [""; 0]);
-    let outcome = super::layer(&set, &plain(b"xxab", Target::Any), &mut Scratch::new(), &mut |_| {});
+    let outcome = super::layer(&set, &Layer::of(b"xxab", Target::Any), &mut Scratch::new(), &mut |_| {});
     assert_eq!(outcome.handle_as, Some(mail));
 }
 
@@ -112,9 +100,9 @@ fn digests_hit_and_allow() {
         ),
         ("x.fp", "ab56b4d92b40713acc5af89985d4b786:5:Fine\n"),
     ]);
-    assert_eq!(names(&set, &plain(b"abc", Target::Any)), ["Md5", "Sha1", "Sha256"]);
-    assert_eq!(names(&set, &Layer { hashes: false, ..plain(b"abc", Target::Any) }), [""; 0]);
-    let outcome = super::layer(&set, &plain(b"abcde", Target::Any), &mut Scratch::new(), &mut |_| {});
+    assert_eq!(names(&set, &Layer::of(b"abc", Target::Any)), ["Md5", "Sha1", "Sha256"]);
+    assert_eq!(names(&set, &Layer { hashes: false, ..Layer::of(b"abc", Target::Any) }), [""; 0]);
+    let outcome = super::layer(&set, &Layer::of(b"abcde", Target::Any), &mut Scratch::new(), &mut |_| {});
     assert_eq!(outcome.allowed, Some("Fine"));
 }
 
@@ -149,7 +137,7 @@ fn members_are_known_by_name_and_size() {
 fn places_are_told() {
     let set = set(&[("x.ndb", "A:4:*:6162636465666768696a6b6c6d*7878\n"), ("x.ldb", "L;Target:4;0&1;7878;6b6c\n")]);
     let mut places = Vec::new();
-    let layer = plain(b"--abcdefghijklm-xx", Target::Mail);
+    let layer = Layer::of(b"--abcdefghijklm-xx", Target::Mail);
     super::layer(&set, &layer, &mut Scratch::new(), &mut |found| places.push((found.name.to_owned(), found.place)));
     assert_eq!(places, [("A".to_owned(), 2..18), ("L".to_owned(), 12..14)]);
 }
@@ -174,7 +162,7 @@ fn invented_signatures_hit_what_clamav_hits() {
             refused += 1;
             continue;
         }
-        let hit = |file: &&Vec<u8>| !names(&set, &plain(file, Target::Any)).is_empty();
+        let hit = |file: &&Vec<u8>| !names(&set, &Layer::of(file, Target::Any)).is_empty();
         let numbers = files.iter().enumerate().filter(|(_, file)| hit(file)).map(|(number, _)| number.to_string());
         let numbers = numbers.collect::<Vec<_>>().join(",");
         let expected = if what == "-" { "" } else { what };
