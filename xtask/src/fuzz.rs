@@ -100,6 +100,7 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
         "html" => leaves()?.into_iter().filter(|(html, _)| *html).map(|(_, body)| body).collect(),
         // The first byte chooses the label; the fuzzer will try the others.
         "charset" => leaves()?.into_iter().map(|(_, body)| [&[1], &body[..]].concat()).collect(),
+        "dns" => DNS.iter().map(|seed| seed.to_vec()).collect(),
         "feeds" => FEEDS.iter().map(|seed| seed.to_vec()).collect(),
         "received" => received()?,
         "clamd" => conversations("crates/protocols/tests/transcripts/clamd", &[0])?,
@@ -129,6 +130,12 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
     };
     Ok(seeds)
 }
+
+/// Answers to questions, a line each.
+const DNS: &[&[u8]] = &[
+    b"A127.0.0.2\nA127.0.0.4;127.0.0.6\nAlisted\nAns1.example.;ns2.example.\nA64500|192.0.2.0|24\nA10 mx.example.\nn\nf\x02\n-\no",
+    b"A64500 | 192.0.2.0/24 | JP\nA192.0.2.0/24 | AS64500\nA127.255.255.254\nn",
+];
 
 /// A line or two of each format, under the number of its ending, and a text.
 fn signatures() -> Vec<Vec<u8>> {

@@ -10,23 +10,94 @@ use crate::check::Pending;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 
-/// The DNS record types that mail filtering asks for.
+/// A DNS record type, by its number; written by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Record {
-    A,
-    Aaaa,
-    Mx,
-    Ns,
-    Ptr,
-    Txt,
+#[serde(try_from = "String", into = "String")]
+pub struct Record(pub u16);
+
+impl Record {
+    pub const A: Record = Record(1);
+    pub const NS: Record = Record(2);
+    pub const CNAME: Record = Record(5);
+    pub const SOA: Record = Record(6);
+    pub const PTR: Record = Record(12);
+    pub const MX: Record = Record(15);
+    pub const TXT: Record = Record(16);
+    pub const AAAA: Record = Record(28);
+    pub const SRV: Record = Record(33);
+
+    /// By name, whatever its case; `TYPE123` too.
+    pub fn named(name: &str) -> Option<Record> {
+        let known = NAMES.iter().find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(number, _)| *number);
+        let numbered =
+            || name.get(..4).filter(|start| start.eq_ignore_ascii_case("TYPE")).and(name.get(4..))?.parse().ok();
+        known.or_else(numbered).map(Record)
+    }
+}
+
+/// Those that rules may name.
+static NAMES: &[(u16, &str)] = &[
+    (1, "A"),
+    (2, "NS"),
+    (5, "CNAME"),
+    (6, "SOA"),
+    (12, "PTR"),
+    (13, "HINFO"),
+    (14, "MINFO"),
+    (15, "MX"),
+    (16, "TXT"),
+    (17, "RP"),
+    (27, "GPOS"),
+    (28, "AAAA"),
+    (29, "LOC"),
+    (33, "SRV"),
+    (35, "NAPTR"),
+    (36, "KX"),
+    (37, "CERT"),
+    (39, "DNAME"),
+    (44, "SSHFP"),
+    (45, "IPSECKEY"),
+    (49, "DHCID"),
+    (52, "TLSA"),
+    (55, "HIP"),
+    (61, "OPENPGPKEY"),
+    (62, "CSYNC"),
+    (99, "SPF"),
+    (256, "URI"),
+    (257, "CAA"),
+];
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match NAMES.iter().find(|(number, _)| *number == self.0) {
+            Some((_, name)) => f.write_str(name),
+            None => write!(f, "TYPE{}", self.0),
+        }
+    }
+}
+
+impl From<Record> for String {
+    fn from(record: Record) -> String {
+        record.to_string()
+    }
+}
+
+impl TryFrom<String> for Record {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Record, String> {
+        Record::named(&name).ok_or_else(|| format!("{name:?} is no record type"))
+    }
 }
 
 /// A fact from outside that a verdict depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Question {
-    /// A DNS look-up of a fully written name, without the trailing dot.
+    /// A DNS look-up of a fully written name, lower case, without the trailing dot.
     Dns { name: String, record: Record },
     /// How likely what was learnt of earlier mail makes it that this message is spam.
     SpamProbability,
@@ -34,19 +105,55 @@ pub enum Question {
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Answer {
-    /// Record data in presentation form, in the order received; empty: the name has none.
+    /// Record data in presentation form (names end in a dot), in the order received; empty: the name has none.
     Records(Vec<String>),
+    /// The strings of each TXT record.
+    Texts(Vec<Vec<String>>),
+    /// There is no such name (NXDOMAIN).
+    NoSuchName,
+    /// The name server answered with this code instead (2: SERVFAIL, 5: REFUSED).
+    Failed(u16),
     /// A probability, in millionths: whole, so that a recorded answer is the same answer.
     Millionths(u32),
-    /// No answer within the deadline, or the resolver said SERVFAIL. Never the same as "no".
+    /// Not asked: the message had too many questions already, or the list is left alone for a while.
+    NotAsked,
+    /// No answer within the deadline. Never the same as "no".
     Unknown,
 }
 
+impl Answer {
+    /// Record data, a TXT record's strings put together.
+    pub fn records(&self) -> Vec<String> {
+        match self {
+            Answer::Records(records) => records.clone(),
+            Answer::Texts(texts) => texts.iter().map(|strings| strings.concat()).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// All answers known so far for one message. Recorded answers make a verdict repeatable.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<(Question, Answer)>", into = "Vec<(Question, Answer)>")]
 pub struct Answers(HashMap<Question, Answer>);
+
+impl From<Vec<(Question, Answer)>> for Answers {
+    fn from(list: Vec<(Question, Answer)>) -> Answers {
+        Answers(list.into_iter().collect())
+    }
+}
+
+impl From<Answers> for Vec<(Question, Answer)> {
+    /// Sorted, so that the same answers are written the same.
+    fn from(answers: Answers) -> Vec<(Question, Answer)> {
+        let mut list: Vec<_> = answers.0.into_iter().collect();
+        list.sort_by(|(a, _), (b, _)| a.cmp(b));
+        list
+    }
+}
 
 impl Answers {
     pub fn insert(&mut self, question: Question, answer: Answer) {
@@ -59,6 +166,11 @@ impl Answers {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// In no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Question, &Answer)> {
+        self.0.iter()
     }
 }
 
@@ -86,6 +198,11 @@ impl<'a> Asking<'a> {
         Err(Pending)
     }
 
+    /// Whether some question is open.
+    pub fn is_open(&self) -> bool {
+        !self.open.borrow().is_empty()
+    }
+
     /// The questions that were asked and had no answer, in the order asked.
     pub fn into_open(self) -> Vec<Question> {
         self.open.into_inner()
@@ -98,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_question_without_answer_is_noted_once_and_answered_later() {
-        let question = Question::Dns { name: "example.com".into(), record: Record::Txt };
+        let question = Question::Dns { name: "example.com".into(), record: Record::TXT };
         let none = Answers::default();
         let asking = Asking::new(&none);
         assert_eq!(asking.get(question.clone()), Err(Pending));
@@ -109,5 +226,27 @@ mod tests {
         let mut answers = Answers::default();
         answers.insert(question.clone(), Answer::Records(vec!["v=spf1 -all".into()]));
         assert_eq!(Asking::new(&answers).get(question), Ok(&Answer::Records(vec!["v=spf1 -all".into()])));
+    }
+
+    #[test]
+    fn record_types_by_name() {
+        for (name, number) in [("A", 1), ("txt", 16), ("TYPE65280", 65280), ("caa", 257)] {
+            assert_eq!(Record::named(name), Some(Record(number)), "{name}");
+        }
+        assert_eq!(Record::named("TYPE"), None);
+        assert_eq!(Record::named("ÄÖ"), None);
+        assert_eq!((Record::MX.to_string(), Record(65280).to_string()), ("MX".into(), "TYPE65280".into()));
+    }
+
+    #[test]
+    fn written_answers_are_read_again() {
+        let mut answers = Answers::default();
+        let dns = |name: &str, record| Question::Dns { name: name.into(), record };
+        answers.insert(dns("b.example", Record::A), Answer::Records(vec!["127.0.0.2".into()]));
+        answers.insert(dns("a.example", Record::TXT), Answer::Texts(vec![vec!["x".into(), "y".into()]]));
+        answers.insert(Question::SpamProbability, Answer::Millionths(3));
+        let text = serde_json::to_string(&answers).unwrap();
+        assert!(text.starts_with(r#"[[{"dns":{"name":"a.example","record":"TXT"}},{"texts":[["x","y"]]}],"#), "{text}");
+        assert_eq!(serde_json::from_str::<Answers>(&text).unwrap(), answers);
     }
 }

@@ -36,10 +36,13 @@ pub struct Finding {
     pub evidence: Vec<mail::Evidence>,
     /// Template tags that the check sets (`_FNSFNAMEADDR_`...); set also by a check that does not hit.
     pub tags: Vec<(&'static str, String)>,
+    /// Tags under names that rules chose, with all their values.
+    pub values: Vec<(String, Vec<String>)>,
 }
 
 impl Finding {
-    pub const NO: Finding = Finding { value: 0.0, notes: Vec::new(), evidence: Vec::new(), tags: Vec::new() };
+    pub const NO: Finding =
+        Finding { value: 0.0, notes: Vec::new(), evidence: Vec::new(), tags: Vec::new(), values: Vec::new() };
 
     pub fn hit() -> Finding {
         Finding { value: 1.0, ..Finding::NO }
@@ -63,6 +66,16 @@ pub struct Context<'a> {
     pub rule: &'a str,
     /// Under which rule type the rule was declared: some checks read the text that SpamAssassin would hand them.
     pub kind: Kinds,
+    /// The rule's `tflags`.
+    pub flags: rules::Flags,
+    /// The rules with tests of the network are in force; where not, nothing is asked.
+    pub network: bool,
+    /// Which rules ask which lists of the DNS.
+    pub lists: &'a crate::checks::dnsbl::Lists,
+    /// Tags that have a value by now.
+    pub tags: &'a [(String, Vec<Vec<u8>>)],
+    /// No check is left that could set another tag.
+    pub settled: bool,
     pub memo: &'a Memo,
     /// Where facts from outside come from: `context.asking.get(question)?`.
     pub asking: &'a Asking<'a>,
@@ -88,7 +101,9 @@ impl Memo {
 pub enum Availability {
     /// From the message and the settings alone.
     Now,
-    /// From DNS or another service; never hits while nobody answers.
+    /// From DNS.
+    Dns,
+    /// From another service of the network; never hits while nobody answers.
     Network,
     /// From what was learnt of earlier mail; never hits while nothing was.
     Learner,

@@ -21,7 +21,8 @@ mod special;
 
 pub use answers::{Answer, Answers, Asking, Question, Record};
 pub use check::{Arg, Availability, CheckEntry, Context, Finding, Kinds, Memo, Outcome, Pending};
-pub use scan::{Scan, Step, judge, judge_with_answers, judge_with_views};
+pub use checks::dns::reversed as reversed_address;
+pub use scan::{Scan, Step, judge, judge_asking, judge_with_answers, judge_with_views};
 pub use scratch::{Scratch, Timing, Values};
 
 use mail::views::{HeaderRequests, ViewConfig};
@@ -67,10 +68,16 @@ impl Engine {
         for rule in &self.ruleset.rules {
             let what = match &rule.kind {
                 Kind::Eval(eval) => match plan::check(&eval.function) {
-                    Some(check) if matches!(check.availability, Availability::Now | Availability::Learner) => continue,
+                    Some(check)
+                        if matches!(
+                            check.availability,
+                            Availability::Now | Availability::Learner | Availability::Dns
+                        ) =>
+                    {
+                        continue;
+                    }
                     _ => format!("eval:{}", eval.function),
                 },
-                Kind::AskDns(_) => "askdns".to_owned(),
                 _ => continue,
             };
             *unsupported.entry(what).or_default() += 1;

@@ -1,7 +1,8 @@
 //! What runs, in which order, worked out once from a ruleset so that a scan only follows it.
 
 use crate::check::{CheckEntry, Kinds};
-use crate::checks::CHECKS;
+use crate::checks::dnsbl::Lists;
+use crate::checks::{ASKDNS, ASN_LOOKUP, CHECKS};
 use crate::meta::Metas;
 use crate::score::area;
 use mail::views::{HeaderRequest, HeaderRequestId, HeaderRequests};
@@ -60,8 +61,11 @@ pub(crate) struct Existence {
 }
 
 pub(crate) struct PlannedEval {
-    pub rule: RuleId,
+    /// `None`: sets tags, and is no rule's.
+    pub rule: Option<RuleId>,
     pub kind: Kinds,
+    /// Of what is no eval by name; an eval's are with its rule.
+    pub arguments: Vec<crate::check::Arg>,
     pub run: &'static CheckEntry,
 }
 
@@ -82,6 +86,7 @@ pub(crate) struct Plan {
     /// Rules whose pattern is made anew for each message from tags.
     pub templates: Vec<RuleId>,
     pub evals: Vec<PlannedEval>,
+    pub lists: Lists,
     pub metas: Metas,
     /// By [`RuleId`].
     pub ranks: Vec<Rank>,
@@ -108,6 +113,7 @@ impl Plan {
             captures: Vec::new(),
             templates: Vec::new(),
             evals: Vec::new(),
+            lists: Lists::default(),
             metas: Metas::new(ruleset, local_only),
             ranks: Vec::new(),
             areas: ruleset.rules.iter().map(|rule| area(&rule.kind)).collect(),
@@ -150,13 +156,21 @@ impl Plan {
                             Stage::RawBody => Kinds::RawBody,
                             Stage::Full => Kinds::Full,
                         };
-                        plan.evals.push(PlannedEval { rule: id, kind, run: check });
+                        if check.plugin == "DNSEval" {
+                            plan.lists.add(&eval.function, &eval.arguments, rule.tflags.flags);
+                        }
+                        plan.evals.push(PlannedEval { rule: Some(id), kind, arguments: Vec::new(), run: check });
                     }
                     continue;
                 }
                 Kind::Body(pattern) | Kind::RawBody(pattern) | Kind::Full(pattern) => pattern,
                 Kind::Uri(pattern) | Kind::Text(pattern) => pattern,
-                Kind::Meta(_) | Kind::AskDns(_) | Kind::Empty => continue,
+                Kind::AskDns(ask) => {
+                    let arguments = vec![ask.query.clone(), ask.record_type.clone(), ask.subtest.clone()];
+                    plan.evals.push(PlannedEval { rule: Some(id), kind: Kinds::Header, arguments, run: &ASKDNS });
+                    continue;
+                }
+                Kind::Meta(_) | Kind::Empty => continue,
             };
             if !pattern.templates.is_empty() {
                 plan.templates.push(id);
@@ -166,6 +180,10 @@ impl Plan {
             if !pattern.captures.is_empty() {
                 plan.captures.push(id);
             }
+        }
+        let asn = ["asn_lookup", "asn_lookup_ipv6"].iter().any(|zones| settings.other(zones).is_some());
+        if asn && !local_only {
+            plan.evals.push(PlannedEval { rule: None, kind: Kinds::Header, arguments: Vec::new(), run: &ASN_LOOKUP });
         }
         plan.set_targets(direct, ruleset.pattern_rules.len());
         plan.groups = ruleset

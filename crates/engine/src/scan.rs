@@ -59,15 +59,37 @@ pub fn judge_with_answers<'a>(
     scratch: &mut Scratch,
     mut answer: impl FnMut(&Question, &Views<'_>) -> Answer,
 ) -> (Verdict, Views<'a>) {
+    let all = |questions: Vec<Question>, views: &Views<'_>, answers: &mut Answers| {
+        for question in questions {
+            let answer = answer(&question, views);
+            answers.insert(question, answer);
+        }
+    };
+    let (verdict, views, _) = judge_asking(engine, transaction, scratch, Answers::default(), all);
+    (verdict, views)
+}
+
+/// As [`judge_with_answers`], with some answers known, and somebody who is asked everything that is open at once; hands
+/// back all answers.
+pub fn judge_asking<'a>(
+    engine: &'a Engine,
+    transaction: &'a Transaction,
+    scratch: &mut Scratch,
+    mut answers: Answers,
+    mut answer: impl FnMut(Vec<Question>, &Views<'_>, &mut Answers),
+) -> (Verdict, Views<'a>, Answers) {
     let mut scan = Scan::begin(engine, transaction, scratch);
-    let mut answers = Answers::default();
     loop {
         match scan.advance(&answers, scratch) {
-            Step::Done(verdict) => return (verdict, scan.views),
+            Step::Done(verdict) => return (verdict, scan.views, answers),
             Step::Ask(questions) => {
-                for question in questions {
-                    let answer = answer(&question, &scan.views);
-                    answers.insert(question, answer);
+                // Whoever leaves one open is not asked for ever.
+                let asked = questions.clone();
+                answer(questions, &scan.views, &mut answers);
+                for question in asked {
+                    if answers.get(&question).is_none() {
+                        answers.insert(question, Answer::Unknown);
+                    }
                 }
             }
         }
@@ -224,44 +246,74 @@ impl<'a> Scan<'a> {
         self.counted.push(Counted { count, ..Counted::once(rule) });
     }
 
-    /// Runs the checks that have not run or that waited; what they ask now.
+    /// Runs the checks that have not run or that waited; what they ask now. A check may wait for another's tag: those
+    /// that wait run again as long as others come to an end, and are told when none is left to wait for.
     fn run_checks(&mut self, answers: &Answers) -> Vec<Question> {
-        let asking = Asking::new(answers);
+        loop {
+            let asking = Asking::new(answers);
+            let before = self.waiting.len();
+            self.run_waiting(&asking, false);
+            if self.waiting.is_empty() {
+                return Vec::new();
+            }
+            if self.waiting.len() < before {
+                continue;
+            }
+            if !asking.is_open() {
+                self.run_waiting(&asking, true);
+            }
+            // What is still waiting without a question has nothing to wait for.
+            if !asking.is_open() {
+                self.waiting.clear();
+            }
+            return asking.into_open();
+        }
+    }
+
+    fn run_waiting(&mut self, asking: &Asking<'_>, settled: bool) {
         let engine = self.engine;
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain(|&index| {
             let planned = &engine.plan.evals[index];
-            let rule = engine.ruleset.rule(planned.rule);
-            let Kind::Eval(eval) = &rule.kind else { return false };
+            let rule = planned.rule.map(|rule| engine.ruleset.rule(rule));
+            let arguments = match rule.map(|rule| &rule.kind) {
+                Some(Kind::Eval(eval)) => &eval.arguments,
+                _ => &planned.arguments,
+            };
             let context = Context {
                 transaction: self.transaction,
                 views: &self.views,
                 settings: &engine.ruleset.settings,
-                rule: &rule.name,
+                rule: rule.map_or("", |rule| &rule.name),
                 kind: planned.kind,
+                flags: rule.map(|rule| rule.tflags.flags).unwrap_or_default(),
+                network: engine.score_set.network,
+                lists: &engine.plan.lists,
+                tags: &self.verdict.tags,
+                settled,
                 memo: &self.memo,
-                asking: &asking,
+                asking,
             };
-            let finding = match (planned.run.run)(&context, &eval.arguments) {
+            let finding = match (planned.run.run)(&context, arguments) {
                 Ok(finding) => finding,
                 Err(Pending) => return true,
             };
             for (name, value) in finding.tags {
                 set_tag(&mut self.verdict.tags, name, value.into_bytes());
             }
-            if finding.value != 0.0 {
-                self.values.set(planned.rule, if finding.value > 0.0 { finding.value } else { 1.0 });
-                self.counted.push(Counted {
-                    rule: planned.rule,
-                    count: 1,
-                    notes: finding.notes,
-                    evidence: finding.evidence,
-                });
+            for (name, values) in finding.values {
+                self.verdict.tags.retain(|(tag, _)| *tag != name);
+                self.verdict.tags.push((name, values.into_iter().map(String::into_bytes).collect()));
+            }
+            if finding.value != 0.0
+                && let Some(rule) = planned.rule
+            {
+                self.values.set(rule, if finding.value > 0.0 { finding.value } else { 1.0 });
+                self.counted.push(Counted { rule, count: 1, notes: finding.notes, evidence: finding.evidence });
             }
             false
         });
         self.waiting = waiting;
-        asking.into_open()
     }
 }
 

@@ -137,10 +137,15 @@ pub(crate) fn area(kind: &Kind) -> &'static str {
         Kind::Full(_) => "FULL: ",
         Kind::Uri(_) => "URI: ",
         Kind::Text(_) => "TEXT: ",
+        Kind::AskDns(_) => "ASKDNS: ",
+        Kind::Eval(eval) if eval.function == "check_dns_sender" => "DNS: ",
+        // These report on their own when the answer comes, without an area.
+        Kind::Eval(eval) if eval.function == "check_uridnsbl" || eval.function.starts_with("check_hashbl_") => "",
         Kind::Eval(eval) => match eval.stage {
+            Stage::Rbl => "RBL: ",
             Stage::Body => "BODY: ",
             Stage::RawBody => "RAW: ",
-            Stage::Header | Stage::Full | Stage::Rbl => "",
+            Stage::Header | Stage::Full => "",
         },
         _ => "",
     }

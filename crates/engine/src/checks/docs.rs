@@ -18,11 +18,18 @@ macro_rules! doc {
     };
 }
 
+pub const ASKDNS: &str = doc!(
+    "A DNS record of a name that is put together from what the message says.",
+    "One may ask any list, and look at any answer.",
+    "`askdns NEW_DOMAIN _AUTHORDOMAIN_.new.example A /^127\\./`.",
+    "A tag without a value asks nothing.",
+    "SpamAssassin 4.0, plugin AskDNS."
+);
 pub const ASN: &str = doc!(
     "Relays of the given autonomous system.",
     "Some networks host little else than spam.",
     "`check_asn('AS64500')`.",
-    "Answered by the network; until a module here asks, it never hits.",
+    "Networks change hands; the registry may lag. Without a network it never hits.",
     "SpamAssassin 4.0, plugin ASN."
 );
 pub const AUTHRES: &str = doc!(
@@ -718,7 +725,7 @@ pub const DNSBL: &str = doc!(
     "Relays and senders in block and welcome lists of the DNS.",
     "Others have seen them before.",
     "`header RCVD_IN_SBL eval:check_rbl_sub('zen', '127.0.0.2')`.",
-    "Answered by the network; until a module here asks, it never hits.",
+    "Lists err and list whole networks. Without a network, or where the list refuses to answer, it never hits.",
     "SpamAssassin 4.0, plugin DNSEval."
 );
 pub const GATED_THROUGH_RECEIVED_HDR_REMOVER: &str = doc!(
@@ -732,7 +739,7 @@ pub const HASHBL: &str = doc!(
     "Hashes of addresses, links or files in block lists of the DNS.",
     "Drop boxes of swindlers.",
     "`header X eval:check_hashbl_emails('ebl.example')`.",
-    "Answered by the network; until a module here asks, it never hits.",
+    "Hashes of what only looks alike differ. Without a network it never hits.",
     "SpamAssassin 4.0, plugin HashBL."
 );
 pub const HAVE_ANY_BOUNCE_RELAYS: &str = doc!(
@@ -1103,7 +1110,7 @@ pub const URIDNSBL: &str = doc!(
     "Links to domains, or hosts of domains, in block lists of the DNS.",
     "What spam advertises changes more slowly than who sends it.",
     "`body URIBL_BLACK eval:check_uridnsbl('URIBL_BLACK')`.",
-    "Answered by the network; until a module here asks, it never hits.",
+    "Spam names innocent sites too: `uridnsbl_skip_domain`. Without a network it never hits.",
     "SpamAssassin 4.0, plugin URIDNSBL."
 );
 pub const URI_LOCAL: &str = doc!(

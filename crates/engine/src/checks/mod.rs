@@ -5,16 +5,20 @@
 
 mod antivirus;
 mod argument_pattern;
+mod askdns;
 mod authres;
 mod bayes;
 mod body;
 mod charset;
+pub(crate) mod dns;
+pub mod dnsbl;
 mod docs;
 mod elsewhere;
 mod email;
 mod expression;
 mod freemail;
 mod fromname;
+mod hashbl;
 mod header;
 mod html;
 pub mod image;
@@ -26,10 +30,11 @@ mod perl;
 mod relay;
 mod text;
 mod uri;
+mod uridnsbl;
 mod values;
 mod welcomelist;
 
-use crate::check::Availability::{Learner, Missing, Network, Now};
+use crate::check::Availability::{Dns, Learner, Missing, Network, Now};
 use crate::check::Kinds::{Any, Body, Full, Header};
 use crate::check::{Arg, Availability, CheckEntry, Context, Kinds, Outcome};
 pub use bayes::ignores as learner_ignores;
@@ -51,6 +56,16 @@ const fn later(
     CheckEntry { name, kinds, plugin, doc, availability, run: elsewhere::no_answer }
 }
 
+/// A check that asks DNS.
+const fn dns_check(name: &'static str, kinds: Kinds, plugin: &'static str, doc: &'static str, run: Run) -> CheckEntry {
+    CheckEntry { name, kinds, plugin, doc, availability: Dns, run }
+}
+
+/// What an `askdns` rule does; it is no eval, so it stands in no table.
+pub(crate) static ASKDNS: CheckEntry = dns_check("askdns", Header, "AskDNS", docs::ASKDNS, askdns::askdns);
+/// What `asn_lookup` asks.
+pub(crate) static ASN_LOOKUP: CheckEntry = dns_check("asn_lookup", Header, "ASN", docs::ASN, askdns::asn_lookup);
+
 /// The entry of that name.
 pub fn find(name: &str) -> Option<&'static CheckEntry> {
     CHECKS.binary_search_by(|entry| entry.name.cmp(name)).ok().map(|at| &CHECKS[at])
@@ -68,7 +83,7 @@ pub static CHECKS: &[CheckEntry] = &[
     now("check_all_trusted", Any, "RelayEval", docs::CHECK_ALL_TRUSTED, relay::check_all_trusted),
     later("check_arc_signed", Full, "DKIM", docs::DKIM, Network),
     later("check_arc_valid", Full, "DKIM", docs::DKIM, Network),
-    later("check_asn", Header, "ASN", docs::ASN, Network),
+    dns_check("check_asn", Header, "ASN", docs::ASN, askdns::check_asn),
     now("check_authres_result", Header, "AuthRes", docs::AUTHRES, authres::check_authres_result),
     now("check_base64_length", Body, "MIMEEval", docs::CHECK_BASE64_LENGTH, mime::check_base64_length),
     CheckEntry { availability: Learner, ..now("check_bayes", Body, "Bayes", docs::BAYES, bayes::check_bayes) },
@@ -92,7 +107,7 @@ pub static CHECKS: &[CheckEntry] = &[
     later("check_dmarc_pass", Header, "DMARC", docs::DMARC, Network),
     later("check_dmarc_quarantine", Header, "DMARC", docs::DMARC, Network),
     later("check_dmarc_reject", Header, "DMARC", docs::DMARC, Network),
-    later("check_dns_sender", Header, "DNSEval", docs::DNSBL, Network),
+    dns_check("check_dns_sender", Header, "DNSEval", docs::DNSBL, dnsbl::check_dns_sender),
     now(
         "check_equal_from_domains",
         Header,
@@ -391,11 +406,11 @@ pub static CHECKS: &[CheckEntry] = &[
         fromname::check_fromname_owners_differ,
     ),
     now("check_fromname_spoof", Header, "FromNameSpoof", docs::CHECK_FROMNAME_SPOOF, fromname::check_fromname_spoof),
-    later("check_hashbl_attachments", Body, "HashBL", docs::HASHBL, Network),
-    later("check_hashbl_bodyre", Body, "HashBL", docs::HASHBL, Network),
-    later("check_hashbl_emails", Header, "HashBL", docs::HASHBL, Network),
-    later("check_hashbl_tag", Header, "HashBL", docs::HASHBL, Network),
-    later("check_hashbl_uris", Header, "HashBL", docs::HASHBL, Network),
+    dns_check("check_hashbl_attachments", Body, "HashBL", docs::HASHBL, hashbl::check_hashbl_attachments),
+    dns_check("check_hashbl_bodyre", Body, "HashBL", docs::HASHBL, hashbl::check_hashbl_bodyre),
+    dns_check("check_hashbl_emails", Header, "HashBL", docs::HASHBL, hashbl::check_hashbl_emails),
+    dns_check("check_hashbl_tag", Header, "HashBL", docs::HASHBL, hashbl::check_hashbl_tag),
+    dns_check("check_hashbl_uris", Header, "HashBL", docs::HASHBL, hashbl::check_hashbl_uris),
     now(
         "check_header_count_range",
         Header,
@@ -477,16 +492,16 @@ pub static CHECKS: &[CheckEntry] = &[
     now("check_ratware_name_id", Header, "HeaderEval", docs::CHECK_RATWARE_NAME_ID, header::check_ratware_name_id),
     later("check_razor2", Full, "Razor2", docs::RAZOR, Network),
     later("check_razor2_range", Full, "Razor2", docs::RAZOR, Network),
-    later("check_rbl", Header, "DNSEval", docs::DNSBL, Network),
-    later("check_rbl_accreditor", Header, "DNSEval", docs::DNSBL, Network),
-    later("check_rbl_envfrom", Header, "DNSEval", docs::DNSBL, Network),
-    later("check_rbl_from_domain", Header, "DNSEval", docs::DNSBL, Network),
-    later("check_rbl_from_host", Header, "DNSEval", docs::DNSBL, Network),
-    later("check_rbl_headers", Header, "DNSEval", docs::DNSBL, Network),
-    later("check_rbl_ns_from", Header, "DNSEval", docs::DNSBL, Network),
-    later("check_rbl_rcvd", Header, "DNSEval", docs::DNSBL, Network),
-    later("check_rbl_sub", Header, "DNSEval", docs::DNSBL, Network),
-    later("check_rbl_txt", Header, "DNSEval", docs::DNSBL, Network),
+    dns_check("check_rbl", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl),
+    dns_check("check_rbl_accreditor", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl_accreditor),
+    dns_check("check_rbl_envfrom", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl_envfrom),
+    dns_check("check_rbl_from_domain", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl_from_domain),
+    dns_check("check_rbl_from_host", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl_from_host),
+    dns_check("check_rbl_headers", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl_headers),
+    dns_check("check_rbl_ns_from", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl_ns_from),
+    dns_check("check_rbl_rcvd", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl_rcvd),
+    dns_check("check_rbl_sub", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl_sub),
+    dns_check("check_rbl_txt", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl_txt),
     now("check_relays_unparseable", Any, "RelayEval", docs::CHECK_RELAYS_UNPARSEABLE, relay::check_relays_unparseable),
     now("check_replyto_in_list", Header, "WLBLEval", docs::CHECK_REPLYTO_IN_LIST, welcomelist::check_replyto_in_list),
     later("check_senders_reputation", Header, "TxRep", docs::TXREP, Learner),
@@ -581,7 +596,7 @@ pub static CHECKS: &[CheckEntry] = &[
     now("check_uri_host_listed", Header, "WLBLEval", docs::CHECK_URI_HOST_LISTED, welcomelist::check_uri_host_listed),
     later("check_uri_local_bl", Any, "URILocalBL", docs::URI_LOCAL, Network),
     now("check_uri_truncated", Any, "URIEval", docs::CHECK_URI_TRUNCATED, uri::check_uri_truncated),
-    later("check_uridnsbl", Any, "URIDNSBL", docs::URIDNSBL, Network),
+    dns_check("check_uridnsbl", Any, "URIDNSBL", docs::URIDNSBL, uridnsbl::check_uridnsbl),
     now(
         "check_welcomelist_bounce_relays",
         Any,

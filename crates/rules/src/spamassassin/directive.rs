@@ -269,7 +269,7 @@ pub static DIRECTIVES: &[Directive] = &[
     ),
     row("body", &[], &[], Value::Custom, Who::Rule, Apply::Call(rule_handlers::body)),
     row("body_part_scan_size", &[], &[], Value::Number, Who::Admin, Apply::Size(|s| &mut s.body_part_scan_size)),
-    row("clear_asn_lookups", &[], &["ASN"], Value::Nothing, Who::Anyone, Apply::Keep),
+    row("clear_asn_lookups", &[], &["ASN"], Value::Nothing, Who::Anyone, Apply::Call(handlers::clear_asn_lookups)),
     row(
         "clear_dns_query_restriction",
         &["clear_dns_query_restrictions"],

@@ -505,6 +505,14 @@ pub fn dns_server(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
     Ok(())
 }
 
+pub fn clear_asn_lookups(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
+    said.no_value()?;
+    for directive in ["asn_lookup", "asn_lookup_ipv6"] {
+        loader.settings.other.remove(directive);
+    }
+    Ok(())
+}
+
 pub fn clear_dns_servers(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
     said.no_value()?;
     loader.settings.dns_servers.clear();
