@@ -17,6 +17,11 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// `SEKISHO_LOCAL=1`: as `-L`, everywhere.
+pub fn is_local() -> bool {
+    variable("SEKISHO_LOCAL").is_some_and(|value| value != "0")
+}
+
 pub fn home() -> Option<PathBuf> {
     variable("HOME").map(PathBuf::from)
 }

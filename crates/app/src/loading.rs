@@ -51,7 +51,7 @@ pub fn load_with_model(selection: &Selection, use_cache: bool, model: Option<&le
 }
 
 fn load_for(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, bayes: bool, debug: &Debug) -> Loaded {
-    let options = load_options(false, bayes);
+    let options = load_options(false, bayes, selection.local);
     let found = rule_files::find(selection);
     for source in &found.sources {
         debug.line("config", || format!("read file {}", source.name));
@@ -84,7 +84,7 @@ fn load_for(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, b
 /// The site's rules and then a user's file, which may say what spamd lets users say. Nothing of it is kept on disk.
 /// `bayes`: with the rules and scores that use what was learnt.
 pub fn load_for_user(selection: &Selection, bayes: bool, user: Source) -> Loaded {
-    let options = LoadOptions { restrict_user_files: true, ..load_options(false, bayes) };
+    let options = LoadOptions { restrict_user_files: true, ..load_options(false, bayes, selection.local) };
     let mut found = rule_files::find(selection);
     // What lies in our own home is the administrator's.
     found
@@ -115,19 +115,18 @@ fn engine_options(options: &LoadOptions, beyond_spamassassin: bool) -> EngineOpt
 
 /// Loads for looking at the rules themselves: everything that is doubtful is told.
 pub fn load_thoroughly(selection: &Selection) -> Loaded {
-    let options = load_options(true, false);
+    let options = load_options(true, false, true);
     let found = rule_files::find(selection);
     let (ruleset, diagnostics) = rules::load(&found.sources, &engine::catalog(), &options, &mut Includes::default());
     let engine = Engine::new(ruleset, engine_options(&options, true));
     Loaded { engine, diagnostics, problems: found.problems }
 }
 
-/// Network tests do not exist yet, so scores are those for judging without.
-fn load_options(thorough: bool, bayes: bool) -> LoadOptions {
+fn load_options(thorough: bool, bayes: bool, local: bool) -> LoadOptions {
     LoadOptions {
-        local_only: true,
+        local_only: local,
         language: environment::rule_language(),
-        score_set: ScoreSet { network: false, bayes },
+        score_set: ScoreSet { network: !local, bayes },
         restrict_user_files: false,
         thorough,
     }

@@ -3,6 +3,7 @@
 //! The program is four: `sekisho`, and, called by that name or as a subcommand, `spamassassin`, `clamscan` and `sa-learn`.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod cache;
 mod commands;
 mod config;
@@ -72,6 +73,8 @@ enum Command {
     List(commands::list::Arguments),
     /// Who must come again before mail is taken: show, forget, allow.
     Greylist(commands::greylist::Arguments),
+    /// DNS and its lists: do they answer, and do they serve us?
+    Dns(commands::dns::Arguments),
     /// Other virus scanners: are they there, and do they find anything?
     Scanners(commands::scanners::Arguments),
     /// Rules and signatures that others publish: list, update, add, remove, status, verify.
@@ -144,6 +147,7 @@ fn main() -> ExitCode {
         Command::User(arguments) => commands::user::run(&arguments),
         Command::List(arguments) => commands::list::run(&arguments),
         Command::Greylist(arguments) => commands::greylist::run(&arguments),
+        Command::Dns(arguments) => commands::dns::run(&arguments),
         Command::Scanners(arguments) => commands::scanners::run(&arguments),
         Command::Feeds(arguments) => commands::feeds::run(&arguments),
         Command::Isp(arguments) => commands::isp::run(&arguments),

@@ -61,6 +61,8 @@ pub struct Selection {
     pub extra: Vec<PathBuf>,
     pub pre: Vec<String>,
     pub cf: Vec<String>,
+    /// Without the tests that need the network.
+    pub local: bool,
 }
 
 /// The texts to load, and what could not be read.

@@ -1,7 +1,11 @@
 //! `sekisho check`: judge messages, on all cores, results in the order in which the messages were named.
 
 use super::{Format, RuleArguments, service_config};
+use crate::answers::dns::Resolver;
+use crate::answers::record::{Tape, Told};
+use crate::answers::{self, Desk};
 use crate::config::Config;
+use crate::config::dns::{Ask, Dns};
 use crate::debug::Debug;
 use crate::input::{self, Place};
 use crate::language;
@@ -69,6 +73,12 @@ pub struct Arguments {
     /// Show each message to the other scanners of the service's configuration too, or of --scanners=FILE
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     scanners: Option<Option<PathBuf>>,
+    /// Write what DNS and the rest answered to this file, for --replay
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    record: Option<PathBuf>,
+    /// Judge with the answers of this file, and ask nobody
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
     /// Folder of what was learnt; default: the service's, where there is one. "" = judge without
     #[arg(long, value_name = "FOLDER")]
     model: Option<PathBuf>,
@@ -88,16 +98,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let config = service_config(arguments.config.as_deref())?;
     let learnt = learnt(arguments, &config)?;
     let model = learnt.as_ref().map(|learnt| &learnt.model);
-    let selection = arguments.rules.selection(&config);
+    let mut selection = arguments.rules.selection(&config);
+    selection.local |= config.dns.ask == Ask::No;
     if let Some(missing) = arguments.rules.rules.iter().find(|path| !path.exists()) {
         anyhow::bail!("{}: {}", missing.display(), language::NO_SUCH_FILE);
     }
     let loaded = loading::load_with_model(&selection, !arguments.rules.no_cache, model, &debug);
     loaded.warn(&arguments.rules.lint(arguments.config.as_deref()));
+    let network = Network::open(arguments, &config.dns, &loaded, selection.local)?;
     let signatures = signatures(arguments, &config)?;
     let others = arguments.scanners.as_ref().map(|file| Others::open(file.as_deref())).transpose()?;
     let options = learning::options(&loaded.engine.ruleset.settings);
-    let with = With { loaded: &loaded, model, options, signatures: signatures.as_ref(), others: others.as_ref() };
+    let with = With {
+        loaded: &loaded,
+        model,
+        options,
+        signatures: signatures.as_ref(),
+        others: others.as_ref(),
+        network: &network,
+    };
     let stdin = [PathBuf::from("-")];
     let named = if arguments.files.is_empty() { &stdin[..] } else { &arguments.files };
     let format = if arguments.mbox { input::Format::Mbox } else { input::Format::Detect };
@@ -133,6 +152,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         output.line(&language::tally(places.len(), spam, ham, failed))?;
     }
     output.flush()?;
+    if let (Some(tape), Some(file)) = (network.tape, &arguments.record) {
+        tape.write(file)?;
+    }
     if arguments.timing {
         print_timing(&timing, environment::nanoseconds() - began);
     }
@@ -225,6 +247,7 @@ struct With<'a> {
     options: Arc<Options>,
     signatures: Option<&'a Signatures>,
     others: Option<&'a Others>,
+    network: &'a Network,
 }
 
 fn judge(
@@ -235,7 +258,7 @@ fn judge(
     debug: &Debug,
     painter: Painter,
 ) -> Outcome {
-    let With { loaded, model, ref options, signatures, others } = *with;
+    let With { loaded, model, ref options, signatures, others, network } = *with;
     scratch.timing = Timing::default();
     scratch.clock = arguments.timing.then_some(environment::processor_nanoseconds as fn() -> u64);
     scratch.explain = arguments.explain || debug.wants("rules");
@@ -252,16 +275,30 @@ fn judge(
         let began = environment::processor_nanoseconds();
         let message = Message::parse(&raw, &loaded.engine.views.limits);
         scratch.timing.parse += environment::processor_nanoseconds() - began;
-        let transaction = Transaction { envelope: Envelope::default(), message, now: environment::unix_time() };
-        let (mut verdict, views) =
-            engine::judge_with_answers(&loaded.engine, &transaction, scratch, |question, views| {
-                match (question, model) {
-                    (Question::SpamProbability, Some(model)) => {
+        let told = network.tape.as_ref().and_then(|tape| tape.told(&raw));
+        let now = told.as_ref().map_or_else(environment::unix_time, |told| told.now);
+        let known = told.map(|told| told.answers).unwrap_or_default();
+        let transaction = Transaction { envelope: Envelope::default(), message, now };
+        let settings = &loaded.engine.ruleset.settings;
+        let mut desk = Desk::new(network.resolver.as_ref(), settings, &|ask| ask());
+        let (mut verdict, views, answers) =
+            engine::judge_asking(&loaded.engine, &transaction, scratch, known, |questions, views, answers| {
+                desk.answer(questions, answers, |question| match (question, model) {
+                    (Question::SpamProbability, Some(model)) if !network.replays() => {
                         learning::answer(model.score(&learning::extract(views, options), User::default()).probability())
                     }
                     _ => Answer::Unknown,
-                }
+                });
             });
+        if network.asks {
+            answers::tell(&answers, network.unanswered, &mut verdict);
+        }
+        if let Some(resolver) = &network.resolver {
+            answers::leave_alone(resolver, settings, &verdict);
+        }
+        if let Some(tape) = &network.tape {
+            tape.keep(&raw, Told { now, answers });
+        }
         if let Some(signatures) = signatures {
             let began = environment::processor_nanoseconds();
             signatures.judge(&views, scratch, &mut verdict);
@@ -288,6 +325,38 @@ fn judge(
         text,
         code: if verdict.spam || found || is_bad(&verdict) { FOUND } else { CLEAN },
         timing: scratch.timing,
+    }
+}
+
+/// Where answers come from.
+struct Network {
+    resolver: Option<Resolver>,
+    tape: Option<Tape>,
+    /// The rules with tests of the network are in force.
+    asks: bool,
+    unanswered: f64,
+    /// Where the resolver works.
+    _runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Network {
+    fn open(arguments: &Arguments, dns: &Dns, loaded: &Loaded, local: bool) -> anyhow::Result<Network> {
+        let tape = match (&arguments.record, &arguments.replay) {
+            (_, Some(file)) => Some(Tape::open(file)?),
+            (Some(_), None) => Some(Tape::recording()),
+            (None, None) => None,
+        };
+        let (mut resolver, mut runtime) = (None, None);
+        if !local && arguments.replay.is_none() {
+            let started = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+            resolver = Resolver::new(dns, &loaded.engine.ruleset.settings, started.handle())?;
+            runtime = Some(started);
+        }
+        Ok(Network { resolver, tape, asks: !local, unanswered: dns.unanswered, _runtime: runtime })
+    }
+
+    fn replays(&self) -> bool {
+        matches!(self.tape, Some(Tape::Replay(_)))
     }
 }
 

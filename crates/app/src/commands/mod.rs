@@ -3,6 +3,7 @@
 pub mod check;
 pub mod clamscan;
 pub mod config;
+pub mod dns;
 pub mod explain;
 pub mod feeds;
 pub mod greylist;
@@ -92,7 +93,7 @@ pub struct RuleArguments {
     /// User preferences in place of ~/.spamassassin/user_prefs
     #[arg(short = 'p', long = "prefs-file", value_name = "FILE")]
     pub prefs: Option<PathBuf>,
-    /// No tests that need the network (all there are today)
+    /// No tests that need the network (SEKISHO_LOCAL=1 says the same)
     #[arg(short = 'L', long)]
     pub local: bool,
     /// Compile the rules anew, and do not keep the result
@@ -108,7 +109,8 @@ impl RuleArguments {
             None => crate::feeds::selection(config),
         };
         let extra = begin.extra.into_iter().chain(self.rules.iter().cloned()).collect();
-        Selection { prefs_path: self.prefs.clone(), extra, cf: self.cf.clone(), ..begin }
+        let local = begin.local || self.local || environment::is_local();
+        Selection { prefs_path: self.prefs.clone(), extra, cf: self.cf.clone(), local, ..begin }
     }
 
     /// How to be told about mistakes in these rules.

@@ -5,6 +5,7 @@
 
 mod actions;
 pub mod clamd;
+pub mod dns;
 mod exempt;
 mod feeds;
 mod gate;
@@ -68,6 +69,7 @@ pub struct Config {
     pub feeds: Feeds,
     pub feed: Vec<Feed>,
     pub limits: Limits,
+    pub dns: dns::Dns,
     pub clamd: clamd::Clamd,
     pub scanner: Vec<scanner::Scanner>,
     pub relay: relay::Relay,
@@ -219,6 +221,7 @@ impl Default for Config {
             feeds: Feeds::default(),
             feed: Vec::new(),
             limits: Limits::default(),
+            dns: dns::Dns::default(),
             clamd: clamd::Clamd::default(),
             scanner: Vec::new(),
             relay: relay::Relay::default(),
@@ -319,6 +322,7 @@ impl Config {
             told(self.signatures.check()),
             told(self.learn.check()),
             told(self.clamd.check()),
+            told(self.dns.check()),
             told(scanner::check(&self.scanner, limits.deadline)),
             told(self.service.check()),
             self.feeds.check(&self.feed),

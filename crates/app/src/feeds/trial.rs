@@ -8,6 +8,7 @@ use super::suspended::{Suspended, Suspension};
 use super::{Feed, selection, selection_with};
 use crate::config::Config;
 use crate::debug::Debug;
+use crate::rule_files::Selection;
 use crate::{environment, input, loading};
 use engine::signatures::walk;
 use engine::{Engine, Scratch};
@@ -38,7 +39,10 @@ pub fn rules(
     if ham.is_empty() {
         return Vec::new();
     }
-    let load = |selection| loading::load(&selection, false, true, &Debug::default()).engine;
+    let load = |mut selection: Selection| {
+        selection.local = true;
+        loading::load(&selection, false, true, &Debug::default()).engine
+    };
     let new = load(selection_with(config, Some((&feed.name, folder))));
     let old = feed.scored.then(|| load(selection(config)));
     let here = folder.display().to_string();

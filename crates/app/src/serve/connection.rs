@@ -277,6 +277,8 @@ pub async fn outcome(
         via,
         store: service.store.clone(),
         learner: service.learner.clone(),
+        resolver: Option::clone(&service.resolver.load()),
+        places: service.judges.places(),
         scanned,
     };
     let metrics = service.metrics.clone();

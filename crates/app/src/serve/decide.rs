@@ -2,10 +2,13 @@
 
 use super::gate::Gate;
 use super::journal::Line;
+use super::judges::Places;
 use super::learner::Learner;
 use super::once::{self, Held};
 use super::scanners::Scanned;
 use super::unasked::Unasked;
+use crate::answers::dns::Resolver;
+use crate::answers::{self, Desk};
 use crate::config::relay::MARK;
 use crate::config::{Action, Config, Late, Mode};
 use crate::environment;
@@ -17,7 +20,7 @@ use crate::policy::{self, Fate, Findings, lists, notices};
 use crate::signatures::{Allowed, Loaded};
 use anyhow::Context;
 use engine::markup::{Stamp, Tags, rewrite};
-use engine::{Engine, Question, Scratch};
+use engine::{Answers, Engine, Question, Scratch};
 use mail::views::Views;
 use mail::{Hit, Message, Transaction, Verdict};
 use protocols::{Answer, Decision, Edit, Judgement, Refusal, Scan, Want, edit};
@@ -58,13 +61,16 @@ pub struct Bench {
     pub learner: Option<Arc<Learner>>,
     /// How it came to us: the listener's protocol and socket.
     pub via: [String; 2],
+    /// `None`: nothing is asked.
+    pub resolver: Option<Resolver>,
+    pub places: Arc<Places>,
     /// What other scanners made of it.
     pub scanned: Vec<Scanned>,
 }
 
 /// Judges a message, does what is to be done here (quarantine), and says what is to be done elsewhere.
 pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> Outcome {
-    let Bench { config, engine, signatures, gate, lookup, store, learner, via, scanned } = bench;
+    let Bench { config, engine, signatures, gate, lookup, store, learner, via, resolver, places, scanned } = bench;
     let store = store.as_ref();
     let remembers = store.is_some() && scan.want == Want::Decision;
     scratch.explain = remembers;
@@ -80,14 +86,23 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         (None, [only]) => learning::user(&String::from_utf8_lossy(&only.address)),
         _ => learning::user(""),
     };
+    let settings = &engine.ruleset.settings;
+    let wait = |ask: &mut dyn FnMut()| places.waiting(ask);
+    let mut desk = Desk::new(resolver.as_ref(), settings, &wait);
     let mut features = None;
-    let (mut verdict, views) =
-        engine::judge_with_answers(engine, &transaction, scratch, |question, views| match (question, learner) {
-            (Question::SpamProbability, Some(learner)) => {
-                learner.answer(features.get_or_insert_with(|| learner.features(views)), taught)
-            }
-            _ => engine::Answer::Unknown,
+    let (mut verdict, views, answers) =
+        engine::judge_asking(engine, &transaction, scratch, Answers::default(), |questions, views, answers| {
+            desk.answer(questions, answers, |question| match (question, learner) {
+                (Question::SpamProbability, Some(learner)) => {
+                    learner.answer(features.get_or_insert_with(|| learner.features(views)), taught)
+                }
+                _ => engine::Answer::Unknown,
+            });
         });
+    if let Some(resolver) = resolver {
+        answers::tell(&answers, config.dns.unanswered, &mut verdict);
+        answers::leave_alone(resolver, settings, &verdict);
+    }
     let mut troubles: Vec<String> = scanned.iter().filter_map(Scanned::trouble).collect();
     let mut store_errors = 0;
     let now = environment::now();

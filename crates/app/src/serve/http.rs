@@ -112,6 +112,7 @@ async fn metrics(service: &Service) -> Reply {
         quarantine,
         handed_on: service.handed_on.by_outcome(),
         scanners: service.scanners.load().counts(),
+        dns: Option::as_ref(&service.resolver.load()).map(|resolver| resolver.counts().to_vec()).unwrap_or_default(),
     };
     reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", service.metrics.text(&gauges).into_bytes())
 }

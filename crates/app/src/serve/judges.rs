@@ -1,24 +1,121 @@
-//! The threads that judge: as many as messages may be in work, each with its own scratch, fed from one queue.
+//! The threads that judge: as many at work as messages may be, each with its own scratch, fed from one queue.
 //!
 //! Whoever waits for a verdict waits no longer than the deadline, the time in the queue included. A thread whose work is
 //! no longer waited for ends it all the same; work that has not begun by then is not begun.
+//!
+//! A thread that waits for answers of others (DNS) gives its place away meanwhile ([`Places::waiting`]), and another
+//! thread is started where none is idle, up to a limit. Who comes back goes before who begins. Of idle threads the one
+//! that worked last works next: its memory is warm, and those that are seldom needed stay small.
 
 use engine::Scratch;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 type Work = Box<dyn FnOnce(&mut Scratch) + Send>;
 
 pub struct Judges {
-    queue: mpsc::Sender<Work>,
+    places: Arc<Places>,
     in_work: Arc<InWork>,
-    threads: usize,
     /// What no thread has taken up yet.
     queued: Arc<AtomicUsize>,
+}
+
+/// Who may work now.
+pub struct Places {
+    all: usize,
+    most_threads: usize,
+    state: Mutex<State>,
+    free_for_who_returns: Condvar,
+}
+
+struct State {
+    queue: VecDeque<Work>,
+    /// Of all threads.
+    threads: Vec<mpsc::Sender<Work>>,
+    /// The last is the one that worked last.
+    idle: Vec<usize>,
+    free: usize,
+    returning: usize,
+}
+
+impl Places {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands out what is queued, as far as there are places that nobody returns to.
+    fn dispatch(self: &Arc<Self>, state: &mut State) {
+        while state.free > state.returning && !state.queue.is_empty() {
+            let idle = match state.idle.pop() {
+                Some(idle) => idle,
+                None if state.threads.len() < self.most_threads => match self.start_thread(state.threads.len()) {
+                    Ok(started) => {
+                        state.threads.push(started);
+                        state.threads.len() - 1
+                    }
+                    // Those that there are go on.
+                    Err(_) => return,
+                },
+                None => return,
+            };
+            let (Some(work), Some(thread)) = (state.queue.pop_front(), state.threads.get(idle)) else { return };
+            match thread.send(work) {
+                Ok(()) => state.free -= 1,
+                Err(unsent) => state.queue.push_front(unsent.0),
+            }
+        }
+    }
+
+    fn start_thread(self: &Arc<Self>, number: usize) -> std::io::Result<mpsc::Sender<Work>> {
+        let (give, take) = mpsc::channel::<Work>();
+        let places = Arc::downgrade(self);
+        std::thread::Builder::new().name(format!("judge-{number}")).spawn(move || {
+            let mut scratch = Scratch::new();
+            while let Ok(work) = take.recv() {
+                if catch_unwind(AssertUnwindSafe(|| work(&mut scratch))).is_err() {
+                    scratch = Scratch::new(); // whoever waits sees that nobody will answer
+                }
+                let Some(places) = places.upgrade() else { return };
+                let mut state = places.state();
+                state.idle.push(number);
+                places.give(&mut state);
+            }
+        })?;
+        Ok(give)
+    }
+
+    fn give(self: &Arc<Self>, state: &mut State) {
+        state.free += 1;
+        if state.returning > 0 {
+            self.free_for_who_returns.notify_one();
+        }
+        self.dispatch(state);
+    }
+
+    /// For a thread that judges: runs what waits for others without keeping the place.
+    pub fn waiting<T>(self: &Arc<Self>, wait: impl FnOnce() -> T) -> T {
+        /// Takes a place again even if the waiting ends in a panic.
+        struct Return<'p>(&'p Arc<Places>);
+        impl Drop for Return<'_> {
+            fn drop(&mut self) {
+                let mut state = self.0.state();
+                state.returning += 1;
+                while state.free == 0 {
+                    state = self.0.free_for_who_returns.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                state.returning -= 1;
+                state.free -= 1;
+            }
+        }
+        self.give(&mut self.state());
+        let _return = Return(self);
+        wait()
+    }
 }
 
 /// Messages in work now, and the most there ever were.
@@ -55,25 +152,21 @@ pub enum NoVerdict {
 }
 
 impl Judges {
-    pub fn start(threads: usize) -> std::io::Result<Judges> {
-        let (queue, work) = mpsc::channel::<Work>();
-        let work = Arc::new(Mutex::new(work));
-        let in_work = Arc::new(InWork::default());
-        let threads = threads.max(1);
-        for number in 0..threads {
-            let work = work.clone();
-            std::thread::Builder::new().name(format!("judge-{number}")).spawn(move || {
-                let mut scratch = Scratch::new();
-                loop {
-                    let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(next) = next else { return };
-                    if catch_unwind(AssertUnwindSafe(|| next(&mut scratch))).is_err() {
-                        scratch = Scratch::new(); // whoever waits sees that nobody will answer
-                    }
-                }
-            })?;
-        }
-        Ok(Judges { queue, in_work, threads, queued: Arc::default() })
+    /// So many at work, and so many more that may wait for others.
+    pub fn start(threads: usize, waiting: usize) -> Judges {
+        let all = threads.max(1);
+        let state = State { queue: VecDeque::new(), threads: Vec::new(), idle: Vec::new(), free: all, returning: 0 };
+        let places = Places {
+            all,
+            most_threads: all.saturating_add(waiting),
+            state: Mutex::new(state),
+            free_for_who_returns: Condvar::new(),
+        };
+        Judges { places: Arc::new(places), in_work: Arc::default(), queued: Arc::default() }
+    }
+
+    pub fn places(&self) -> Arc<Places> {
+        self.places.clone()
     }
 
     /// How many messages were in work at the same time at most.
@@ -82,12 +175,12 @@ impl Judges {
     }
 
     pub fn threads(&self) -> usize {
-        self.threads
+        self.places.all
     }
 
     /// Of the threads.
     pub fn busy(&self) -> usize {
-        self.in_work.now.load(Ordering::Relaxed)
+        self.places.all - self.places.state().free.min(self.places.all)
     }
 
     pub fn queued(&self) -> usize {
@@ -110,12 +203,26 @@ impl Judges {
                 let _ = answer.send(work(scratch));
             }
         });
-        self.queue.send(work).map_err(|_| NoVerdict::Failed)?;
+        {
+            let mut state = self.places.state();
+            state.queue.push_back(work);
+            self.places.dispatch(&mut state);
+        }
         match tokio::time::timeout(deadline, verdict).await {
             Ok(Ok(verdict)) => Ok(verdict),
             Ok(Err(_)) => Err(NoVerdict::Failed),
             Err(_) => Err(NoVerdict::Late),
         }
+    }
+}
+
+impl Drop for Judges {
+    /// Idle threads end; others when they are done.
+    fn drop(&mut self) {
+        let mut state = self.places.state();
+        state.queue.clear();
+        state.idle.clear();
+        state.threads.clear();
     }
 }
 
@@ -127,7 +234,7 @@ mod tests {
     fn what_fails_or_is_late_is_told_and_harms_no_other() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
-            let judges = Judges::start(1).unwrap();
+            let judges = Judges::start(1, 0);
             let long = Duration::from_secs(60);
             let failed = judges.run(long, |_| -> u8 { panic!("a check went wrong") }).await;
             assert_eq!(failed, Err(NoVerdict::Failed));
@@ -140,6 +247,28 @@ mod tests {
             assert_eq!(queued, Err::<(), _>(NoVerdict::Late));
             release.send(()).unwrap();
             assert_eq!(judges.run(long, |_| 2).await, Ok(2));
+        });
+    }
+
+    #[test]
+    fn who_waits_for_others_holds_nobody_up() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let judges = Judges::start(1, 2);
+            let long = Duration::from_secs(60);
+            let (release, wait) = mpsc::channel::<()>();
+            let (wait, places) = (Mutex::new(wait), judges.places());
+            let waits = judges.run(long, move |_| places.waiting(|| wait.lock().unwrap().recv().is_ok()));
+            let others = async {
+                for n in 0..10 {
+                    assert_eq!(judges.run(long, move |_| n).await, Ok(n));
+                }
+                release.send(()).unwrap();
+            };
+            let (waited, ()) = tokio::join!(waits, others);
+            assert_eq!(waited, Ok(true));
+            assert_eq!(judges.places.state().threads.len(), 2);
+            assert_eq!(judges.busy(), 0);
         });
     }
 }

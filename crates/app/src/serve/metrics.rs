@@ -117,6 +117,8 @@ pub struct Gauges {
     pub handed_on: [(&'static str, u64); 4],
     /// Messages shown to each other scanner, by what it said.
     pub scanners: Vec<(String, [(&'static str, u64); 4])>,
+    /// Questions to DNS, by how they ended.
+    pub dns: Vec<(&'static str, u64)>,
 }
 
 impl Metrics {
@@ -222,6 +224,16 @@ impl Metrics {
             for (result, messages) in results {
                 out.value("scanner_total", &[("scanner", scanner), ("result", result)], *messages);
             }
+        }
+        if !gauges.dns.is_empty() {
+            out.head(
+                "dns_questions_total",
+                "counter",
+                "Questions to name servers since they were last changed, by how they ended.",
+            );
+        }
+        for (result, questions) in &gauges.dns {
+            out.value("dns_questions_total", &[("result", result)], *questions);
         }
         out.head("inspected_total", "counter", "Streams and files that clients of clamd's protocol asked about.");
         for (result, counter) in INSPECTED.iter().zip(&self.inspected) {

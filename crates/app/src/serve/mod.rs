@@ -31,6 +31,7 @@ pub mod tls;
 mod unasked;
 pub mod users;
 
+use crate::answers::dns::Resolver;
 use crate::config::relay::NextHop;
 use crate::config::{self, Config, Listen};
 use crate::debug::Debug;
@@ -76,6 +77,8 @@ pub struct Service {
     gate: ArcSwap<Gate>,
     users: users::Users,
     judges: Judges,
+    /// `None`: nothing is asked.
+    resolver: ArcSwap<Option<Resolver>>,
     memory: Arc<Memory>,
     journal: Journal,
     store: Option<Store>,
@@ -250,6 +253,10 @@ async fn serve(
             }))
         })
         .collect();
+    let resolver = reload::for_service(None, &config, &engine, &tokio::runtime::Handle::current())?;
+    if let Some(resolver) = &resolver {
+        journal.note(&format!("DNS: {}", resolver.describe()));
+    }
     let service = Arc::new(Service {
         settings: ArcSwap::from_pointee(settings(&config)),
         engine: ArcSwap::from_pointee(engine),
@@ -257,7 +264,8 @@ async fn serve(
         errors: AtomicUsize::new(errors),
         gate: ArcSwap::from_pointee(gate),
         users: users::Users::default(),
-        judges: Judges::start(concurrent)?,
+        judges: Judges::start(concurrent, config.dns.waiting),
+        resolver: ArcSwap::from_pointee(resolver),
         memory: Arc::new(Memory::new(config.limits.memory.0)),
         journal,
         store,

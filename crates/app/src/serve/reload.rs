@@ -6,7 +6,9 @@
 use super::gate::Gate;
 use super::journal::Journal;
 use super::{Service, active, load, settings};
+use crate::answers::dns::Resolver;
 use crate::config::Config;
+use crate::environment;
 use crate::rule_files::Selection;
 use crate::{feeds, rule_files, signatures};
 use std::path::PathBuf;
@@ -65,6 +67,7 @@ pub async fn configuration(service: &Service, origin: &Origin) {
             service.settings.store(Arc::new(settings(&config)));
             service.scanners.store(Arc::new(service.scanners.load().renewed(&config.scanner)));
             service.config.store(Arc::new(config));
+            resolver(service, &service.engine.load());
             journal.note("configuration reloaded");
             true
         }
@@ -93,6 +96,7 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     keep("limits.concurrent", old.limits.concurrent == new.limits.concurrent);
     keep("limits.connections", old.limits.connections == new.limits.connections);
     keep("limits.memory", old.limits.memory == new.limits.memory);
+    keep("dns.waiting", old.dns.waiting == new.dns.waiting);
     keep("lookup", old.lookup == new.lookup);
     keep("relay", old.relay == new.relay);
     keep("learn", old.learn == new.learn);
@@ -104,12 +108,37 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     new.limits.concurrent = old.limits.concurrent;
     new.limits.connections = old.limits.connections;
     new.limits.memory = old.limits.memory;
+    new.dns.waiting = old.dns.waiting;
     new.lookup = old.lookup.clone();
     new.relay = old.relay.clone();
     new.learn = old.learn.clone();
     new.store.location = old.store.location.clone();
     new.log.format = old.log.format;
     fixed
+}
+
+/// Another resolver, where the configuration or the rules name other servers.
+fn resolver(service: &Service, engine: &engine::Engine) {
+    let old = service.resolver.load();
+    let config = service.config.load();
+    let handle = tokio::runtime::Handle::current();
+    match for_service(Option::as_ref(&old), &config, engine, &handle) {
+        Ok(new) => service.resolver.store(Arc::new(new)),
+        Err(error) => service.journal.note(&format!("{error:#}; the old resolver stays")),
+    }
+}
+
+/// `None` where nothing is to be asked.
+pub fn for_service(
+    old: Option<&Resolver>,
+    config: &Config,
+    engine: &engine::Engine,
+    handle: &tokio::runtime::Handle,
+) -> anyhow::Result<Option<Resolver>> {
+    if environment::is_local() {
+        return Ok(None);
+    }
+    Resolver::renewed(old, &config.dns, &engine.ruleset.settings, handle)
 }
 
 /// New rules, whole, or the old ones.
@@ -149,6 +178,7 @@ pub async fn rules(service: &Service, origin: &Origin) {
         None => {
             service.errors.store(errors, Ordering::Relaxed);
             journal.note(&format!("rules reloaded: {now} rules, {errors} errors in rule files"));
+            resolver(service, &loaded.engine);
             service.engine.store(Arc::new(loaded.engine));
             true
         }

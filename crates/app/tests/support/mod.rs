@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part of it")]
 
 pub mod clamd;
+pub mod dns;
 #[path = "../../../protocols/tests/postfix/mod.rs"]
 mod postfix;
 
@@ -60,8 +61,19 @@ pub struct Sekisho {
 impl Sekisho {
     /// Waits until it is ready.
     pub fn start(folder: &Folder, config: &str) -> Sekisho {
+        Sekisho::started(folder, config, Command::new(env!("CARGO_BIN_EXE_sekisho")))
+    }
+
+    /// With rules that ask DNS.
+    pub fn start_asking(folder: &Folder, config: &str) -> Sekisho {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+        program.env_remove("SEKISHO_LOCAL");
+        Sekisho::started(folder, config, program)
+    }
+
+    fn started(folder: &Folder, config: &str, mut program: Command) -> Sekisho {
         let config = folder.file("sekisho.toml", config);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sekisho"))
+        let mut child = program
             .args(["serve", "--config"])
             .arg(&config)
             .env("SEKISHO_CACHE", folder.0.join("cache"))

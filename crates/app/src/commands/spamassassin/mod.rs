@@ -2,6 +2,10 @@
 
 mod options;
 
+use crate::answers::dns::Resolver;
+use crate::answers::{self, Desk};
+use crate::config::Config;
+use crate::config::dns::{Ask, Dns};
 use crate::debug::Debug;
 use crate::input::{self, Format};
 use crate::loading::{self, Loaded};
@@ -9,8 +13,8 @@ use crate::output::Output;
 use crate::rule_files::Selection;
 use crate::{CLEAN, FOUND, environment};
 use engine::markup::{Style, Tags, rewrite, unmark};
-use engine::{Engine, Scratch};
-use mail::{Envelope, Message, Transaction};
+use engine::{Answer, Answers, Engine, Scratch};
+use mail::{Envelope, Message, Transaction, Trouble};
 use options::{Options, Wrong};
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -71,7 +75,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         return Ok(CLEAN);
     }
     let debug = Debug::new(options.debug.as_deref());
-    let loaded = loading::load(&selection(&options), true, false, &debug);
+    let selection = selection(&options);
+    let loaded = loading::load(&selection, true, false, &debug);
     if options.lint {
         return Ok(lint(&loaded, &options));
     }
@@ -94,7 +99,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
     };
     let stdin = [PathBuf::from("-")];
     let named = if options.files.is_empty() { &stdin[..] } else { &options.files };
-    let mut run = Run { options: &options, loaded: &loaded, debug: &debug, scratch: Scratch::new(), spam: false };
+    let (resolver, _runtime) = resolver(&loaded, &debug, selection.local)?;
+    let mut run = Run {
+        options: &options,
+        loaded: &loaded,
+        debug: &debug,
+        resolver: resolver.as_ref(),
+        scratch: Scratch::new(),
+        spam: false,
+    };
     let mut examined = 0u64;
     for place in input::find(named, format) {
         let raw = match place.read() {
@@ -142,8 +155,31 @@ fn selection(options: &Options) -> Selection {
         prefs_path: options.prefs_path.clone(),
         pre: options.pre.clone(),
         cf: options.cf.clone(),
+        local: options.local || dns_settings().ask == Ask::No || environment::is_local(),
         ..Selection::default()
     }
+}
+
+/// `[dns]` of the configuration where there is one that we may read.
+fn dns_settings() -> Dns {
+    Config::load(None).map(|(config, _)| config.dns).unwrap_or_default()
+}
+
+/// `None`: nothing is asked. The runtime is where the resolver works.
+fn resolver(
+    loaded: &Loaded,
+    debug: &Debug,
+    local: bool,
+) -> anyhow::Result<(Option<Resolver>, Option<tokio::runtime::Runtime>)> {
+    if local {
+        return Ok((None, None));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let resolver = Resolver::new(&dns_settings(), &loaded.engine.ruleset.settings, runtime.handle())?;
+    if let Some(resolver) = &resolver {
+        debug.line("config", || format!("DNS: {}", resolver.describe()));
+    }
+    Ok((resolver, Some(runtime)))
 }
 
 fn lint(loaded: &Loaded, options: &Options) -> u8 {
@@ -170,6 +206,7 @@ struct Run<'a> {
     options: &'a Options,
     loaded: &'a Loaded,
     debug: &'a Debug,
+    resolver: Option<&'a Resolver>,
     scratch: Scratch,
     /// Some message was spam.
     spam: bool,
@@ -202,7 +239,20 @@ impl Run<'_> {
         }
         let transaction = Transaction { envelope: Envelope::default(), message, now: environment::unix_time() };
         self.scratch.explain = self.debug.wants("rules");
-        let (verdict, views) = engine::judge_with_views(engine, &transaction, &mut self.scratch);
+        let settings = &engine.ruleset.settings;
+        let mut desk = Desk::new(self.resolver, settings, &|ask| ask());
+        let (mut verdict, views, answers) = engine::judge_asking(
+            engine,
+            &transaction,
+            &mut self.scratch,
+            Answers::default(),
+            |questions, _, answers| desk.answer(questions, answers, |_| Answer::Unknown),
+        );
+        if let Some(resolver) = self.resolver {
+            answers::leave_alone(resolver, settings, &verdict);
+            let troubles = answers::troubles(&answers).map(|what| Trouble { rule: String::new(), what });
+            verdict.troubles.extend(troubles);
+        }
         if self.debug.is_on() {
             self.debug.message(&views, &verdict);
         }

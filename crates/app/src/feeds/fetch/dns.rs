@@ -1,40 +1,26 @@
 //! TXT records that tell which version is the newest.
 
 use super::transport;
+use crate::answers::dns::Resolver;
 use crate::config;
+use crate::config::dns::{Ask, Dns};
 use crate::feeds::state::Failure;
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::RData;
-use std::net::SocketAddr;
+use engine::{Answer, Record};
+use std::time::Instant;
 
 /// The texts of all records of this name. Not from within an asynchronous runtime.
 pub fn txt(name: &str, settings: &config::Feeds) -> Result<Vec<String>, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let name = format!("{}.", name.trim_end_matches('.'));
-    let answer = runtime.block_on(async {
-        let mut builder = match settings.dns.parse::<SocketAddr>() {
-            Err(_) => TokioResolver::builder_tokio().map_err(|error| transport(format!("DNS: {error}")))?,
-            Ok(server) => {
-                let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-                    connection.port = server.port();
-                    connection
-                });
-                let server = NameServerConfig::new(server.ip(), true, connections.into());
-                TokioResolver::builder_with_config(
-                    ResolverConfig::from_name_servers(vec![server]),
-                    TokioRuntimeProvider::default(),
-                )
-            }
-        };
-        builder.options_mut().attempts = 2;
-        let resolver = builder.build().map_err(|error| transport(format!("DNS: {error}")))?;
-        resolver.txt_lookup(name.as_str()).await.map_err(|error| transport(format!("DNS: {name} TXT: {error}")))
-    })?;
-    let texts = answer.answers().iter().filter_map(|record| match &record.data {
-        RData::TXT(txt) => Some(txt.txt_data.concat()),
-        _ => None,
-    });
-    Ok(texts.map(|text| String::from_utf8_lossy(&text).into_owned()).collect())
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let servers = config::dns::server(&settings.dns).into_iter().collect();
+    let dns = Dns { ask: Ask::Yes, servers, ..Dns::default() };
+    let wrong = |why: &str| transport(format!("DNS: {name} TXT: {why}"));
+    let resolver = Resolver::new(&dns, &rules::Settings::default(), runtime.handle());
+    let resolver = resolver.map_err(|error| wrong(&format!("{error:#}")))?.ok_or_else(|| wrong("not asked"))?;
+    let deadline = Instant::now() + dns.deadline.0;
+    match runtime.block_on(resolver.ask(name, Record::TXT, deadline)) {
+        Answer::Texts(texts) if !texts.is_empty() => Ok(texts.iter().map(|strings| strings.concat()).collect()),
+        Answer::Texts(_) | Answer::NoSuchName => Err(wrong("there is no such record")),
+        Answer::Failed(code) => Err(wrong(&format!("the server answers with code {code}"))),
+        _ => Err(wrong("no answer")),
+    }
 }

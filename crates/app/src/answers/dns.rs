@@ -1,0 +1,390 @@
+//! The resolver: one for the whole program, with its cache, its limits and what it knows of its servers.
+//!
+//! In: names and record types with the time by which each must be answered. Out: an answer for each, in time. Servers
+//! that do not answer are asked less by the library, which ranks them; where none of them answers for a while, all are
+//! left alone for a moment and questions end at once, so that mail does not wait for nothing.
+
+use super::fake::Fake;
+use crate::config::dns::{Ask, Dns, server};
+use anyhow::Context;
+use engine::{Answer, Question, Record};
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ServerOrderingStrategy,
+};
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+/// Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Resolver(Arc<Inner>);
+
+struct Inner {
+    settings: Dns,
+    /// As written in rules, in place of the configuration's.
+    servers: Vec<String>,
+    handle: Handle,
+    fake: Fake,
+    /// `None`: nobody is asked.
+    library: Option<TokioResolver>,
+    at_once: Arc<Semaphore>,
+    health: Mutex<Health>,
+    /// Zones left alone for a while (`dns_block_rule`).
+    blocked: Mutex<HashMap<String, Instant>>,
+    counts: Counts,
+}
+
+/// How questions ended, since the start.
+#[derive(Default)]
+struct Counts {
+    answered: AtomicU64,
+    failed: AtomicU64,
+    unanswered: AtomicU64,
+}
+
+/// Of all servers together.
+#[derive(Debug, Default)]
+struct Health {
+    /// Questions without answer since the last answer.
+    failures: u32,
+    rests: Option<Instant>,
+}
+
+/// From so many questions without any answer all servers are left alone ...
+const FAILURES: u32 = 30;
+/// ... for so long, doubled each time ...
+const REST: Duration = Duration::from_secs(1);
+/// ... up to this.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+/// Of one answer; a name may have thousands.
+const RECORDS: usize = 100;
+/// Bytes of one record in text; a TXT record may have 65,535.
+const LONGEST_RECORD: usize = 16_384;
+/// Zones left alone at the same time.
+const BLOCKED: usize = 1000;
+
+impl Health {
+    /// Whether to ask now. The first after a rest tries alone.
+    fn may_ask(&mut self, now: Instant) -> bool {
+        match self.rests {
+            Some(until) if now < until => false,
+            Some(_) => {
+                self.rests = Some(now + self.rest());
+                true
+            }
+            None => true,
+        }
+    }
+
+    fn rest(&self) -> Duration {
+        let doubled = (self.failures / FAILURES).saturating_sub(1).min(10);
+        REST.saturating_mul(1 << doubled).min(LONGEST_REST)
+    }
+
+    fn unanswered(&mut self, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures >= FAILURES {
+            self.rests = Some(now + self.rest());
+        }
+    }
+
+    fn answered(&mut self) {
+        *self = Health::default();
+    }
+}
+
+impl Resolver {
+    /// `rules`: for `dns_server` and `dns_options`. `None`: nothing is to be asked.
+    pub fn new(settings: &Dns, rules: &rules::Settings, handle: &Handle) -> anyhow::Result<Option<Resolver>> {
+        if settings.ask == Ask::No {
+            return Ok(None);
+        }
+        let library = match settings.ask {
+            Ask::Yes => {
+                let _inside = handle.enter();
+                Some(library(settings, rules).context("dns")?)
+            }
+            _ => None,
+        };
+        Ok(Some(Resolver(Arc::new(Inner {
+            settings: settings.clone(),
+            servers: rules.dns_servers.clone(),
+            handle: handle.clone(),
+            fake: Fake::new(&settings.fake),
+            library,
+            at_once: Arc::new(Semaphore::new(settings.at_once)),
+            health: Mutex::default(),
+            blocked: Mutex::default(),
+            counts: Counts::default(),
+        }))))
+    }
+
+    /// Another one only where settings changed: a cache is worth keeping.
+    pub fn renewed(
+        old: Option<&Resolver>,
+        settings: &Dns,
+        rules: &rules::Settings,
+        handle: &Handle,
+    ) -> anyhow::Result<Option<Resolver>> {
+        match old {
+            Some(old) if old.0.settings == *settings && old.0.servers == rules.dns_servers => Ok(Some(old.clone())),
+            _ => Resolver::new(settings, rules, handle),
+        }
+    }
+
+    pub fn settings(&self) -> &Dns {
+        &self.0.settings
+    }
+
+    /// Answered, failed (the server said so), unanswered.
+    pub fn counts(&self) -> [(&'static str, u64); 3] {
+        let counts = &self.0.counts;
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        [("answered", of(&counts.answered)), ("failed", of(&counts.failed)), ("unanswered", of(&counts.unanswered))]
+    }
+
+    /// Leaves zones alone for a while.
+    pub fn block<'z>(&self, zones: impl Iterator<Item = &'z String>, time: Duration) {
+        let now = Instant::now();
+        let mut blocked = self.0.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        blocked.retain(|_, until| *until > now);
+        for zone in zones {
+            if blocked.len() < BLOCKED {
+                blocked.entry(zone.clone()).or_insert(now + time);
+            }
+        }
+    }
+
+    fn is_blocked(&self, name: &str, now: Instant) -> bool {
+        let blocked = self.0.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is = |zone: &str| blocked.get(zone).is_some_and(|until| *until > now);
+        let parents = std::iter::successors(Some(name), |zone| zone.split_once('.').map(|(_, above)| above));
+        !blocked.is_empty() && parents.into_iter().any(is)
+    }
+
+    /// Asks all at the same time and waits for the last of them. Not from within an asynchronous runtime.
+    pub fn ask_all(&self, questions: Vec<(Question, Instant)>) -> Vec<(Question, Answer)> {
+        let work = async {
+            let asked: Vec<_> = questions
+                .into_iter()
+                .map(|(question, deadline)| {
+                    let resolver = self.clone();
+                    let asked = question.clone();
+                    let answer = tokio::spawn(async move {
+                        match &asked {
+                            Question::Dns { name, record } => resolver.ask(name, *record, deadline).await,
+                            _ => Answer::NotAsked,
+                        }
+                    });
+                    (question, answer)
+                })
+                .collect();
+            let mut answers = Vec::with_capacity(asked.len());
+            for (question, answer) in asked {
+                answers.push((question, answer.await.unwrap_or(Answer::Unknown)));
+            }
+            answers
+        };
+        self.0.handle.block_on(work)
+    }
+
+    /// One question.
+    pub async fn ask(&self, name: &str, record: Record, deadline: Instant) -> Answer {
+        let inner = &*self.0;
+        if let Some(answer) = inner.fake.answer(name, record) {
+            return answer;
+        }
+        let Some(library) = &inner.library else { return Answer::NoSuchName };
+        let now = Instant::now();
+        if self.is_blocked(name, now) {
+            return Answer::NotAsked;
+        }
+        if !inner.health.lock().unwrap_or_else(PoisonError::into_inner).may_ask(now) {
+            return Answer::Unknown;
+        }
+        let Some(name) = wire_name(name) else { return Answer::NoSuchName };
+        let looked_up = async {
+            let _place = inner.at_once.acquire().await;
+            library.lookup(name, RecordType::from(record.0)).await
+        };
+        let answer = match tokio::time::timeout_at(deadline.into(), looked_up).await {
+            Ok(result) => answer(result, record),
+            Err(_) => Answer::Unknown,
+        };
+        let mut health = inner.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = match &answer {
+            Answer::Unknown => {
+                health.unanswered(Instant::now());
+                &inner.counts.unanswered
+            }
+            Answer::Failed(_) => {
+                health.answered();
+                &inner.counts.failed
+            }
+            _ => {
+                health.answered();
+                &inner.counts.answered
+            }
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        answer
+    }
+
+    /// Who is asked, for people.
+    pub fn describe(&self) -> String {
+        let inner = &*self.0;
+        match (&inner.settings.ask, &inner.settings.servers[..], &inner.servers[..]) {
+            (Ask::Fake, ..) => "[dns.fake] alone".to_owned(),
+            (_, _, [_, ..]) => inner.servers.join(", "),
+            (_, [], _) => "the servers of /etc/resolv.conf".to_owned(),
+            (_, servers, _) => servers.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+fn library(settings: &Dns, rules: &rules::Settings) -> anyhow::Result<TokioResolver> {
+    let by_rules: Vec<SocketAddr> = rules.dns_servers.iter().filter_map(|written| server(written)).collect();
+    let servers = if by_rules.is_empty() { &settings.servers } else { &by_rules };
+    let mut builder = if servers.is_empty() {
+        TokioResolver::builder_tokio().context("/etc/resolv.conf")?
+    } else {
+        let each = servers.iter().map(|server| {
+            let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+                connection.port = server.port();
+                connection
+            });
+            NameServerConfig::new(server.ip(), true, connections.into())
+        });
+        let config = ResolverConfig::from_name_servers(each.collect());
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+    };
+    let option = |name: &str| rules.dns_options.get(name).copied().unwrap_or(0);
+    let options = builder.options_mut();
+    options.timeout = settings.timeout.0;
+    options.attempts = settings.attempts;
+    options.cache_size = settings.cache;
+    options.use_hosts_file = ResolveHosts::Never;
+    options.positive_max_ttl = Some(settings.keep.0);
+    options.negative_max_ttl = Some(settings.keep_missing.0);
+    options.max_active_requests = settings.at_once;
+    options.edns0 = option("edns") > 0;
+    // What a datagram can hold without being cut in pieces; more comes over TCP.
+    options.edns_payload_len = u16::try_from(option("edns")).unwrap_or(u16::MAX).clamp(512, 1232);
+    options.case_randomization = option("dns0x20") > 0;
+    if option("rotate") > 0 {
+        options.server_ordering_strategy = ServerOrderingStrategy::RoundRobin;
+    }
+    Ok(builder.build()?)
+}
+
+/// `None` where DNS cannot hold it.
+fn wire_name(name: &str) -> Option<Name> {
+    let mut name = Name::from_labels(name.trim_end_matches('.').split('.').map(str::as_bytes)).ok()?;
+    name.set_fqdn(true);
+    Some(name)
+}
+
+/// What a look-up came to, in the words of the engine.
+fn answer(result: Result<Lookup, NetError>, record: Record) -> Answer {
+    match result {
+        Ok(lookup) => of_records(lookup.answers().iter().map(|answer| &answer.data), record),
+        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => match none.response_code {
+            ResponseCode::NXDomain => Answer::NoSuchName,
+            ResponseCode::NoError => no_records(record),
+            code => Answer::Failed(u16::from(code)),
+        },
+        Err(NetError::Dns(DnsError::ResponseCode(code))) => Answer::Failed(u16::from(code)),
+        Err(_) => Answer::Unknown,
+    }
+}
+
+fn no_records(record: Record) -> Answer {
+    if record == Record::TXT { Answer::Texts(Vec::new()) } else { Answer::Records(Vec::new()) }
+}
+
+/// Those of the type that was asked for: an alias on the way is none.
+fn of_records<'r>(data: impl Iterator<Item = &'r RData>, record: Record) -> Answer {
+    let wanted = data.filter(|data| u16::from(data.record_type()) == record.0).take(RECORDS);
+    if record == Record::TXT {
+        let texts = wanted.filter_map(|data| match data {
+            RData::TXT(text) => {
+                let strings = text.txt_data.iter().map(|string| String::from_utf8_lossy(string).into_owned());
+                let mut room = LONGEST_RECORD;
+                Some(strings.take_while(|string| take(&mut room, string.len())).collect())
+            }
+            _ => None,
+        });
+        return Answer::Texts(texts.collect());
+    }
+    let texts = wanted.map(|data| {
+        let mut text = String::new();
+        // Some kinds of data cannot be written.
+        let _ = write!(text, "{data}");
+        text.truncate(text.floor_char_boundary(LONGEST_RECORD));
+        text
+    });
+    Answer::Records(texts.collect())
+}
+
+fn take(room: &mut usize, bytes: usize) -> bool {
+    *room = room.saturating_sub(bytes);
+    *room > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_resolver::proto::rr::rdata::{A, CNAME, TXT};
+
+    #[test]
+    fn records_of_the_type_asked_for() {
+        let name = wire_name("x.example").unwrap();
+        let data = [RData::CNAME(CNAME(name)), RData::A(A::new(127, 0, 0, 2)), RData::A(A::new(127, 0, 0, 3))];
+        let expected = Answer::Records(vec!["127.0.0.2".into(), "127.0.0.3".into()]);
+        assert_eq!(of_records(data.iter(), Record::A), expected);
+        assert_eq!(of_records(data.iter(), Record::CNAME), Answer::Records(vec!["x.example.".into()]));
+        assert_eq!(of_records(data.iter(), Record::MX), Answer::Records(vec![]));
+        let text = RData::TXT(TXT::new(vec!["v=spf1 ".into(), "-all".into()]));
+        assert_eq!(of_records([text].iter(), Record::TXT), Answer::Texts(vec![vec!["v=spf1 ".into(), "-all".into()]]));
+    }
+
+    #[test]
+    fn a_thousand_records_or_a_huge_text_stay_within_limits() {
+        let many = vec![RData::A(A::new(127, 0, 0, 2)); 1000];
+        assert_eq!(of_records(many.iter(), Record::A).records().len(), RECORDS);
+        let huge = RData::TXT(TXT::new(vec!["x".repeat(255); 200]));
+        assert!(of_records([huge].iter(), Record::TXT).records()[0].len() <= LONGEST_RECORD);
+    }
+
+    #[test]
+    fn names_that_dns_cannot_hold() {
+        assert!(wire_name("a_b.example").is_some());
+        assert!(wire_name(&"x".repeat(64)).is_none());
+        assert!(wire_name(&["x"; 130].join(".")).is_none());
+    }
+
+    #[test]
+    fn servers_that_never_answer_are_left_alone_for_a_while() {
+        let mut health = Health::default();
+        let start = Instant::now();
+        for _ in 0..FAILURES {
+            assert!(health.may_ask(start));
+            health.unanswered(start);
+        }
+        assert!(!health.may_ask(start + REST / 2));
+        assert!(health.may_ask(start + REST) && !health.may_ask(start + REST), "one tries");
+        health.answered();
+        assert!(health.may_ask(start));
+    }
+}

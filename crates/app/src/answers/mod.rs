@@ -1,0 +1,245 @@
+//! Who answers the questions that checks have: DNS, what is only pretended, what was recorded.
+//!
+//! In: the open questions of one message, all at once, as `engine` hands them over. Out: answers, none of them later than
+//! the message's deadline. What was not answered becomes trouble and a hit that say so, worked out from the answers
+//! alone, so that a replay says the same.
+
+pub mod dns;
+mod fake;
+pub mod record;
+
+use dns::Resolver;
+use engine::{Answer, Answers, Question};
+use mail::{Hit, Trouble, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// Answers one message's questions.
+pub struct Desk<'a> {
+    resolver: Option<&'a Resolver>,
+    settings: &'a rules::Settings,
+    /// From the first question on.
+    deadline: Option<Instant>,
+    /// Asked so far.
+    asked: usize,
+    /// Runs what waits: whoever has a place among those that judge gives it away meanwhile.
+    wait: &'a dyn Fn(&mut dyn FnMut()),
+}
+
+impl<'a> Desk<'a> {
+    pub fn new(
+        resolver: Option<&'a Resolver>,
+        settings: &'a rules::Settings,
+        wait: &'a dyn Fn(&mut dyn FnMut()),
+    ) -> Desk<'a> {
+        Desk { resolver, settings, deadline: None, asked: 0, wait }
+    }
+
+    /// Answers what is DNS's to answer, and waits for it; `other` answers the rest.
+    pub fn answer(
+        &mut self,
+        questions: Vec<Question>,
+        answers: &mut Answers,
+        mut other: impl FnMut(&Question) -> Answer,
+    ) {
+        let mut open = Vec::new();
+        for question in questions {
+            match question {
+                Question::Dns { .. } => open.push(question),
+                _ => {
+                    let answer = other(&question);
+                    answers.insert(question, answer);
+                }
+            }
+        }
+        let Some(resolver) = self.resolver else {
+            open.into_iter().for_each(|question| answers.insert(question, Answer::NotAsked));
+            return;
+        };
+        let room = resolver.settings().questions.saturating_sub(self.asked);
+        for question in open.split_off(open.len().min(room)) {
+            answers.insert(question, Answer::NotAsked);
+        }
+        self.asked += open.len();
+        if open.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let by_rules = Duration::try_from_secs_f64(self.settings.rbl_timeout.timeout).unwrap_or(Duration::MAX);
+        let limit = resolver.settings().deadline.0.min(by_rules);
+        let deadline = *self.deadline.get_or_insert(now + limit);
+        let timed: Vec<(Question, Instant)> = open
+            .into_iter()
+            .map(|question| {
+                let own = zone_timeout(self.settings, &question).map_or(deadline, |own| deadline.min(now + own));
+                (question, own)
+            })
+            .collect();
+        let mut timed = Some(timed);
+        let mut found = Vec::new();
+        (self.wait)(&mut || found = resolver.ask_all(timed.take().unwrap_or_default()));
+        found.into_iter().for_each(|(question, answer)| answers.insert(question, answer));
+    }
+}
+
+/// `rbl_timeout 5 zone`: the closest that was named.
+fn zone_timeout(settings: &rules::Settings, question: &Question) -> Option<Duration> {
+    let Question::Dns { name, .. } = question else { return None };
+    if settings.rbl_timeout_by_zone.is_empty() {
+        return None;
+    }
+    let mut rest = Some(name.as_str());
+    while let Some(zone) = rest {
+        if let Some(found) = settings.rbl_timeout_by_zone.get(zone) {
+            return Duration::try_from_secs_f64(found.timeout).ok();
+        }
+        rest = zone.split_once('.').map(|(_, above)| above);
+    }
+    None
+}
+
+/// What went wrong with the answers, as troubles and hits of the verdict. `points`: of a question without answer.
+pub fn tell(answers: &Answers, points: f64, verdict: &mut Verdict) {
+    for (hit, trouble) in findings(answers, points) {
+        verdict.troubles.push(Trouble { rule: hit.rule.clone(), what: trouble });
+        crate::serve::decide::add_hit(verdict, hit);
+    }
+}
+
+/// After a hit of a `dns_block_rule` its lists are left alone for a while.
+pub fn leave_alone(resolver: &Resolver, settings: &rules::Settings, verdict: &Verdict) {
+    if settings.dns_block_rules.is_empty() {
+        return;
+    }
+    let seconds = settings.other("dns_block_time").and_then(|time| time.trim().parse().ok()).unwrap_or(300);
+    for hit in &verdict.hits {
+        if let Some(zones) = settings.dns_block_rules.get(&hit.rule) {
+            resolver.block(zones.iter(), Duration::from_secs(seconds));
+        }
+    }
+}
+
+/// The same without the hits: where a report has to look as another program's.
+pub fn troubles(answers: &Answers) -> impl Iterator<Item = String> {
+    findings(answers, 0.0).into_iter().map(|(_, trouble)| trouble)
+}
+
+fn findings(answers: &Answers, points: f64) -> Vec<(Hit, String)> {
+    let mut unknown: BTreeSet<&str> = BTreeSet::new();
+    let mut not_asked: BTreeSet<&str> = BTreeSet::new();
+    let mut refusing: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut asked = 0;
+    for (question, answer) in answers.iter() {
+        let Question::Dns { name, .. } = question else { continue };
+        asked += 1;
+        match answer {
+            Answer::Unknown => drop(unknown.insert(name)),
+            Answer::NotAsked => drop(not_asked.insert(name)),
+            Answer::Records(records) => {
+                if let Some(code) = records.iter().find(|record| is_refusal(record)) {
+                    refusing.insert(zone_of(name), code);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut findings = Vec::new();
+    if !unknown.is_empty() {
+        let what = format!("DNS: {} of {asked} questions were not answered in time: {}", unknown.len(), some(&unknown));
+        findings.push((hit("DNS_UNANSWERED", points, "Questions to DNS were not answered in time"), what));
+    }
+    if !not_asked.is_empty() {
+        let what =
+            format!("DNS: {} questions were not asked (limit, or left alone): {}", not_asked.len(), some(&not_asked));
+        findings.push((hit("DNS_NOT_ASKED", 0.0, "More questions to DNS than a message may have"), what));
+    }
+    for (zone, code) in refusing {
+        let what = format!(
+            "DNS: {zone} does not serve this resolver ({code}): use a resolver of your own, or a key from the list"
+        );
+        findings.push((hit("DNS_LIST_REFUSES", 0.0, "A list of the DNS does not serve our resolver"), what));
+    }
+    findings
+}
+
+fn hit(rule: &str, score: f64, description: &str) -> Hit {
+    Hit {
+        rule: rule.to_owned(),
+        score,
+        description: description.to_owned(),
+        area: "",
+        count: 1,
+        evidence: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// By agreement lists answer 127.255.255.x where they mean "not you".
+fn is_refusal(record: &str) -> bool {
+    record.strip_prefix("127.255.255.").and_then(|last| last.parse::<u8>().ok()).is_some_and(|last| last >= 252)
+}
+
+/// Without the address or the name that was asked about: the labels that look like a list's own.
+fn zone_of(name: &str) -> &str {
+    let dots: Vec<usize> = name.bytes().enumerate().filter(|(_, b)| *b == b'.').map(|(at, _)| at).collect();
+    let first = |labels: usize, fits: fn(&str) -> bool| {
+        let end = *dots.get(labels - 1)?;
+        name[..end].split('.').all(fits).then(|| &name[end + 1..])
+    };
+    let number = |label: &str| label.parse::<u8>().is_ok();
+    let nibble = |label: &str| label.len() == 1 && label.bytes().all(|b| b.is_ascii_hexdigit());
+    let of_address = first(4, number).or_else(|| first(32, nibble));
+    match dots.len() {
+        _ if of_address.is_some() => of_address.unwrap_or(name),
+        0..=2 => name,
+        n => &name[dots[n - 3] + 1..],
+    }
+}
+
+fn some(names: &BTreeSet<&str>) -> String {
+    const SHOWN: usize = 3;
+    let mut text = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(", ...");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::Record;
+
+    #[test]
+    fn what_went_wrong_is_told() {
+        let mut answers = Answers::default();
+        let mut add =
+            |name: &str, answer| answers.insert(Question::Dns { name: name.into(), record: Record::A }, answer);
+        add("ok.example", Answer::Records(vec!["127.0.0.2".into()]));
+        add("2.2.0.192.zen.example.org", Answer::Records(vec!["127.255.255.254".into()]));
+        add("slow.example", Answer::Unknown);
+        add("late.example", Answer::NotAsked);
+        add("none.example", Answer::NoSuchName);
+        let mut verdict = Verdict::default();
+        tell(&answers, 0.5, &mut verdict);
+        let rules: Vec<&str> = verdict.hits.iter().map(|hit| hit.rule.as_str()).collect();
+        assert_eq!(rules, ["DNS_UNANSWERED", "DNS_NOT_ASKED", "DNS_LIST_REFUSES"]);
+        assert_eq!(verdict.score, 0.5);
+        let said: Vec<&str> = verdict.troubles.iter().map(|trouble| trouble.what.as_str()).collect();
+        assert!(said[0].contains("1 of 5") && said[0].contains("slow.example"), "{said:?}");
+        assert!(said[2].contains("zen.example.org does not serve"), "{said:?}");
+    }
+
+    #[test]
+    fn the_lists_own_part_of_a_name() {
+        for (name, zone) in [
+            ("2.2.0.192.zen.example.org", "zen.example.org"),
+            ("spam.example.dbl.list.org", "dbl.list.org"),
+            ("dbl.list.org", "dbl.list.org"),
+            ("2.2.0.192.b.list.org", "b.list.org"),
+            ("x", "x"),
+        ] {
+            assert_eq!(zone_of(name), zone, "{name}");
+        }
+    }
+}

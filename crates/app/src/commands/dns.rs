@@ -1,0 +1,192 @@
+//! `sekisho dns`: does DNS answer, and do the lists that the rules ask serve us?
+//!
+//! Lists keep entries for this (RFC 5782): 127.0.0.2 and the name "test" are listed, 127.0.0.1 and "invalid" are not.
+
+use super::{Format, RuleArguments};
+use crate::answers::dns::Resolver;
+use crate::config::Config;
+use crate::config::dns::Ask;
+use crate::debug::Debug;
+use crate::output::{Output, readable};
+use crate::{CLEAN, FOUND, loading};
+use anyhow::bail;
+use clap::Subcommand;
+use engine::{Answer, Question, Record};
+use rules::Kind;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Look up names; without any, every list of the DNS that the rules ask: does it serve us, and list what it should?
+    /// Exit 1: something did not answer as it should
+    Test {
+        /// Names or addresses (of which the name is looked up)
+        names: Vec<String>,
+        /// Record type
+        #[arg(long = "type", short = 't', default_value = "A")]
+        record: String,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+        /// Configuration of the service; default: /etc/sekisho/sekisho.toml
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
+        #[command(flatten)]
+        rules: RuleArguments,
+    },
+}
+
+/// One question and how it went.
+struct Tested {
+    what: String,
+    record: Record,
+    answer: Answer,
+    took: Duration,
+    verdict: Result<(), &'static str>,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    let What::Test { names, record, format, config, rules } = &arguments.what;
+    let (config, _) = Config::load(config.as_deref())?;
+    let Some(record) = Record::named(record) else {
+        bail!("{record:?} is no record type; write A, TXT, MX or the like")
+    };
+    if config.dns.ask == Ask::No {
+        bail!("the configuration says [dns] ask = \"no\"");
+    }
+    let mut selection = rules.selection();
+    selection.local = false;
+    let ruleset = loading::load(&selection, !rules.no_cache, true, &Debug::default()).engine.ruleset;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let Some(resolver) = Resolver::new(&config.dns, &ruleset.settings, runtime.handle())? else {
+        bail!("nothing is to be asked");
+    };
+    let mut output = Output::new();
+    if *format == Format::Text {
+        output.line(&format!("DNS: {}", resolver.describe()))?;
+    }
+    let questions = match names.is_empty() {
+        true => of_lists(&ruleset),
+        false => names.iter().map(|name| Asked::of(name, record)).collect(),
+    };
+    let mut code = CLEAN;
+    // One after the other, so that the times are those of single questions.
+    for asked in questions {
+        let began = Instant::now();
+        let answer = runtime.block_on(resolver.ask(&asked.name, asked.record, began + config.dns.deadline.0));
+        let tested = Tested {
+            verdict: asked.judge(&answer),
+            what: asked.name,
+            record: asked.record,
+            took: began.elapsed(),
+            answer,
+        };
+        if tested.verdict.is_err() {
+            code = FOUND;
+        }
+        match format {
+            Format::Text => output.line(&line(&tested))?,
+            Format::Json => output.line(&json(&tested).to_string())?,
+        }
+    }
+    output.flush()?;
+    Ok(code)
+}
+
+struct Asked {
+    name: String,
+    record: Record,
+    /// Of a list: whether it ought to be listed.
+    listed: Option<bool>,
+}
+
+impl Asked {
+    fn of(name: &str, record: Record) -> Asked {
+        let reversed = name.parse().ok().map(|address: std::net::IpAddr| match address {
+            std::net::IpAddr::V4(_) => (format!("{}.in-addr.arpa", engine::reversed_address(address)), Record::PTR),
+            std::net::IpAddr::V6(_) => (format!("{}.ip6.arpa", engine::reversed_address(address)), Record::PTR),
+        });
+        let (name, record) = reversed.unwrap_or((name.trim_end_matches('.').to_lowercase(), record));
+        Asked { name, record, listed: None }
+    }
+
+    fn judge(&self, answer: &Answer) -> Result<(), &'static str> {
+        match (answer, self.listed) {
+            (Answer::Unknown, _) => Err("no answer in time"),
+            (Answer::NotAsked, _) => Err("not asked"),
+            (Answer::Failed(_), _) => Err("the server refuses or fails"),
+            (answer, _) if answer.records().iter().any(|data| data.starts_with("127.255.255.")) => {
+                Err("the list does not serve this resolver")
+            }
+            (answer, Some(true)) if answer.records().is_empty() => Err("the list's own test entry is missing"),
+            (answer, Some(false)) if !answer.records().is_empty() => Err("the list lists everything"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Each list's test entries.
+fn of_lists(ruleset: &rules::Ruleset) -> Vec<Asked> {
+    let mut zones: BTreeSet<(String, [&str; 2])> = BTreeSet::new();
+    const ADDRESSES: [&str; 2] = ["2.0.0.127", "1.0.0.127"];
+    const NAMES: [&str; 2] = ["test", "invalid"];
+    for rule in ruleset.rules.iter().filter(|rule| rule.active) {
+        let Kind::Eval(eval) = &rule.kind else { continue };
+        let zone = match (eval.function.as_str(), ruleset.settings.uri_zones.get(&rule.name)) {
+            ("check_rbl" | "check_rbl_txt" | "check_rbl_accreditor", _) => {
+                eval.arguments.get(1).map(|z| (z, ADDRESSES))
+            }
+            ("check_uridnsbl", Some(zone)) if zone.directive.starts_with("urirhs") => Some((&zone.zone, NAMES)),
+            ("check_uridnsbl", Some(zone)) if zone.directive.starts_with("uridns") => Some((&zone.zone, ADDRESSES)),
+            _ => None,
+        };
+        zones.extend(zone.map(|(zone, entries)| (zone.trim_end_matches('.').to_lowercase(), entries)));
+    }
+    let each = |(zone, [listed, not]): (String, [&str; 2])| {
+        let asked = |entry: &str, is| Asked { name: format!("{entry}.{zone}"), record: Record::A, listed: Some(is) };
+        [asked(listed, true), asked(not, false)]
+    };
+    zones.into_iter().flat_map(each).collect()
+}
+
+fn words(answer: &Answer) -> String {
+    match answer {
+        Answer::NoSuchName => "no such name".to_owned(),
+        Answer::Failed(code) => format!("response code {code}"),
+        Answer::Unknown => "no answer".to_owned(),
+        Answer::NotAsked => "not asked".to_owned(),
+        answer => match answer.records() {
+            records if records.is_empty() => "no such record".to_owned(),
+            records => records.iter().map(|data| readable(data.as_bytes(), 200)).collect::<Vec<_>>().join(", "),
+        },
+    }
+}
+
+fn line(tested: &Tested) -> String {
+    let why = tested.verdict.err().map(|why| format!("; {why}")).unwrap_or_default();
+    format!(
+        "{}  {} {}: {}{why} ({:.0} ms)",
+        if tested.verdict.is_ok() { "ok " } else { "BAD" },
+        readable(tested.what.as_bytes(), 255),
+        tested.record,
+        words(&tested.answer),
+        tested.took.as_secs_f64() * 1e3
+    )
+}
+
+fn json(tested: &Tested) -> serde_json::Value {
+    serde_json::json!({
+        "question": Question::Dns { name: tested.what.clone(), record: tested.record },
+        "answer": tested.answer,
+        "ok": tested.verdict.is_ok(),
+        "why": tested.verdict.err(),
+        "milliseconds": tested.took.as_secs_f64() * 1e3,
+    })
+}
