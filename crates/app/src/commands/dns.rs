@@ -61,7 +61,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     if config.dns.ask == Ask::No {
         bail!("the configuration says [dns] ask = \"no\"");
     }
-    let mut selection = rules.selection();
+    let mut selection = rules.selection(&config);
     selection.local = false;
     let ruleset = loading::load(&selection, !rules.no_cache, true, &Debug::default()).engine.ruleset;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

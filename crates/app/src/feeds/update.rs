@@ -813,7 +813,7 @@ impl Run<'_> {
                 let proof = "ClamAV's signature".to_owned();
                 self.take(
                     &name,
-                    Believed { bytes, proof, signed: info.header.built, validator: Validator::default() },
+                    Believed { bytes, proof, signed: info.header.built.unwrap_or(0), validator: Validator::default() },
                 )?;
             }
         }

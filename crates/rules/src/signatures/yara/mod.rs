@@ -135,7 +135,7 @@ fn parse(source: &str) -> Result<Box<Rule>, Refused> {
 /// Strings into the tables, the condition beside them.
 fn take(loader: &mut Loader<'_>, name: &str, compiled: Compiled, line: &Line<'_>, rule: &Rule) -> Result<u32, Refused> {
     let logical = loader.set.logical.len() as u32;
-    let first_owner = loader.set.owners.len();
+    let first_owner = loader.owners.len();
     let first_sub = loader.set.sub_owners.len();
     let first_pcre = loader.set.pcres.len();
     let mut subs = Vec::new();
@@ -155,7 +155,7 @@ fn take(loader: &mut Loader<'_>, name: &str, compiled: Compiled, line: &Line<'_>
                     Ok(ids) => {
                         let owner = loader.set.sub_owners.len();
                         loader.set.sub_owners.push((logical, index as u8));
-                        loader.set.owners.extend(ids.map(|_| owner_of_sub(owner)));
+                        loader.owners.extend(ids.map(|_| owner_of_sub(owner)));
                     }
                     Err(error) => {
                         refused.get_or_insert(Refused::Bad { message: error.reason, at });
@@ -176,7 +176,7 @@ fn take(loader: &mut Loader<'_>, name: &str, compiled: Compiled, line: &Line<'_>
         }
     }
     if let Some(refused) = refused {
-        loader.set.owners[first_owner..].fill(owner_nobody());
+        loader.owners[first_owner..].fill(owner_nobody());
         loader.set.sub_owners.truncate(first_sub);
         loader.set.pcres.truncate(first_pcre);
         return Err(refused);
