@@ -46,7 +46,7 @@ fn spread(hash: u64) -> u64 {
 
 /// A number below `size`.
 fn below(hash: u32, size: usize) -> usize {
-    (u64::from(hash) * size as u64 >> 32) as usize
+    ((u64::from(hash) * size as u64) >> 32) as usize
 }
 
 /// Up to eight bytes from `at`, the first lowest.
