@@ -29,6 +29,7 @@ fuzz_target!(|data: &[u8]| {
     let (set, _) = load(&sources, &Options::default());
     let buffer = Layer {
         bytes: text,
+        file: text,
         target: Target::Any,
         kind: FileType::any(),
         chain: &[],

@@ -34,6 +34,7 @@ fuzz_target!(|data: &[u8]| {
     for target in [Target::Any, Target::Html, Target::Mail] {
         let buffer = Layer {
             bytes: text,
+            file: text,
             target,
             kind: FileType::any(),
             chain: &[],

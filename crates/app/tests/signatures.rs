@@ -173,11 +173,15 @@ fn clamscan_answers_as_clamscan() {
     }
     let folder = Folder::new("clamscan");
     signatures(&folder);
+    // No field that anybody knows within the bytes that say what a file is.
+    let padded = "X-Padding: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\n".repeat(60)
+        + &ENCODED.replace("Q2xhaW0tWW91ci1Qcml6ZSBhbmQgbW9yZSB3b3Jkcwo=", "YWxwaGEtb25lIGFuZCBiZXRhLXR3bw==");
     for (name, text) in [
         ("in/html.eml", HTML),
         ("in/raw.eml", RAW),
         ("in/encoded.eml", ENCODED),
         ("in/clean.eml", CLEAN),
+        ("in/padded.eml", &padded),
         ("in/empty", ""),
         ("in/deep/text.txt", "alpha-one and then beta-two\n"),
         ("in/deep/other.txt", "Wire   transfer\nTODAY\n"),

@@ -95,3 +95,7 @@ rule expression_end { strings: $a = /bit\n$/ condition: $a }
 rule expression_words { strings: $a = /\bworld\b/ condition: $a }
 rule expression_lazy { strings: $a = /hel+?o/ condition: $a }
 rule expression_short { strings: $a = /o.w/ condition: $a }
+rule number { strings: $a = "world" condition: uint16(0) == 0x6568 and $a }
+rule number_alone { strings: $a = "zzzzzz" condition: uint16(0) == 0x6568 or $a }
+rule number_signed { strings: $a = "world" condition: int8(0) == 0x68 and uint8(1) == 0x65 and $a }
+rule numbers { strings: $a = "hello" condition: for all i in (0..2) : ( uint8(i) > 0x60 ) and $a }

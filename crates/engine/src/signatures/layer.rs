@@ -30,6 +30,8 @@ pub struct Layer<'a> {
     pub chain: &'a [FileType],
     /// Of the whole file, where `bytes` is a window or a normalised copy: what `FileSize` looks at.
     pub size: u64,
+    /// The whole file, where `bytes` is a normalised copy of it: what YARA's numbers are read from.
+    pub file: &'a [u8],
     pub name: Option<&'a [u8]>,
     /// Try hash signatures and allow-listed hashes as well.
     pub hashes: bool,
@@ -42,6 +44,7 @@ impl<'a> Layer<'a> {
     pub fn of(bytes: &'a [u8], target: Target) -> Layer<'a> {
         Layer {
             bytes,
+            file: bytes,
             target,
             kind: FileType::any(),
             chain: &[],

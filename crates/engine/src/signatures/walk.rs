@@ -260,6 +260,7 @@ impl<'w> Walk<'w> {
             kind: file_type(kind),
             chain: &self.chain,
             size: whole.len() as u64,
+            file: whole,
             name: (!name.is_empty()).then_some(name),
             hashes,
             executable: None,
@@ -407,10 +408,11 @@ impl<'w> Walk<'w> {
     /// Files that begin within text or data.
     fn embedded(&mut self, bytes: &[u8], kind: Kind) {
         let found = unpack::embedded(bytes, kind, &self.database.magics);
-        let best = found.iter().map(|(kind, _)| *kind).filter(|kind| *kind < Kind::Sfx).max();
+        let tells = |kind: &Kind| *kind < Kind::Sfx || *kind == Kind::Mhtml;
+        let best = found.iter().map(|(kind, _)| *kind).filter(tells).max();
         match best {
             Some(Kind::Html) if kind == Kind::TextAscii => self.html(bytes),
-            Some(Kind::Mail) if kind == Kind::TextAscii => {
+            Some(Kind::Mail | Kind::Mhtml) if kind == Kind::TextAscii => {
                 self.chain.push(file_type(Kind::Mail));
                 if self.budget.enter() {
                     self.mail(bytes);

@@ -61,10 +61,11 @@ impl Facts for Buffer<'_> {
         })
     }
 
+    /// Of the file as well.
     fn bytes(&self, at: u64, length: usize) -> Option<Option<&[u8]>> {
         let start = usize::try_from(at).ok();
         let range = start.and_then(|start| Some(start..start.checked_add(length)?));
-        Some(range.and_then(|range| self.rules.layer.bytes.get(range)))
+        Some(range.and_then(|range| self.rules.layer.file.get(range)))
     }
 
     fn rule(&mut self, rule: u32, steps: &mut u32) -> Option<bool> {
