@@ -155,6 +155,12 @@ fn signatures() -> Vec<Vec<u8>> {
         ("pdb", "H:paypal.com:17-\nR:.+\\.bank\\.com"),
         ("pwdb", "n;Engine:81-255,Container:CL_TYPE_ZIP;1;616263"),
         ("wdb", "X:a.+:b.+:1-\nM:a.com:b.com"),
+        (
+            "yar",
+            "private rule a { condition: uint16(0) == 1 }\nrule b : t { meta: n = 1 strings: $a = \"abcd\" nocase wide \
+             $b = { 61 6? [1-2] ( 62 | ~63 ) } $c = /ab+cde/i condition: $a at 0 or #b > 1 and for any i in (1..#c) : \
+             ( @c[i] < filesize ) and not a }",
+        ),
     ];
     let seed = |(ending, lines): &(&str, &str)| {
         let number = rules::signatures::FORMATS.iter().position(|format| format.ending == *ending).unwrap_or(0);

@@ -1,6 +1,7 @@
 //! Signatures against what ClamAV said of them.
 
 mod differ;
+mod generated;
 mod parity;
 mod vectors;
 

@@ -4,6 +4,7 @@
 //! data against clamscan with the real signatures, and a message made for each signature that hits nowhere. What clamscan
 //! said is kept in `target/signatures-parity`, since it takes minutes.
 
+use super::generated;
 use anyhow::{Context, Result, bail};
 use engine::signatures::Database;
 use engine::signatures::walk::{self, Options, Scratch};
@@ -35,11 +36,12 @@ enum Run {
 }
 
 /// Path of a message -> names.
-type Names = BTreeMap<String, BTreeSet<String>>;
+pub(super) type Names = BTreeMap<String, BTreeSet<String>>;
 
 /// Folders of messages in the data.
-const MAIL: &[&str] = &["sa-corpus/ham", "sa-corpus/spam", "modern-ham", "list-ham", "ja-modern", "zh-modern"];
-const CACHE: &str = "target/signatures-parity";
+pub(super) const MAIL: &[&str] =
+    &["sa-corpus/ham", "sa-corpus/spam", "modern-ham", "list-ham", "ja-modern", "zh-modern"];
+pub(super) const CACHE: &str = "target/signatures-parity";
 
 pub fn run(args: &Args) -> Result<()> {
     let Some(data) = std::env::var_os("SEKISHO_DATA").map(PathBuf::from) else {
@@ -56,7 +58,7 @@ pub fn run(args: &Args) -> Result<()> {
         different += mail(&data, args.anew, &known)?;
     }
     if wanted(Run::Generated) {
-        different += generated(&data, args.anew, &known)?;
+        different += generated::run(&data, args.anew, &known)?;
     }
     if different > 0 {
         bail!("{different} differences that docs/signature-differences.toml does not explain");
@@ -65,7 +67,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 #[derive(Debug, Deserialize)]
-struct Known {
+pub(super) struct Known {
     #[serde(default)]
     difference: Vec<Difference>,
 }
@@ -91,7 +93,7 @@ fn known(path: &Path) -> Result<Known> {
 }
 
 /// Loads as ClamAV does: what the files say is all there is.
-fn load(files: &[PathBuf]) -> Result<Database> {
+pub(super) fn load(files: &[PathBuf]) -> Result<Database> {
     let mut sources = Vec::new();
     for file in files {
         sources.push(Source {
@@ -105,7 +107,7 @@ fn load(files: &[PathBuf]) -> Result<Database> {
     Ok(Database::new(set, false))
 }
 
-fn ours(database: &Database, files: &[(String, PathBuf)]) -> Result<Names> {
+pub(super) fn ours(database: &Database, files: &[(String, PathBuf)]) -> Result<Names> {
     let options = Options::as_clamav();
     let mut names = Names::new();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -155,7 +157,7 @@ fn mail(data: &Path, anew: bool, known: &Known) -> Result<usize> {
     Ok(compare("messages", files.len(), &ours, &theirs, known))
 }
 
-fn signature_files(data: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn signature_files(data: &Path) -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(data.join("real_mail")).context("real_mail")? {
         files.push(entry?.path());
@@ -164,7 +166,7 @@ fn signature_files(data: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn collect(root: &Path, folders: &[&str]) -> Result<Vec<(String, PathBuf)>> {
+pub(super) fn collect(root: &Path, folders: &[&str]) -> Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
     let mut pending: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
     while let Some(folder) = pending.pop() {
@@ -182,7 +184,7 @@ fn collect(root: &Path, folders: &[&str]) -> Result<Vec<(String, PathBuf)>> {
 }
 
 /// What clamscan says, from the cache or asked at low priority.
-fn clamscan(name: &str, root: &Path, folders: &[&str], signatures: &Path, anew: bool) -> Result<Names> {
+pub(super) fn clamscan(name: &str, root: &Path, folders: &[&str], signatures: &Path, anew: bool) -> Result<Names> {
     let cache = Path::new(CACHE).join(format!("{name}.txt"));
     if anew || !cache.exists() {
         std::fs::create_dir_all(CACHE)?;
@@ -211,7 +213,7 @@ fn clamscan(name: &str, root: &Path, folders: &[&str], signatures: &Path, anew: 
 }
 
 /// Prints what differs; how much of it is not explained.
-fn compare(what: &str, files: usize, ours: &Names, theirs: &Names, known: &Known) -> usize {
+pub(super) fn compare(what: &str, files: usize, ours: &Names, theirs: &Names, known: &Known) -> usize {
     let none = BTreeSet::new();
     let (mut different, mut explained, mut names) = (0, vec![0; known.difference.len()], 0);
     for file in ours.keys().chain(theirs.keys()).collect::<BTreeSet<_>>() {
@@ -236,92 +238,4 @@ fn compare(what: &str, files: usize, ours: &Names, theirs: &Names, known: &Known
     let explained: usize = explained.iter().sum();
     println!("{what}: {files} files, {names} names by clamscan, {different} differences, {explained} more explained");
     different
-}
-
-/// A message for each signature that hits nowhere: its literal bytes, where its target looks.
-fn generated(data: &Path, anew: bool, known: &Known) -> Result<usize> {
-    let folder = Path::new(CACHE).join("generated");
-    let hit: BTreeSet<String> =
-        clamscan("mail", data, MAIL, &data.join("real_mail"), false)?.into_values().flatten().collect();
-    if anew || !folder.exists() {
-        std::fs::create_dir_all(&folder)?;
-        let mut made = 0;
-        for file in signature_files(data)?.iter().filter(|file| file.extension().is_some_and(|e| e == "ndb")) {
-            let text = std::fs::read(file)?;
-            let text = String::from_utf8_lossy(&text).into_owned();
-            for line in text.lines() {
-                let fields: Vec<&str> = line.split(':').collect();
-                let [name, target, _, hex, ..] = fields[..] else { continue };
-                if hit.contains(&format!("{name}.UNOFFICIAL")) {
-                    continue;
-                }
-                let Some(bytes) = example(hex) else { continue };
-                let place = folder.join(format!("{:02}", made % 100));
-                std::fs::create_dir_all(&place)?;
-                std::fs::write(place.join(format!("{made:06}.eml")), message(target, &bytes))?;
-                made += 1;
-            }
-        }
-        println!("{made} messages made");
-    }
-    let root = folder.canonicalize()?;
-    let files = collect(&root, &["."])?;
-    let files: Vec<_> =
-        files.into_iter().map(|(name, path)| (name.trim_start_matches("./").to_owned(), path)).collect();
-    let theirs = clamscan("generated-answers", &root, &["."], &data.join("real_mail"), anew)?;
-    let theirs = theirs.into_iter().map(|(path, names)| (path.trim_start_matches("./").to_owned(), names)).collect();
-    let database = load(&signature_files(data)?)?;
-    let ours = ours(&database, &files)?;
-    Ok(compare("generated messages", files.len(), &ours, &theirs, known))
-}
-
-/// Bytes that a signature fits: the first of alternatives, `x` for what may be anything, gaps at their least.
-fn example(hex: &str) -> Option<Vec<u8>> {
-    let text = hex.as_bytes();
-    let mut out = Vec::new();
-    let mut at = 0;
-    while at < text.len() {
-        match text[at] {
-            b'*' => at += 1,
-            b'{' => {
-                let end = at + text[at..].iter().position(|byte| *byte == b'}')?;
-                let gap = std::str::from_utf8(&text[at + 1..end]).ok()?;
-                let least = gap.split('-').next().unwrap_or_default().parse().unwrap_or(0);
-                out.extend(std::iter::repeat_n(b'x', least));
-                at = end + 1;
-            }
-            b'(' => {
-                let end = at + text[at..].iter().position(|byte| *byte == b')')?;
-                match &text[at + 1..end] {
-                    b"B" | b"W" => out.push(b' '),
-                    b"L" => out.push(b'\n'),
-                    inside => out.extend(example(std::str::from_utf8(inside).ok()?.split('|').next()?)?),
-                }
-                at = end + 1;
-            }
-            b'!' | b'[' => return None,
-            _ => {
-                let pair = [*text.get(at)?, *text.get(at + 1)?].map(|byte| if byte == b'?' { b'4' } else { byte });
-                out.push(u8::from_str_radix(std::str::from_utf8(&pair).ok()?, 16).ok()?);
-                at += 2;
-            }
-        }
-    }
-    Some(out)
-}
-
-/// A message in which a signature of this target meets the bytes.
-fn message(target: &str, bytes: &[u8]) -> Vec<u8> {
-    let head = |kind: &str| {
-        format!(
-            "From: a@example.org\nTo: b@example.org\nSubject: made\nDate: Mon, 5 Jan 2026 09:45:12 +0000\n\
-             MIME-Version: 1.0\nContent-Type: {kind}\nContent-Transfer-Encoding: 8bit\n\n"
-        )
-        .into_bytes()
-    };
-    match target {
-        "3" => [&head("text/html")[..], b"<html><body>\n", bytes, b"\n</body></html>\n"].concat(),
-        "10" => [&head("application/pdf")[..], b"%PDF-1.4\n", bytes, b"\n%%EOF\n"].concat(),
-        _ => [&head("text/plain")[..], b"see: ", bytes, b" \n"].concat(),
-    }
 }
