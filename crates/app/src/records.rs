@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 const MARK: &[u8; 8] = b"\n\x01rec\x02:\n";
-/// A record that lacks it was cut short, though what came later makes it long enough.
-const END: &[u8; 8] = b"\n\x03end\x04:\n";
+/// A record that lacks it was cut short, though what came later makes it long enough. No end of it begins a [`MARK`].
+const END: &[u8; 8] = b"\x03end\x04:;\x05";
 /// Mark, length of the head, length of the body.
 const BEGIN: usize = 16;
 /// Neither is longer.
