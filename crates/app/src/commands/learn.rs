@@ -494,7 +494,7 @@ const SIZE: Text =
 const TIMES: Text = Text::new("oldest lesson {oldest}, newest {newest}", "最も古い学習 {oldest}、最新 {newest}");
 const NOT_YET: Text = Text::new(
     "not yet in use: the rules want {ham} ham and {spam} spam (bayes_min_ham_num, bayes_min_spam_num)",
-    "まだ使われません: 規則は通常メール {ham} 通と迷惑メール {spam} 通を求めています (bayes_min_ham_num, bayes_min_spam_num)",
+    "まだ使われません: ルールは通常メール {ham} 通と迷惑メール {spam} 通を求めています (bayes_min_ham_num, bayes_min_spam_num)",
 );
 const UNASKED: Text = Text::new(
     "learnt unasked, last on {day}: {ham} ham, {spam} spam (sekisho learn journal)",
