@@ -103,13 +103,16 @@ enum What {
     Sync,
     /// The words of these messages that say most, of spam and of ham
     Top {
+        /// Messages, mbox files, maildirs, folders
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
+        /// So many of each kind
         #[arg(long, default_value_t = 20)]
         count: usize,
     },
     /// Why a message looks like spam or not: which fragments pull which way
     Explain {
+        /// The message
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
