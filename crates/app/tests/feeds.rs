@@ -163,7 +163,7 @@ fn sanesecurity_by_rsync_with_an_old_dsa_key() {
     };
     put("phish.ndb", SIGNATURES, SIGNATURES);
     put("lott.ndb", SIGNATURES, SIGNATURES);
-    put("sanesecurity.ftm", "1:0:58:Name:CL_TYPE_ANY:CL_TYPE_MAIL\n", "1:0:58:Name:CL_TYPE_ANY:CL_TYPE_MAIL\n");
+    put("sanesecurity.ftm", "1:0:5859:Name:CL_TYPE_ANY:CL_TYPE_MAIL\n", "1:0:5859:Name:CL_TYPE_ANY:CL_TYPE_MAIL\n");
     site.update("sanesecurity", 0, "3 new files, 5 lines in all");
     site.update("sanesecurity", 0, "nothing new");
 
