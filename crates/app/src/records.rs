@@ -12,7 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 const MARK: &[u8; 8] = b"\n\x01rec\x02:\n";
 /// A record that lacks it was cut short, though what came later makes it long enough. No end of it begins a [`MARK`].
@@ -137,7 +137,7 @@ impl<H: Serialize> Log<H> {
     }
 
     fn expire(&self, all: Vec<Segment>, coming: u64) {
-        let now = SystemTime::now();
+        let now = UNIX_EPOCH + Duration::from_secs(crate::environment::unix_time().try_into().unwrap_or(0));
         let mut bytes: u64 = all.iter().map(|segment| segment.bytes).sum::<u64>() + coming;
         for segment in all {
             let changed = fs::metadata(&segment.path).and_then(|about| about.modified());

@@ -252,7 +252,7 @@ fn killed_while_sharing() {
     let server = Server::redis(true);
     let (a, b) = (Node::new(folder, "a", &server.location), Node::new(folder, "b", &server.location));
     let one = Node::new(folder, "one", "");
-    let rounds = std::env::var("SEKISHO_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(10usize);
+    let rounds = std::env::var_os("SEKISHO_KILLS").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(10usize);
     for round in 0..rounds {
         let node = [&a, &b][round % 2];
         let class = ["spam", "ham"][round / 2 % 2];

@@ -324,7 +324,7 @@ fn octet_sets(pattern: &str) -> Option<Vec<[[bool; 256]; 4]>> {
     };
     let octets = |one: &&str| dots(one).len();
     let fits = |count: usize| if whole.is_some() { count == 4 } else { (1..4).contains(&count) };
-    if !alternatives.iter().map(|one| octets(&one)).all(fits) {
+    if !alternatives.iter().map(octets).all(fits) {
         return None;
     }
     alternatives.into_iter().map(product_of).collect()

@@ -45,11 +45,7 @@ pub fn run(data: &Path, anew: bool, known: &Known) -> Result<usize> {
     let mut different = 0;
     let mut silent: Vec<Wanted> = Vec::new();
     let answers = round("generated", data, anew, known, &mut different, |folder| {
-        wanted
-            .iter()
-            .enumerate()
-            .map(|(number, one)| write(folder, number, &message(&one.target, &one.bytes)))
-            .collect()
+        wanted.iter().enumerate().try_for_each(|(number, one)| write(folder, number, &message(&one.target, &one.bytes)))
     })?;
     for one in wanted {
         if answers.contains(&format!("{}.UNOFFICIAL", one.name)) { met += 1 } else { silent.push(one) }
@@ -57,7 +53,7 @@ pub fn run(data: &Path, anew: bool, known: &Known) -> Result<usize> {
     println!("{met} with a message made for each, {} are tried in other shapes", silent.len());
     let answers = round("generated-shapes", data, anew, known, &mut different, |folder| {
         let all = silent.iter().flat_map(|one| SHAPES.iter().map(move |shape| shaped(shape, one)));
-        all.enumerate().map(|(number, message)| write(folder, number, &message)).collect()
+        all.enumerate().try_for_each(|(number, message)| write(folder, number, &message))
     })?;
     for one in silent {
         if answers.contains(&format!("{}.UNOFFICIAL", one.name)) {

@@ -62,8 +62,7 @@ impl Unasked<'_> {
         let Some(store) = self.store.filter(|_| self.config.learn.replies && !self.verdict.spam) else { return Ok(()) };
         let (seen, keep) = (store.seen(), self.config.learn.correspondents.0);
         let sender = self.scan.sender.as_ref().map(|sender| sender.address.to_ascii_lowercase()).unwrap_or_default();
-        let id =
-            message_ids(&self.views.message.headers().last("message-id").map_or(&[][..], |field| &field.raw)).pop();
+        let id = message_ids(self.views.message.headers().last("message-id").map_or(&[][..], |field| &field.raw)).pop();
         for recipient in self.recipients().take(LOOKED_UP) {
             if policy::direction(self.config, self.scan, &recipient) == Direction::Inbound
                 || self.config.networks.is_ours(&recipient)
