@@ -75,7 +75,7 @@ fn multiparts_within_multiparts_keep_no_more_lines_than_they_may() {
         let outer = if depth == 0 { "MIME-Version: 1.0\n".to_owned() } else { format!("--b{}\n", depth - 1) };
         mail.extend(format!("{outer}Content-Type: multipart/mixed; boundary=b{depth}\n\n").into_bytes());
     }
-    mail.extend(b"--b59\n\n".repeat(1));
+    mail.extend_from_slice(b"--b59\n\n");
     mail.extend(b"a\n".repeat(20_000));
     let report = walked(&database, &mail);
     assert_eq!(names(&report), ["Heuristics.Limits.Exceeded.EmailMIMEPartsPerMessage"], "{:?}", report.notes);
