@@ -5,6 +5,7 @@
 //! mark, so that what a crash cut short costs that one record. Segments are appended to with one write a record; several
 //! processes may do so.
 
+use crate::environment;
 use anyhow::Context;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -137,11 +138,12 @@ impl<H: Serialize> Log<H> {
     }
 
     fn expire(&self, all: Vec<Segment>, coming: u64) {
-        let now = UNIX_EPOCH + Duration::from_secs(crate::environment::unix_time().try_into().unwrap_or(0));
+        let oldest = environment::unix_time().saturating_sub(self.keep.age.as_secs().try_into().unwrap_or(i64::MAX));
         let mut bytes: u64 = all.iter().map(|segment| segment.bytes).sum::<u64>() + coming;
         for segment in all {
             let changed = fs::metadata(&segment.path).and_then(|about| about.modified());
-            let old = changed.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > self.keep.age));
+            let seconds = changed.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs());
+            let old = seconds.is_some_and(|at| i64::try_from(at).is_ok_and(|at| at < oldest));
             if !old && bytes <= self.keep.bytes {
                 continue;
             }
