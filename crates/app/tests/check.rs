@@ -86,7 +86,8 @@ fn spam_is_reported_and_explained() {
          0.5 LEADS_THERE            URI: No description available.\n         \
          uri @0 \"http://www.example.org/\"\n \
          1.5 MONEY_FROM_EXAMPLE     Money, and from there\n         \
-         meta MONEY_NOW __FROM_EXAMPLE\n\n",
+         meta MONEY_NOW __FROM_EXAMPLE\n         \
+         __FROM_EXAMPLE: header From:addr @1 \"@example.org\"\n\n",
         "{errors}"
     );
     assert_eq!(code, Some(1));

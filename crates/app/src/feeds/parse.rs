@@ -93,7 +93,7 @@ mod tests {
         assert!(error.to_string().contains("5 of 25 lines are no signatures, the first is line 21"), "{error}");
         assert!(signatures("a.hdb", b"A:0:*:61626364\n").is_err());
         assert_eq!(signatures("a.ign2", b"A\nB\n").ok().map(|_| ()), Some(()));
-        assert!(signatures("a.yara", b"rule a { condition: true }\n").is_ok(), "known and not read");
+        assert_eq!(signatures("a.yara", b"rule a { strings: $a = \"hello\" condition: $a }\n").ok(), Some(1));
     }
 
     #[test]

@@ -2,14 +2,20 @@
 
 use super::streams::DICTIONARY_KIB;
 use super::{Opening, at};
-use crate::{Content, Limit, Member, Note, Role};
+use crate::{Content, Member, Note, Role};
 use sevenz_rust2::{ArchiveReader, Error, Password};
 use std::io::Cursor;
 
 pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
     // Without a password first; the header itself may be encrypted.
-    if asks_for_too_much(header(bytes)) {
+    let header = header(bytes);
+    if asks_for_too_much(header) {
         return opening.note(TOO_LARGE);
+    }
+    match packed_header(header) {
+        Ok(size) if size > LARGEST_HEADER => return opening.note(Note::Unsupported("a header larger than is allowed")),
+        Ok(_) => {}
+        Err(Malformed) => return opening.note(Note::Broken("7z archive")),
     }
     let given = opening.passwords.iter().filter_map(|password| std::str::from_utf8(password).ok());
     let mut passwords = vec![Password::empty()];
@@ -21,7 +27,11 @@ pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
             return;
         }
         let mut reader = match ArchiveReader::new(Cursor::new(bytes), password) {
-            Ok(reader) => reader,
+            Ok(mut reader) => {
+                // With several threads LZMA2 is unpacked whole before the first byte is handed over.
+                reader.set_thread_count(1);
+                reader
+            }
             Err(Error::PasswordRequired | Error::MaybeBadPassword(_)) => {
                 encrypted = true;
                 continue;
@@ -69,6 +79,95 @@ fn asks_for_too_much(header: &[u8]) -> bool {
             memory(id, properties).is_some_and(|memory| memory >> 10 > LARGEST_KIB)
         })
     })
+}
+
+/// A header for more files than a budget has members is smaller.
+const LARGEST_HEADER: u64 = 16 << 20;
+
+struct Malformed;
+
+/// How long a packed header says that it is unpacked: the reader would make room for that before it reads. 0: not packed.
+fn packed_header(header: &[u8]) -> Result<u64, Malformed> {
+    const ENCODED: u8 = 0x17;
+    const PACK_INFO: u64 = 6;
+    const UNPACK_INFO: u64 = 7;
+    const SIZE: u64 = 9;
+    const CRC: u64 = 0x0a;
+    const FOLDER: u64 = 0x0b;
+    const UNPACK_SIZE: u64 = 0x0c;
+    /// No writer makes more streams for a header.
+    const MOST: u64 = 32;
+    let Some(mut rest) = header.strip_prefix(&[ENCODED]) else { return Ok(0) };
+    let rest = &mut rest;
+    let few = |count: u64| if count <= MOST { Ok(count) } else { Err(Malformed) };
+    if number(rest)? == PACK_INFO {
+        number(rest)?;
+        let streams = few(number(rest)?)?;
+        let mut tag = number(rest)?;
+        if tag == SIZE {
+            for _ in 0..streams {
+                number(rest)?;
+            }
+            tag = number(rest)?;
+        }
+        if tag == CRC && take(rest, 1)? == [1] {
+            take(rest, 4 * streams)?;
+            tag = number(rest)?;
+        }
+        if tag != 0 {
+            return Err(Malformed);
+        }
+    }
+    if number(rest)? != UNPACK_INFO || number(rest)? != FOLDER {
+        return Err(Malformed);
+    }
+    let folders = few(number(rest)?)?;
+    take(rest, 1)?; // kept elsewhere: no reader bears that
+    let mut outputs = 0;
+    for _ in 0..folders {
+        let (mut inputs_here, mut outputs_here) = (0, 0);
+        for _ in 0..few(number(rest)?)? {
+            let flags = take(rest, 1)?[0];
+            take(rest, u64::from(flags & 15))?;
+            let (inputs, outputs) = if flags & 0x10 != 0 { (few(number(rest)?)?, few(number(rest)?)?) } else { (1, 1) };
+            if flags & 0x20 != 0 {
+                let length = number(rest)?;
+                take(rest, length)?;
+            }
+            inputs_here += inputs;
+            outputs_here += outputs;
+        }
+        let bound = u64::saturating_sub(outputs_here, 1);
+        for _ in 0..2 * few(bound)? {
+            number(rest)?;
+        }
+        let packed = u64::saturating_sub(inputs_here, bound);
+        for _ in 0..if packed > 1 { few(packed)? } else { 0 } {
+            number(rest)?;
+        }
+        outputs += outputs_here;
+    }
+    if number(rest)? != UNPACK_SIZE {
+        return Err(Malformed);
+    }
+    (0..few(outputs)?).try_fold(0, |largest, _| Ok(number(rest)?.max(largest)))
+}
+
+/// A number as the format writes it: the first byte's leading ones say how many follow.
+fn number(rest: &mut &[u8]) -> Result<u64, Malformed> {
+    let first = take(rest, 1)?[0];
+    let more = first.leading_ones();
+    let low = take(rest, u64::from(more))?;
+    let low = low.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+    let high = if more < 7 { u64::from(first & (0x7f >> more)) << (8 * more) } else { 0 };
+    Ok(high | low)
+}
+
+fn take<'a>(rest: &mut &'a [u8], count: u64) -> Result<&'a [u8], Malformed> {
+    let count = usize::try_from(count).map_err(|_| Malformed)?;
+    let (taken, after) = rest.split_at_checked(count).ok_or(Malformed)?;
+    *rest = after;
+    Ok(taken)
 }
 
 /// What a method needs: LZMA and PPMd say it in bytes, LZMA2 by a power of two or one and a half of it.
@@ -121,8 +220,8 @@ fn members<'a>(reader: &mut ArchiveReader<Cursor<&'a [u8]>>, packed: usize, open
             member.content = whole;
         }
         full = !opening.add(member);
-        let spent =
-            opening.unpacked.notes.iter().any(|note| matches!(note, Note::Limit(limit) if *limit != Limit::Ratio));
+        // What is not read of a member here the library unpacks by itself, to reach the next one.
+        let spent = opening.unpacked.notes.iter().any(|note| matches!(note, Note::Limit(_)));
         Ok(!full && !spent)
     });
     match result {

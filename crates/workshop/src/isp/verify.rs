@@ -50,10 +50,9 @@ pub fn verify(records: &[Record], today: &Delegations, good: &[Ipv4Addr], silent
 
 /// In what the registries' word about it differs.
 fn changed(record: &Record, today: &Delegations) -> Option<String> {
-    let first = record.ranges.first()?.first();
-    let now = today.find(first);
+    let now = today.find(record.ranges.first()?.first());
     if let Some(then) = &record.delegated {
-        return match now {
+        let since = match now {
             None => Some(format!("{} is in no registry's statistics any more", then.range)),
             Some(now) if now.status != then.status => {
                 Some(format!("{} was {} and is {}", now.range, then.status, now.status))
@@ -75,8 +74,11 @@ fn changed(record: &Record, today: &Delegations) -> Option<String> {
             }
             Some(_) => None,
         };
+        if since.is_some() {
+            return since;
+        }
     }
-    // Nothing was known when it was added: what its description says is all there is to compare.
+    // What its description says may never have been so.
     match now {
         Some(now) if !record.country.is_empty() && now.country != record.country && now.country != "ZZ" => {
             Some(format!("{} is in {}, not in {}", now.range, now.country, record.country))
