@@ -1,6 +1,6 @@
 //! Handing a message to the next hop: the socket under [`Client`], and how long each step may take.
 //!
-//! [`deliver`] never fails: what goes wrong is a deferral with words. Only the next hop's own 2xx is a success.
+//! [`copy`] never fails: what goes wrong is a deferral with words. Only the next hop's own 2xx is a success.
 //! [`Transaction`] is the same bit by bit: recipients as they come, while their sender waits for the next hop's opinion,
 //! the content when it has been judged.
 //!
