@@ -30,11 +30,14 @@ impl Dovecot {
         // The files as they are shipped, with the paths of this test.
         let installed = folder.0.join("dovecot");
         std::fs::create_dir_all(&installed).unwrap();
+        // Where it was built the users may not go.
+        let program = installed.join("sekisho");
+        std::fs::copy(env!("CARGO_BIN_EXE_sekisho"), &program).unwrap();
         for name in ["sekisho-learn", "sekisho-spam.sieve", "sekisho-ham.sieve", "90-sekisho.conf"] {
             let text = std::fs::read_to_string(Path::new(SHIPPED).join(name)).unwrap();
             let text = text
                 .replace("/usr/share/sekisho/dovecot", &installed.display().to_string())
-                .replace("/usr/bin/sekisho", env!("CARGO_BIN_EXE_sekisho"))
+                .replace("/usr/bin/sekisho", &program.display().to_string())
                 .replace("unix:/run/sekisho/learn.sock", service);
             std::fs::write(installed.join(name), text).unwrap();
         }
