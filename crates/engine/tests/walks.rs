@@ -89,3 +89,11 @@ fn a_folded_field_may_have_as_many_lines_as_it_likes() {
     mail.extend_from_slice(b" \"\n\nnothing of the kind\n");
     assert_eq!(names(&walked(&database, &mail)), ["N.UNOFFICIAL"]);
 }
+
+#[test]
+fn one_string_that_stands_everywhere_hides_no_other() {
+    let database = database("x.ldb", "Both;Target:0;0&1;615861;51515757454552\n");
+    let mut data = b"aXaYaZ ".repeat(30_000);
+    data.extend_from_slice(b"QQWWEER");
+    assert_eq!(names(&walked(&database, &data)), ["Both.UNOFFICIAL"]);
+}

@@ -101,6 +101,8 @@ pub struct Scratch {
     scan: signature::Scratch,
     /// Places of the strings of logical signatures.
     subs: HashMap<u32, Vec<(u8, Range<usize>)>>,
+    /// How many of these are kept of one string, where another has many.
+    crowded: HashMap<(u32, u8), usize>,
     /// Places of macros, by group.
     macros: HashMap<u8, Vec<usize>>,
     /// Signatures of one string that have been told.
@@ -139,9 +141,11 @@ pub fn layer<'s>(
         look_up(&set.hashes, layer.bytes, layer.size, &mut |id| found(told(id, 0..layer.bytes.len())));
     }
     scratch.subs.clear();
+    scratch.crowded.clear();
     scratch.macros.clear();
     scratch.told.clear();
     let (subs, macros, told_already) = (&mut scratch.subs, &mut scratch.macros, &mut scratch.told);
+    let crowded = &mut scratch.crowded;
     let groups = 1 << Target::Any as u16 | 1 << layer.target as u16;
     let end = set.body.scan(groups, layer.bytes, layer.executable, &mut scratch.scan, &mut |pattern, place| match set
         .owner(pattern)
@@ -153,7 +157,13 @@ pub fn layer<'s>(
         }
         Owner::Sub(logical, sub) => {
             let places = subs.entry(logical).or_default();
-            if places.len() < MOST_PLACES {
+            // Many places of one string leave room for those of the others.
+            let room = places.len() < MOST_PLACES || {
+                let kept = crowded.entry((logical, sub)).or_default();
+                *kept += 1;
+                *kept <= MOST_PLACES
+            };
+            if room {
                 places.push((sub, place));
             }
         }
