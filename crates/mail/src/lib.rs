@@ -3,6 +3,7 @@
 //! Any byte string becomes a [`Message`], never an error. No I/O, no clock: bytes, times and answers are handed in.
 #![forbid(unsafe_code)]
 
+pub mod authentication;
 pub mod envelope;
 pub mod limits;
 pub mod message;
@@ -13,6 +14,7 @@ pub mod tld;
 pub mod verdict;
 pub mod views;
 
+pub use authentication::Authentication;
 pub use envelope::Envelope;
 pub use limits::Limits;
 pub use message::{CharsetMismatch, Header, HeaderBlock, LineEnding, Message, Note, Place};

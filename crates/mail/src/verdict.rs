@@ -108,6 +108,8 @@ pub struct Verdict {
     pub troubles: Vec<Trouble>,
     /// What signatures say, the allow-listed left out.
     pub signatures: Vec<Signature>,
+    /// What SPF, DKIM, ARC and DMARC found; `None` where nobody was asked.
+    pub authentication: Option<std::sync::Arc<crate::Authentication>>,
     /// One for each envelope recipient.
     pub recipients: Vec<ForRecipient>,
 }
