@@ -9,7 +9,9 @@
 //! one), `{d3}` three digits, and a line that begins with `~ ` is left out in one mail of three. No message is meant to be
 //! recognised by its address, its relay or its mail program: those are drawn apart from the words.
 
-use encoding_rs::{EUC_JP, Encoding, ISO_2022_JP, SHIFT_JIS};
+pub mod office;
+
+use encoding_rs::{EUC_JP, Encoding, GBK, ISO_2022_JP, SHIFT_JIS};
 use std::collections::HashMap;
 
 const TEMPLATES: [&str; 4] = [
@@ -39,7 +41,9 @@ pub fn japanese_ham(copies: usize) -> Vec<Written> {
             (0..8).for_each(|_| {
                 dice.next();
             });
-            all.push(Written { group, name: template.name, raw: message(template, &slots, &mut dice, copy + group) });
+            let filler = Filler { slots: &slots, chosen: HashMap::new() };
+            let raw = compose(template, filler, &mut dice, copy + group);
+            all.push(Written { group, name: template.name, raw });
         }
     }
     all
@@ -52,6 +56,9 @@ struct Template {
     to: &'static str,
     style: &'static str,
     attach: &'static str,
+    reply: &'static str,
+    relay: &'static str,
+    rich: bool,
     body: &'static str,
 }
 
@@ -67,6 +74,9 @@ fn templates(text: &'static str) -> Vec<Template> {
             to: "",
             style: "person",
             attach: "",
+            reply: "",
+            relay: "",
+            rich: false,
             body: body.trim_end(),
         };
         for line in lines {
@@ -77,6 +87,9 @@ fn templates(text: &'static str) -> Vec<Template> {
                 "To" => template.to = value,
                 "Style" => template.style = value,
                 "Attach" => template.attach = value,
+                "Reply" => template.reply = value,
+                "Relay" => template.relay = value,
+                "Rich" => template.rich = true,
                 other => panic!("a template has no {other}"),
             }
         }
@@ -280,6 +293,7 @@ enum Charset {
     Sjis,
     Euc,
     Utf8,
+    Chinese,
 }
 
 impl Charset {
@@ -289,6 +303,7 @@ impl Charset {
             Charset::Sjis => "Shift_JIS",
             Charset::Euc => "EUC-JP",
             Charset::Utf8 => "UTF-8",
+            Charset::Chinese => "gb2312",
         }
     }
 
@@ -297,8 +312,12 @@ impl Charset {
             Charset::Jis => ISO_2022_JP,
             Charset::Sjis => SHIFT_JIS,
             Charset::Euc => EUC_JP,
+            Charset::Chinese => GBK,
             Charset::Utf8 => return text.as_bytes().to_vec(),
         };
+        if self == Charset::Chinese {
+            return table.encode(text).0.into_owned();
+        }
         // Wave dash and minus have two code points each; the tables know one.
         table.encode(&text.replace('〜', "～").replace('−', "－")).0.into_owned()
     }
@@ -311,13 +330,8 @@ enum Transfer {
     Quoted,
 }
 
-fn message(
-    template: &Template,
-    slots: &HashMap<&'static str, Vec<&'static str>>,
-    dice: &mut Dice,
-    turn: usize,
-) -> Vec<u8> {
-    let mut filler = Filler { slots, chosen: HashMap::new() };
+/// A template filled in, encoded, and sent. What the filler knows already holds.
+fn compose(template: &Template, mut filler: Filler<'_>, dice: &mut Dice, turn: usize) -> Vec<u8> {
     let body: Vec<&str> = template
         .body
         .lines()
@@ -335,6 +349,7 @@ fn message(
             name + ".jp"
         }),
         "person" | "list" => filler.fill("{local9}@{company-domain9}", dice),
+        "" if filler.chosen.contains_key("own-domain") => filler.fill("{local9}@{own-domain}", dice),
         _ => filler.fill("{personal9}", dice),
     };
 
@@ -350,19 +365,33 @@ fn message(
         (Charset::Sjis, Transfer::Base64),
         (Charset::Jis, Transfer::Quoted),
     ];
-    let (charset, transfer) = CODINGS[turn * 7 % CODINGS.len()];
+    let (mut charset, transfer) = CODINGS[turn * 7 % CODINGS.len()];
+    if filler.chosen.contains_key("own-domain") {
+        let whole = format!("{from}{subject}{body}");
+        let fits = |charset: Charset| !String::from_utf8_lossy(&charset.encode(&whole)).contains("&#");
+        if !fits(charset) {
+            charset = if dice.below(2) == 0 && fits(Charset::Chinese) { Charset::Chinese } else { Charset::Utf8 };
+        }
+    }
     let rich = match template.style {
+        _ if template.rich => true,
+        "brand" => dice.below(2) == 0,
+        "brand-bulk" => dice.below(3) > 0,
         "system" => dice.below(2) == 0,
         "bulk" => dice.below(3) > 0,
         _ => dice.below(4) == 0,
     };
-    let html_alone = rich && template.style != "person" && dice.below(4) == 0;
+    let person = matches!(template.style, "person" | "internal" | "mobile" | "fraud" | "fraud-forged" | "brand-list");
+    let html_alone = rich && !person && dice.below(4) == 0;
 
     let mut out = Vec::new();
     let mut date = 1_546_300_800 + dice.below(230_000_000) as i64;
     date -= date % 86_400;
     date += (7 * 3600 + dice.below(54_000)) as i64 - 9 * 3600;
-    head(&mut out, template, &from, &to, &subject, charset, date, dice);
+    let reply = filler.fill(template.reply, dice);
+    let relay = filler.fill(template.relay, dice);
+    let routes = (relay.as_str(), reply.as_str());
+    head(&mut out, template, routes, &from, &to, &subject, charset, date, dice);
 
     let boundary = match dice.below(5) {
         0 => format!("----=_NextPart_{}_{}.{}", dice.digits(3), dice.digits(4), dice.letters("0123456789ABCDEF", 8)),
@@ -371,7 +400,7 @@ fn message(
         3 => format!("Apple-Mail-{}", dice.letters("0123456789ABCDEF", 12)),
         _ => format!("_{}_", dice.letters(ALNUM, 28)),
     };
-    let page = rich.then(|| html(&body, charset, template.style, dice));
+    let page = rich.then(|| html(&body, charset, if person { "person" } else { template.style }, dice));
     let attach = !template.attach.is_empty() && dice.below(4) > 0;
     let mut text = Vec::new();
     match page {
@@ -541,6 +570,7 @@ fn address(text: &str, charset: Charset, dice: &mut Dice) -> String {
 fn head(
     out: &mut Vec<u8>,
     template: &Template,
+    (relay, reply): (&str, &str),
     from: &str,
     to: &str,
     subject: &str,
@@ -551,6 +581,118 @@ fn head(
     let sender = from.rsplit_once('<').map_or(from, |(_, rest)| rest.trim_end_matches('>'));
     let domain = sender.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
     let (to_local, to_domain) = to.split_once('@').expect("an address");
+    if office::travel(out, template, relay, sender, to, date, dice).is_none() {
+        travel(out, sender, to, date, dice);
+    }
+
+    let subject = words(subject, charset, dice);
+    let subject = if template.style == "person" && !subject.contains("Re:") && dice.below(6) == 0 {
+        format!("Re: {subject}")
+    } else {
+        subject
+    };
+    let shown_to = match dice.below(4) {
+        0 => format!("<{to}>"),
+        1 => format!("{to_local} <{to}>"),
+        2 => format!("\"{to}\" <{to}>"),
+        _ => to.to_owned(),
+    };
+    let message_id = match dice.below(6) {
+        0 => format!("<{}.{}@{domain}>", stamp(date), dice.letters("0123456789ABCDEF", 8)),
+        1 => format!("<{}@mail.gmail.com>", dice.letters(BASE64, 50).replace(['/'], "_")),
+        2 => format!(
+            "<{}-{}-{}-{}@{domain}>",
+            dice.letters("0123456789abcdef", 8),
+            dice.letters("0123456789abcdef", 4),
+            dice.letters("0123456789abcdef", 4),
+            dice.letters("0123456789abcdef", 12)
+        ),
+        3 => format!(
+            "<{}.{}.JavaMail.{}@web0{}>",
+            dice.digits(9),
+            dice.digits(4),
+            dice.pick(&["app", "tomcat", "root"]),
+            dice.below(9)
+        ),
+        4 => format!("<00{}$5{}$@{domain}>", dice.letters("0123456789abcdef", 12), dice.letters("0123456789abcdef", 7)),
+        _ => format!("<{}@{domain}>", stamp(date)),
+    };
+    let mut fields = vec![
+        format!("From: {}", address(from, charset, dice)),
+        format!("To: {shown_to}"),
+        format!("Subject: {subject}"),
+        format!("Date: {}", when(date, 9)),
+        format!("Message-{}: {message_id}", dice.pick(&["ID", "Id", "ID"])),
+        format!("M{}-Version: 1.0", dice.pick(&["IME", "ime"])),
+    ];
+    if dice.below(3) > 0 {
+        let mailer = match template.style {
+            "mobile" => dice.pick(&["X-Mailer: iPhone Mail (21F90)", "X-Mailer: Apple Mail (2.3774.600.62)", "X-Priority: 3"]),
+            "fraud" | "fraud-forged" => dice.pick(&[
+                "X-Mailer: Microsoft Outlook 16.0",
+                "X-Mailer: iPhone Mail (20B110)",
+                "X-Mailer: Foxmail 7.2.25.343[cn]",
+                "X-Priority: 3",
+                "X-Priority: 1",
+                "X-Mailer: Mailbird/2.9.98.0",
+            ]),
+            "person" | "internal" | "brand-list" => dice.pick(&[
+                "X-Mailer: Becky! ver. 2.81.05 [ja]",
+                "X-Mailer: Microsoft Outlook 16.0",
+                "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:102.0) Gecko/20100101\n Thunderbird/102.4.0",
+                "X-Mailer: Shuriken 2016",
+                "X-Mailer: iPhone Mail (20B110)",
+                "X-Mailer: Apple Mail (2.3654.120.0.1.13)",
+                "X-Mailer: YahooMailWebService/0.8.111_74",
+                "X-Mailer: Microsoft Outlook Express 6.00.2900.5931\nX-MimeOLE: Produced By Microsoft MimeOLE V6.00.2900.6157",
+                "X-Mailer: EdMax Ver2.85.5F",
+                "X-Mailer: Foxmail 7.2.7.26[cn]",
+                "User-Agent: Mew 6.8 on Emacs 26.3 / Mule 6.0 (HANACHIRUSATO)",
+            ]),
+            _ => dice.pick(&[
+                "X-Mailer: PHPMailer 6.5.0 (https://github.com/PHPMailer/PHPMailer)",
+                "X-Mailer: Cuenote FC",
+                "X-Mailer: WordPress/5.8",
+                "Auto-Submitted: auto-generated",
+                "Precedence: bulk",
+                "X-Priority: 3",
+                "X-Auto-Response-Suppress: All",
+                "X-Mailer: Microsoft CDO for Windows 2000",
+            ]),
+        };
+        fields.push(mailer.to_owned());
+    }
+    if template.style == "person" && dice.below(4) == 0 {
+        fields.push(format!("In-Reply-To: <{}@{to_domain}>", dice.letters(ALNUM, 22)));
+        fields.push(format!("References: <{}@{to_domain}>", dice.letters(ALNUM, 22)));
+    }
+    if !reply.is_empty() {
+        fields.push(format!("Reply-To: {}", address(reply, charset, dice)));
+    }
+    if template.style == "bulk" && dice.below(2) == 0 {
+        fields.push(format!("List-Unsubscribe: <https://{domain}/u/{}>", dice.letters(ALNUM, 16)));
+    }
+    if dice.below(5) == 0 {
+        fields.push("Content-Language: ja".into());
+    }
+    let own_words =
+        matches!(template.style, "person" | "internal" | "mobile" | "fraud" | "fraud-forged" | "brand-list");
+    if !own_words && dice.below(5) == 0 {
+        fields.push(format!("Reply-To: {sender}"));
+    }
+    // Programs differ in the order of their fields.
+    for at in (1..fields.len()).rev() {
+        if dice.below(3) == 0 {
+            fields.swap(at, dice.below(at + 1));
+        }
+    }
+    fields.iter().for_each(|field| line(out, field));
+}
+
+/// Fields above the author's own: how a message came here, of the many ways there are.
+fn travel(out: &mut Vec<u8>, sender: &str, to: &str, date: i64, dice: &mut Dice) {
+    let domain = sender.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+    let (_, to_domain) = to.split_once('@').expect("an address");
     let ip = |dice: &mut Dice| {
         let first = dice.pick(&[
             27, 49, 59, 61, 101, 106, 111, 114, 118, 122, 126, 133, 150, 153, 160, 163, 180, 202, 203, 210, 211, 219,
@@ -646,95 +788,6 @@ fn head(
             ),
         );
     }
-
-    let subject = words(subject, charset, dice);
-    let subject = if template.style == "person" && !subject.contains("Re:") && dice.below(6) == 0 {
-        format!("Re: {subject}")
-    } else {
-        subject
-    };
-    let shown_to = match dice.below(4) {
-        0 => format!("<{to}>"),
-        1 => format!("{to_local} <{to}>"),
-        2 => format!("\"{to}\" <{to}>"),
-        _ => to.to_owned(),
-    };
-    let message_id = match dice.below(6) {
-        0 => format!("<{}.{}@{domain}>", stamp(date), dice.letters("0123456789ABCDEF", 8)),
-        1 => format!("<{}@mail.gmail.com>", dice.letters(BASE64, 50).replace(['/'], "_")),
-        2 => format!(
-            "<{}-{}-{}-{}@{domain}>",
-            dice.letters("0123456789abcdef", 8),
-            dice.letters("0123456789abcdef", 4),
-            dice.letters("0123456789abcdef", 4),
-            dice.letters("0123456789abcdef", 12)
-        ),
-        3 => format!(
-            "<{}.{}.JavaMail.{}@web0{}>",
-            dice.digits(9),
-            dice.digits(4),
-            dice.pick(&["app", "tomcat", "root"]),
-            dice.below(9)
-        ),
-        4 => format!("<00{}$5{}$@{domain}>", dice.letters("0123456789abcdef", 12), dice.letters("0123456789abcdef", 7)),
-        _ => format!("<{}@{domain}>", stamp(date)),
-    };
-    let mut fields = vec![
-        format!("From: {}", address(from, charset, dice)),
-        format!("To: {shown_to}"),
-        format!("Subject: {subject}"),
-        format!("Date: {}", when(date, 9)),
-        format!("Message-{}: {message_id}", dice.pick(&["ID", "Id", "ID"])),
-        format!("M{}-Version: 1.0", dice.pick(&["IME", "ime"])),
-    ];
-    if dice.below(3) > 0 {
-        let mailer = match template.style {
-            "person" | "" => dice.pick(&[
-                "X-Mailer: Becky! ver. 2.81.05 [ja]",
-                "X-Mailer: Microsoft Outlook 16.0",
-                "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:102.0) Gecko/20100101\n Thunderbird/102.4.0",
-                "X-Mailer: Shuriken 2016",
-                "X-Mailer: iPhone Mail (20B110)",
-                "X-Mailer: Apple Mail (2.3654.120.0.1.13)",
-                "X-Mailer: YahooMailWebService/0.8.111_74",
-                "X-Mailer: Microsoft Outlook Express 6.00.2900.5931\nX-MimeOLE: Produced By Microsoft MimeOLE V6.00.2900.6157",
-                "X-Mailer: EdMax Ver2.85.5F",
-                "X-Mailer: Foxmail 7.2.7.26[cn]",
-                "User-Agent: Mew 6.8 on Emacs 26.3 / Mule 6.0 (HANACHIRUSATO)",
-            ]),
-            _ => dice.pick(&[
-                "X-Mailer: PHPMailer 6.5.0 (https://github.com/PHPMailer/PHPMailer)",
-                "X-Mailer: Cuenote FC",
-                "X-Mailer: WordPress/5.8",
-                "Auto-Submitted: auto-generated",
-                "Precedence: bulk",
-                "X-Priority: 3",
-                "X-Auto-Response-Suppress: All",
-                "X-Mailer: Microsoft CDO for Windows 2000",
-            ]),
-        };
-        fields.push(mailer.to_owned());
-    }
-    if template.style == "person" && dice.below(4) == 0 {
-        fields.push(format!("In-Reply-To: <{}@{to_domain}>", dice.letters(ALNUM, 22)));
-        fields.push(format!("References: <{}@{to_domain}>", dice.letters(ALNUM, 22)));
-    }
-    if template.style == "bulk" && dice.below(2) == 0 {
-        fields.push(format!("List-Unsubscribe: <https://{domain}/u/{}>", dice.letters(ALNUM, 16)));
-    }
-    if dice.below(5) == 0 {
-        fields.push("Content-Language: ja".into());
-    }
-    if template.style != "person" && dice.below(5) == 0 {
-        fields.push(format!("Reply-To: {sender}"));
-    }
-    // Programs differ in the order of their fields.
-    for at in (1..fields.len()).rev() {
-        if dice.below(3) == 0 {
-            fields.swap(at, dice.below(at + 1));
-        }
-    }
-    fields.iter().for_each(|field| line(out, field));
 }
 
 /// The text as a page, as mail programs and newsletter systems make them.
