@@ -45,7 +45,7 @@ impl std::fmt::Display for Damaged {
 
 impl std::error::Error for Damaged {}
 
-fn sum(bytes: &[u8]) -> [u8; 8] {
+pub(crate) fn sum(bytes: &[u8]) -> [u8; 8] {
     let hash = Sha256::digest(bytes);
     std::array::from_fn(|at| hash[at])
 }

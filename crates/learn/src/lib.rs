@@ -8,9 +8,12 @@
 //! Both keep sums to which a lesson adds integers. So lessons may come in any order, and a lesson is taken back exactly by
 //! subtracting what it added. How several machines reach one model: [`exchange`].
 //!
+//! A third opinion may stand beside: what a site's SpamAssassin had learnt ([`bayes`]).
+//!
 //! No storage here: [`Model::to_bytes`] and [`Lesson::to_bytes`] give what the program writes.
 #![forbid(unsafe_code)]
 
+pub mod bayes;
 pub mod exchange;
 pub mod features;
 pub mod format;

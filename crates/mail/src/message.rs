@@ -63,6 +63,11 @@ impl HeaderBlock {
         shown
     }
 
+    /// The fields that `ALL` contains.
+    pub fn shown(&self) -> impl Iterator<Item = &Header> {
+        self.fields.iter().zip(self.shown_in_all()).filter(|(_, shown)| *shown).map(|(field, _)| field)
+    }
+
     /// `ALL` does not show everything.
     pub(crate) fn exceeds_all(&self) -> bool {
         self.fields.iter().map(|field| field.name.len() + field.decoded.len() + 3).sum::<usize>() > ALL_LENGTH

@@ -10,7 +10,7 @@ use crate::received::Relays;
 use crate::tld;
 use crate::views::Views;
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// `NAME:raw:addr...` as a rule writes it.
@@ -179,6 +179,10 @@ impl HeaderCache {
 
     pub fn metadata(&self, name: &str) -> Option<Vec<u8>> {
         self.metadata.borrow().get(&name.to_ascii_lowercase()).cloned()
+    }
+
+    pub fn all_metadata(&self) -> BTreeMap<String, Vec<u8>> {
+        self.metadata.borrow().iter().map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     pub fn envelope_from(&self, views: &Views<'_>) -> Option<Arc<[u8]>> {

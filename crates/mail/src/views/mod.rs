@@ -17,6 +17,7 @@ use crate::received::{self, Relays, TrustNetworks};
 use crate::tld;
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use body::UnitText;
@@ -144,6 +145,21 @@ impl<'m> Views<'m> {
 
     pub fn metadata(&self, name: &str) -> Option<Vec<u8>> {
         self.headers.metadata(name)
+    }
+
+    /// All pseudo headers by name in lower case: the relays, and what was put in. SpamAssassin's `get_all_metadata`.
+    pub fn all_metadata(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut all = self.headers.all_metadata();
+        let relays = self.relays();
+        for (kind, text) in [
+            ("external", &relays.external_text),
+            ("internal", &relays.internal_text),
+            ("trusted", &relays.trusted_text),
+            ("untrusted", &relays.untrusted_text),
+        ] {
+            all.insert(format!("x-spam-relays-{kind}"), text.clone());
+        }
+        all
     }
 
     /// The envelope sender as SpamAssassin works it out from headers, without angle brackets.
