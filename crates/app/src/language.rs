@@ -212,3 +212,13 @@ pub fn done(what: &Message, at: &str, by: &str) -> String {
 }
 
 pub const DETAILS: Message = Message::new("Details", "詳細");
+pub const NETWORK_OFF: Message = Message::new(
+    "nobody may be asked: local tests only (-L, SEKISHO_LOCAL=1 or [dns] ask)",
+    "ネットワークを使わない設定です (-L、SEKISHO_LOCAL=1 または [dns] の ask)",
+);
+pub const NO_NETWORKS: Message = Message::new(
+    "there is no network to report to: name one in [digests] and load its plugin (docs/digests.md)",
+    "報告先がありません。[digests] に書き、プラグインを読み込んでください (docs/digests.md)",
+);
+pub const REPORTED_TO: Message = Message::new("reported to", "報告しました:");
+pub const REVOKED_FROM: Message = Message::new("revoked from", "取り消しました:");

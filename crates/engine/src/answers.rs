@@ -101,6 +101,33 @@ pub enum Question {
     Dns { name: String, record: Record },
     /// How likely what was learnt of earlier mail makes it that this message is spam.
     SpamProbability,
+    /// What a network of other sites knows of this message.
+    Digest(Network),
+}
+
+/// Sites that tell each other of mail by digests.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    Pyzor,
+    Razor,
+    /// It wants to know who handed the message over, outside: address, name, greeting.
+    Dcc {
+        client: String,
+        name: String,
+        helo: String,
+    },
+}
+
+impl Network {
+    /// As people call it.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Network::Pyzor => "Pyzor",
+            Network::Razor => "Razor",
+            Network::Dcc { .. } => "DCC",
+        }
+    }
 }
 
 /// What came back.
@@ -118,6 +145,10 @@ pub enum Answer {
     Failed(u16),
     /// A probability, in millionths: whole, so that a recorded answer is the same answer.
     Millionths(u32),
+    /// What a network of digests counts, by name.
+    Figures(Vec<(String, i64)>),
+    /// The same with the header field that it would write.
+    Metrics { header: String, figures: Vec<(String, i64)> },
     /// Not asked: the message had too many questions already, or the list is left alone for a while.
     NotAsked,
     /// No answer within the deadline. Never the same as "no".

@@ -105,6 +105,8 @@ pub enum Availability {
     Dns,
     /// From another service of the network; never hits while nobody answers.
     Network,
+    /// From a network of other sites, where one is configured.
+    Digests,
     /// From what was learnt of earlier mail; never hits while nothing was.
     Learner,
     /// Not built: rules that call it are reported when they are loaded, and do not run.

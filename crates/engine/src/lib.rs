@@ -19,7 +19,7 @@ pub mod scratch;
 pub mod signatures;
 mod special;
 
-pub use answers::{Answer, Answers, Asking, Question, Record};
+pub use answers::{Answer, Answers, Asking, Network, Question, Record};
 pub use check::{Arg, Availability, CheckEntry, Context, Finding, Kinds, Memo, Outcome, Pending};
 pub use checks::dns::reversed as reversed_address;
 pub use scan::{Scan, Step, judge, judge_asking, judge_with_answers, judge_with_views};
@@ -71,7 +71,7 @@ impl Engine {
                     Some(check)
                         if matches!(
                             check.availability,
-                            Availability::Now | Availability::Learner | Availability::Dns
+                            Availability::Now | Availability::Learner | Availability::Dns | Availability::Digests
                         ) =>
                     {
                         continue;

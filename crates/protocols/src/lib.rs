@@ -43,6 +43,7 @@
 pub mod answer;
 pub mod clamd;
 pub mod content;
+pub mod dcc;
 pub mod edit;
 pub mod facts;
 pub mod icap;
@@ -50,6 +51,7 @@ mod input;
 pub mod lmtp;
 pub mod milter;
 pub mod policy;
+pub mod pyzor;
 pub mod received;
 pub mod scanner;
 pub mod smtp;

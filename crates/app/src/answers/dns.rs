@@ -4,6 +4,7 @@
 //! that do not answer are asked less by the library, which ranks them; where none of them answers for a while, all are
 //! left alone for a moment and questions end at once, so that mail does not wait for nothing.
 
+use super::digests::{Prepared, Resting};
 use super::fake::Fake;
 use crate::config::dns::{Ask, Dns, server};
 use anyhow::Context;
@@ -43,6 +44,8 @@ struct Inner {
     /// Zones left alone for a while (`dns_block_rule`).
     blocked: Mutex<HashMap<String, Instant>>,
     counts: Counts,
+    /// Servers of other networks that do not answer.
+    resting: Resting,
 }
 
 /// How questions ended, since the start.
@@ -127,6 +130,7 @@ impl Resolver {
             health: Mutex::default(),
             blocked: Mutex::default(),
             counts: Counts::default(),
+            resting: Resting::default(),
         }))))
     }
 
@@ -174,7 +178,11 @@ impl Resolver {
     }
 
     /// Asks all at the same time and waits for the last of them. Not from within an asynchronous runtime.
-    pub fn ask_all(&self, questions: Vec<(Question, Instant)>) -> Vec<(Question, Answer)> {
+    pub fn ask_all(
+        &self,
+        questions: Vec<(Question, Instant)>,
+        networks: Vec<(Question, Prepared)>,
+    ) -> Vec<(Question, Answer)> {
         let work = async {
             let asked: Vec<_> = questions
                 .into_iter()
@@ -190,6 +198,11 @@ impl Resolver {
                     (question, answer)
                 })
                 .collect();
+            let networks = networks.into_iter().map(|(question, prepared)| {
+                let resolver = self.clone();
+                (question, tokio::spawn(async move { prepared.ask(&resolver.0.resting).await }))
+            });
+            let asked: Vec<_> = asked.into_iter().chain(networks).collect();
             let mut answers = Vec::with_capacity(asked.len());
             for (question, answer) in asked {
                 answers.push((question, answer.await.unwrap_or(Answer::Unknown)));

@@ -4,10 +4,13 @@
 //! the message's deadline. What was not answered becomes trouble and a hit that say so, worked out from the answers
 //! alone, so that a replay says the same.
 
+pub mod digests;
 pub mod dns;
 mod fake;
+mod razor;
 pub mod record;
 
+use crate::config::dns::Ask;
 use dns::Resolver;
 use engine::{Answer, Answers, Question};
 use mail::{Hit, Trouble, Verdict};
@@ -22,6 +25,8 @@ pub struct Desk<'a> {
     deadline: Option<Instant>,
     /// Asked so far.
     asked: usize,
+    /// Networks of digests, and the message that they are asked about.
+    digests: Option<(&'a crate::config::digests::Digests, &'a [u8])>,
     /// Runs what waits: whoever has a place among those that judge gives it away meanwhile.
     wait: &'a dyn Fn(&mut dyn FnMut()),
 }
@@ -32,7 +37,12 @@ impl<'a> Desk<'a> {
         settings: &'a rules::Settings,
         wait: &'a dyn Fn(&mut dyn FnMut()),
     ) -> Desk<'a> {
-        Desk { resolver, settings, deadline: None, asked: 0, wait }
+        Desk { resolver, settings, deadline: None, asked: 0, digests: None, wait }
+    }
+
+    /// Networks of digests are asked too.
+    pub fn with_digests(self, config: &'a crate::config::digests::Digests, message: &'a [u8]) -> Desk<'a> {
+        Desk { digests: Some((config, message)), ..self }
     }
 
     /// Answers what is DNS's to answer, and waits for it; `other` answers the rest.
@@ -43,9 +53,21 @@ impl<'a> Desk<'a> {
         mut other: impl FnMut(&Question) -> Answer,
     ) {
         let mut open = Vec::new();
+        let mut networks = Vec::new();
         for question in questions {
             match question {
                 Question::Dns { .. } => open.push(question),
+                Question::Digest(network) => {
+                    let prepared =
+                        self.resolver.filter(|resolver| resolver.settings().ask == Ask::Yes).and(self.digests);
+                    let prepared = prepared.and_then(|(config, message)| {
+                        digests::prepare(&network, config, self.settings, message, digests::Deed::Check)
+                    });
+                    match prepared {
+                        Some(prepared) => networks.push((Question::Digest(network), prepared)),
+                        None => answers.insert(Question::Digest(network), Answer::NotAsked),
+                    }
+                }
                 _ => {
                     let answer = other(&question);
                     answers.insert(question, answer);
@@ -61,7 +83,7 @@ impl<'a> Desk<'a> {
             answers.insert(question, Answer::NotAsked);
         }
         self.asked += open.len();
-        if open.is_empty() {
+        if open.is_empty() && networks.is_empty() {
             return;
         }
         let now = Instant::now();
@@ -75,9 +97,12 @@ impl<'a> Desk<'a> {
                 (question, own)
             })
             .collect();
-        let mut timed = Some(timed);
+        let mut asked = Some((timed, networks));
         let mut found = Vec::new();
-        (self.wait)(&mut || found = resolver.ask_all(timed.take().unwrap_or_default()));
+        (self.wait)(&mut || {
+            let (timed, networks) = asked.take().unwrap_or_default();
+            found = resolver.ask_all(timed, networks);
+        });
         found.into_iter().for_each(|(question, answer)| answers.insert(question, answer));
     }
 }
@@ -98,8 +123,21 @@ fn zone_timeout(settings: &rules::Settings, question: &Question) -> Option<Durat
     None
 }
 
-/// What went wrong with the answers, as troubles and hits of the verdict. `points`: of a question without answer.
-pub fn tell(answers: &Answers, points: f64, verdict: &mut Verdict) {
+/// What a question without answer counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Points {
+    pub dns: f64,
+    pub digests: f64,
+}
+
+impl Points {
+    pub fn of(config: &crate::config::Config) -> Points {
+        Points { dns: config.dns.unanswered, digests: config.digests.unanswered }
+    }
+}
+
+/// What went wrong with the answers, as troubles and hits of the verdict.
+pub fn tell(answers: &Answers, points: Points, verdict: &mut Verdict) {
     for (hit, trouble) in findings(answers, points) {
         verdict.troubles.push(Trouble { rule: hit.rule.clone(), what: trouble });
         crate::serve::decide::add_hit(verdict, hit);
@@ -121,15 +159,19 @@ pub fn leave_alone(resolver: &Resolver, settings: &rules::Settings, verdict: &Ve
 
 /// The same without the hits: where a report has to look as another program's.
 pub fn troubles(answers: &Answers) -> impl Iterator<Item = String> {
-    findings(answers, 0.0).into_iter().map(|(_, trouble)| trouble)
+    findings(answers, Points::default()).into_iter().map(|(_, trouble)| trouble)
 }
 
-fn findings(answers: &Answers, points: f64) -> Vec<(Hit, String)> {
+fn findings(answers: &Answers, points: Points) -> Vec<(Hit, String)> {
     let mut unknown: BTreeSet<&str> = BTreeSet::new();
     let mut not_asked: BTreeSet<&str> = BTreeSet::new();
     let mut refusing: BTreeMap<&str, &str> = BTreeMap::new();
     let mut asked = 0;
+    let mut silent: BTreeSet<&str> = BTreeSet::new();
     for (question, answer) in answers.iter() {
+        if let (Question::Digest(network), Answer::Unknown) = (question, answer) {
+            silent.insert(network.title());
+        }
         let Question::Dns { name, .. } = question else { continue };
         asked += 1;
         match answer {
@@ -146,7 +188,7 @@ fn findings(answers: &Answers, points: f64) -> Vec<(Hit, String)> {
     let mut findings = Vec::new();
     if !unknown.is_empty() {
         let what = format!("DNS: {} of {asked} questions were not answered in time: {}", unknown.len(), some(&unknown));
-        findings.push((hit("DNS_UNANSWERED", points, "Questions to DNS were not answered in time"), what));
+        findings.push((hit("DNS_UNANSWERED", points.dns, "Questions to DNS were not answered in time"), what));
     }
     if !not_asked.is_empty() {
         let what =
@@ -158,6 +200,13 @@ fn findings(answers: &Answers, points: f64) -> Vec<(Hit, String)> {
             "DNS: {zone} does not serve this resolver ({code}): use a resolver of your own, or a key from the list"
         );
         findings.push((hit("DNS_LIST_REFUSES", 0.0, "A list of the DNS does not serve our resolver"), what));
+    }
+    if !silent.is_empty() {
+        let what = format!("digests: no usable answer in time from {}", some(&silent));
+        findings.push((
+            hit("DIGEST_UNANSWERED", points.digests, "A network of digests gave no usable answer in time"),
+            what,
+        ));
     }
     findings
 }
@@ -221,7 +270,7 @@ mod tests {
         add("late.example", Answer::NotAsked);
         add("none.example", Answer::NoSuchName);
         let mut verdict = Verdict::default();
-        tell(&answers, 0.5, &mut verdict);
+        tell(&answers, Points { dns: 0.5, digests: 0.0 }, &mut verdict);
         let rules: Vec<&str> = verdict.hits.iter().map(|hit| hit.rule.as_str()).collect();
         assert_eq!(rules, ["DNS_UNANSWERED", "DNS_NOT_ASKED", "DNS_LIST_REFUSES"]);
         assert_eq!(verdict.score, 0.5);

@@ -3,9 +3,10 @@
 use super::{Format, RuleArguments, service_config};
 use crate::answers::dns::Resolver;
 use crate::answers::record::{Tape, Told};
-use crate::answers::{self, Desk};
+use crate::answers::{self, Desk, Points};
 use crate::config::Config;
-use crate::config::dns::{Ask, Dns};
+use crate::config::digests::Digests;
+use crate::config::dns::Ask;
 use crate::debug::Debug;
 use crate::input::{self, Place};
 use crate::language;
@@ -105,7 +106,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     }
     let loaded = loading::load_with_model(&selection, !arguments.rules.no_cache, model, &debug);
     loaded.warn(&arguments.rules.lint(arguments.config.as_deref()));
-    let network = Network::open(arguments, &config.dns, &loaded, selection.local)?;
+    let network = Network::open(arguments, &config, &loaded, selection.local)?;
     let signatures = signatures(arguments, &config)?;
     let others = arguments.scanners.as_ref().map(|file| Others::open(file.as_deref())).transpose()?;
     let options = learning::options(&loaded.engine.ruleset.settings);
@@ -280,7 +281,8 @@ fn judge(
         let known = told.map(|told| told.answers).unwrap_or_default();
         let transaction = Transaction { envelope: Envelope::default(), message, now };
         let settings = &loaded.engine.ruleset.settings;
-        let mut desk = Desk::new(network.resolver.as_ref(), settings, &|ask| ask());
+        let mut desk =
+            Desk::new(network.resolver.as_ref(), settings, &|ask| ask()).with_digests(&network.digests, &raw);
         let (mut verdict, views, answers) =
             engine::judge_asking(&loaded.engine, &transaction, scratch, known, |questions, views, answers| {
                 desk.answer(questions, answers, |question| match (question, model) {
@@ -291,7 +293,7 @@ fn judge(
                 });
             });
         if network.asks {
-            answers::tell(&answers, network.unanswered, &mut verdict);
+            answers::tell(&answers, network.points, &mut verdict);
         }
         if let Some(resolver) = &network.resolver {
             answers::leave_alone(resolver, settings, &verdict);
@@ -334,13 +336,14 @@ struct Network {
     tape: Option<Tape>,
     /// The rules with tests of the network are in force.
     asks: bool,
-    unanswered: f64,
+    points: Points,
+    digests: Digests,
     /// Where the resolver works.
     _runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl Network {
-    fn open(arguments: &Arguments, dns: &Dns, loaded: &Loaded, local: bool) -> anyhow::Result<Network> {
+    fn open(arguments: &Arguments, config: &Config, loaded: &Loaded, local: bool) -> anyhow::Result<Network> {
         let tape = match (&arguments.record, &arguments.replay) {
             (_, Some(file)) => Some(Tape::open(file)?),
             (Some(_), None) => Some(Tape::recording()),
@@ -349,10 +352,11 @@ impl Network {
         let (mut resolver, mut runtime) = (None, None);
         if !local && arguments.replay.is_none() {
             let started = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-            resolver = Resolver::new(dns, &loaded.engine.ruleset.settings, started.handle())?;
+            resolver = Resolver::new(&config.dns, &loaded.engine.ruleset.settings, started.handle())?;
             runtime = Some(started);
         }
-        Ok(Network { resolver, tape, asks: !local, unanswered: dns.unanswered, _runtime: runtime })
+        let (points, digests) = (Points::of(config), config.digests.clone());
+        Ok(Network { resolver, tape, asks: !local, points, digests, _runtime: runtime })
     }
 
     fn replays(&self) -> bool {

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod clamscan;
+pub mod collaborative;
 pub mod config;
 pub mod dns;
 pub mod explain;

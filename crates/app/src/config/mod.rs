@@ -5,6 +5,7 @@
 
 mod actions;
 pub mod clamd;
+pub mod digests;
 pub mod dns;
 mod exempt;
 mod feeds;
@@ -70,6 +71,7 @@ pub struct Config {
     pub feed: Vec<Feed>,
     pub limits: Limits,
     pub dns: dns::Dns,
+    pub digests: digests::Digests,
     pub clamd: clamd::Clamd,
     pub scanner: Vec<scanner::Scanner>,
     pub relay: relay::Relay,
@@ -222,6 +224,7 @@ impl Default for Config {
             feed: Vec::new(),
             limits: Limits::default(),
             dns: dns::Dns::default(),
+            digests: digests::Digests::default(),
             clamd: clamd::Clamd::default(),
             scanner: Vec::new(),
             relay: relay::Relay::default(),
@@ -323,6 +326,7 @@ impl Config {
             told(self.learn.check()),
             told(self.clamd.check()),
             told(self.dns.check()),
+            told(self.digests.check()),
             told(scanner::check(&self.scanner, limits.deadline)),
             told(self.service.check()),
             self.feeds.check(&self.feed),

@@ -12,6 +12,8 @@ use super::memory::Share;
 use super::proxy::{self, Passage, Proxy};
 use super::scanners::Scanned;
 use super::users::Users;
+use crate::answers::digests::Deed;
+use crate::commands::collaborative;
 use crate::config::Config;
 use crate::environment;
 use protocols::{Answer, Connection, Event, QuestionId, Scan, Session, Told, Want};
@@ -202,7 +204,8 @@ fn drain<'s>(
 /// Learns what somebody says of a message, where that is allowed.
 async fn tell_learner(service: &Service, tell: Box<protocols::Tell>) -> Answer {
     let refused = Told { refused: true, ..Told::default() };
-    let told = match service.learner.clone() {
+    let remote = tell_networks(service, &tell).await;
+    let mut told = match service.learner.clone() {
         None => refused,
         Some(learner) => {
             let engine = service.engine.load_full();
@@ -215,7 +218,42 @@ async fn tell_learner(service: &Service, tell: Box<protocols::Tell>) -> Answer {
             )
         }
     };
+    match remote {
+        Some(Deed::Report) => told.set.remote = true,
+        Some(_) => told.removed.remote = true,
+        None => {}
+    }
+    told.refused &= remote.is_none();
     Answer { told, ..Answer::default() }
+}
+
+/// Reports the message to the networks of digests or takes it back, where that is asked and allowed; what was done.
+async fn tell_networks(service: &Service, tell: &protocols::Tell) -> Option<Deed> {
+    let config = service.config.load_full();
+    let deed = match (tell.set.remote && tell.spam == Some(true), tell.remove.remote) {
+        (true, _) => Deed::Report,
+        (_, true) => Deed::Revoke,
+        _ => return None,
+    };
+    if !config.digests.tell || !config.learn.tell || tell.content.omitted.is_some() || service.resolver.load().is_none()
+    {
+        return None;
+    }
+    let (engine, bytes) = (service.engine.load_full(), tell.content.bytes.clone());
+    let told = tokio::task::spawn_blocking(move || {
+        let message = mail::Message::parse(&bytes, &engine.views.limits);
+        collaborative::tell(&message, deed, &engine, &config.digests)
+    });
+    let told = told.await.unwrap_or_else(|error| Err(error.into())).unwrap_or_else(|error| {
+        service.journal.note(&format!("report: {error:#}"));
+        Vec::new()
+    });
+    for (network, result) in &told {
+        if let Err(error) = result {
+            service.journal.note(&format!("report: {network}: {error:#}"));
+        }
+    }
+    told.iter().any(|(_, result)| result.is_ok()).then_some(deed)
 }
 
 /// `share` is the message's, and given back when nobody has the message any more.

@@ -88,7 +88,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     };
     let settings = &engine.ruleset.settings;
     let wait = |ask: &mut dyn FnMut()| places.waiting(ask);
-    let mut desk = Desk::new(resolver.as_ref(), settings, &wait);
+    let mut desk = Desk::new(resolver.as_ref(), settings, &wait).with_digests(&config.digests, &bytes);
     let mut features = None;
     let (mut verdict, views, answers) =
         engine::judge_asking(engine, &transaction, scratch, Answers::default(), |questions, views, answers| {
@@ -100,7 +100,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
             });
         });
     if let Some(resolver) = resolver {
-        answers::tell(&answers, config.dns.unanswered, &mut verdict);
+        answers::tell(&answers, answers::Points::of(config), &mut verdict);
         answers::leave_alone(resolver, settings, &verdict);
     }
     let mut troubles: Vec<String> = scanned.iter().filter_map(Scanned::trouble).collect();

@@ -55,7 +55,7 @@ pub fn answers<'a, Q: IntoIterator<Item = Question>>(
 pub fn name_of(question: &Question) -> &str {
     match question {
         Question::Dns { name, .. } => name,
-        Question::SpamProbability => "",
+        Question::SpamProbability | Question::Digest(_) => "",
     }
 }
 

@@ -704,7 +704,7 @@ pub const DCC: &str = doc!(
     "Mail that many servers counted.",
     "Bulk is not spam, but spam is bulk.",
     "`full DCC_CHECK eval:check_dcc()`.",
-    "Answered by the network; until a module here asks, it never hits.",
+    "Answered by DCC's own daemon, where `[digests] dcc` names its socket (docs/digests.md).",
     "SpamAssassin 4.0, plugin DCC."
 );
 pub const DKIM: &str = doc!(
@@ -1026,14 +1026,14 @@ pub const PYZOR: &str = doc!(
     "Mail whose digest others reported to Pyzor.",
     "The same mail went to many.",
     "`full PYZOR_CHECK eval:check_pyzor()`.",
-    "Answered by the network; until a module here asks, it never hits.",
+    "Short messages share digests. Asked where `[digests] pyzor` names servers (docs/digests.md).",
     "SpamAssassin 4.0, plugin Pyzor."
 );
 pub const RAZOR: &str = doc!(
     "Mail whose signatures others reported to Razor.",
     "The same mail went to many.",
     "`full RAZOR2_CHECK eval:check_razor2()`.",
-    "Answered by the network; until a module here asks, it never hits.",
+    "Answered by Razor's servers, where `[digests] razor` names them (docs/digests.md).",
     "SpamAssassin 4.0, plugin Razor2."
 );
 pub const RECEIVED_WITHIN_MONTHS: &str = doc!(

@@ -10,6 +10,7 @@ mod authres;
 mod bayes;
 mod body;
 mod charset;
+pub mod digests;
 pub(crate) mod dns;
 pub mod dnsbl;
 mod docs;
@@ -34,7 +35,7 @@ mod uridnsbl;
 mod values;
 mod welcomelist;
 
-use crate::check::Availability::{Dns, Learner, Missing, Network, Now};
+use crate::check::Availability::{Digests, Dns, Learner, Missing, Network, Now};
 use crate::check::Kinds::{Any, Body, Full, Header};
 use crate::check::{Arg, Availability, CheckEntry, Context, Kinds, Outcome};
 pub use bayes::ignores as learner_ignores;
@@ -59,6 +60,11 @@ const fn later(
 /// A check that asks DNS.
 const fn dns_check(name: &'static str, kinds: Kinds, plugin: &'static str, doc: &'static str, run: Run) -> CheckEntry {
     CheckEntry { name, kinds, plugin, doc, availability: Dns, run }
+}
+
+/// A check that asks a network of digests.
+const fn digest_check(name: &'static str, plugin: &'static str, doc: &'static str, run: Run) -> CheckEntry {
+    CheckEntry { name, kinds: Full, plugin, doc, availability: Digests, run }
 }
 
 /// What an `askdns` rule does; it is no eval, so it stands in no table.
@@ -90,8 +96,8 @@ pub static CHECKS: &[CheckEntry] = &[
     now("check_blank_line_ratio", Body, "BodyEval", docs::CHECK_BLANK_LINE_RATIO, body::check_blank_line_ratio),
     now("check_body_8bits", Body, "TextCat", docs::CHECK_BODY_8BITS, language::check_body_8bits),
     now("check_body_length", Body, "BodyEval", docs::CHECK_BODY_LENGTH, body::check_body_length),
-    later("check_dcc", Full, "DCC", docs::DCC, Network),
-    later("check_dcc_reputation_range", Full, "DCC", docs::DCC, Network),
+    digest_check("check_dcc", "DCC", docs::DCC, digests::check_dcc),
+    digest_check("check_dcc_reputation_range", "DCC", docs::DCC, digests::check_dcc_reputation_range),
     later("check_dkim_adsp", Header, "DKIM", docs::DKIM, Network),
     later("check_dkim_dependable", Full, "DKIM", docs::DKIM, Network),
     later("check_dkim_signall", Any, "DKIM", docs::DKIM, Network),
@@ -480,7 +486,7 @@ pub static CHECKS: &[CheckEntry] = &[
         header::check_outlook_message_id,
     ),
     later("check_phishing", Body, "Phishing", docs::PHISHING, Network),
-    later("check_pyzor", Full, "Pyzor", docs::PYZOR, Network),
+    digest_check("check_pyzor", "Pyzor", docs::PYZOR, digests::check_pyzor),
     now("check_qp_ratio", Body, "MIMEEval", docs::CHECK_QP_RATIO, mime::check_qp_ratio),
     now(
         "check_ratware_envelope_from",
@@ -490,8 +496,8 @@ pub static CHECKS: &[CheckEntry] = &[
         header::check_ratware_envelope_from,
     ),
     now("check_ratware_name_id", Header, "HeaderEval", docs::CHECK_RATWARE_NAME_ID, header::check_ratware_name_id),
-    later("check_razor2", Full, "Razor2", docs::RAZOR, Network),
-    later("check_razor2_range", Full, "Razor2", docs::RAZOR, Network),
+    digest_check("check_razor2", "Razor2", docs::RAZOR, digests::check_razor2),
+    digest_check("check_razor2_range", "Razor2", docs::RAZOR, digests::check_razor2_range),
     dns_check("check_rbl", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl),
     dns_check("check_rbl_accreditor", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl_accreditor),
     dns_check("check_rbl_envfrom", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl_envfrom),

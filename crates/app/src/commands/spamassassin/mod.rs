@@ -2,9 +2,12 @@
 
 mod options;
 
+use crate::answers::digests::Deed;
 use crate::answers::dns::Resolver;
 use crate::answers::{self, Desk};
+use crate::commands::collaborative;
 use crate::config::Config;
+use crate::config::digests::Digests;
 use crate::config::dns::{Ask, Dns};
 use crate::debug::Debug;
 use crate::input::{self, Format};
@@ -41,8 +44,8 @@ Without files the message is read from standard input.
   --lint                      look for mistakes in the rules, exit 1 if there are any
   --mbox, --mbx               files are mailboxes
   -D [area,...]               tell what happens inside: all, metadata, rules, check, config, uri
-  -r, --report, -k, --revoke  report as spam, take that back: says for each message that there is
-                              no service to report to, since none is in this version yet
+  -r, --report, -k, --revoke  report as spam to Pyzor, Razor and DCC, take that back; those that the
+                              rules load and [digests] of sekisho.toml names
   -W, -R, --add-to-blocklist, --add-addr-to-..., --remove-addr-from-...
                               change the list that the AWL or TxRep plugin keeps: there is none
                               yet, and where no such plugin is loaded nothing happens
@@ -99,12 +102,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
     };
     let stdin = [PathBuf::from("-")];
     let named = if options.files.is_empty() { &stdin[..] } else { &options.files };
+    let digests = Config::load(None).map(|(config, _)| config.digests).unwrap_or_default();
     let (resolver, _runtime) = resolver(&loaded, &debug, selection.local)?;
     let mut run = Run {
         options: &options,
         loaded: &loaded,
         debug: &debug,
         resolver: resolver.as_ref(),
+        digests: &digests,
         scratch: Scratch::new(),
         spam: false,
     };
@@ -142,6 +147,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         },
         _ => u8::from(examined == 0),
     })
+}
+
+fn info(text: &str) {
+    eprintln!("{} [{}] info: {text}", environment::debug_date(), std::process::id());
 }
 
 fn warn(text: &str) {
@@ -207,12 +216,39 @@ struct Run<'a> {
     loaded: &'a Loaded,
     debug: &'a Debug,
     resolver: Option<&'a Resolver>,
+    digests: &'a Digests,
     scratch: Scratch,
     /// Some message was spam.
     spam: bool,
 }
 
 impl Run<'_> {
+    /// To each network that the rules load and the configuration names.
+    fn report(&self, message: &Message, deed: Deed) {
+        let (methods, what) = if deed == Deed::Report { ("reporting", "report") } else { ("revoke", "revoke") };
+        let told = match self.resolver {
+            Some(_) => collaborative::tell(message, deed, &self.loaded.engine, self.digests),
+            None => Ok(Vec::new()),
+        };
+        let told = told.unwrap_or_else(|error| {
+            warn(&format!("reporter: {error:#}"));
+            Vec::new()
+        });
+        if told.is_empty() {
+            warn(&format!("reporter: no {methods} methods available, so couldn't {what}"));
+        }
+        for (network, result) in &told {
+            match (result, deed) {
+                (Ok(()), Deed::Report) => info(&format!("reporter: spam reported to {network}")),
+                (Ok(()), _) => info(&format!("reporter: spam revoked from {network}")),
+                (Err(error), _) => warn(&format!("reporter: could not {what} spam to {network}: {error:#}")),
+            }
+        }
+        if !told.iter().any(|(_, result)| result.is_ok()) {
+            warn(&format!("spamassassin: warning, unable to {what} message"));
+        }
+    }
+
     /// What one message becomes.
     fn message(&mut self, raw: &[u8]) -> Vec<u8> {
         // SpamAssassin takes nothing at all for an empty line.
@@ -228,19 +264,18 @@ impl Run<'_> {
             message = parse(&clean);
         }
         if self.options.report || self.options.revoke {
-            let (methods, what) = if self.options.report { ("reporting", "report") } else { ("revoke", "revoke") };
-            warn(&format!("reporter: no {methods} methods available, so couldn't {what}"));
-            warn(&format!("spamassassin: warning, unable to {what} message"));
-            warn("spamassassin: Razor, Pyzor, DCC and SpamCop clients and the learner are not in this version");
+            let deed = if self.options.report { Deed::Report } else { Deed::Revoke };
+            self.report(&message, deed);
             return Vec::new();
         }
         if self.options.list_change.is_some() {
             return Vec::new();
         }
+        let pristine = message.raw.clone();
         let transaction = Transaction { envelope: Envelope::default(), message, now: environment::unix_time() };
         self.scratch.explain = self.debug.wants("rules");
         let settings = &engine.ruleset.settings;
-        let mut desk = Desk::new(self.resolver, settings, &|ask| ask());
+        let mut desk = Desk::new(self.resolver, settings, &|ask| ask()).with_digests(self.digests, &pristine);
         let (mut verdict, views, answers) = engine::judge_asking(
             engine,
             &transaction,
