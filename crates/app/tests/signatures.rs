@@ -1,5 +1,6 @@
 //! Signatures as a user meets them: in `check` and `sigs`, and `clamscan` beside the real one.
 
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -246,6 +247,239 @@ fn clamscan_answers_as_clamscan() {
 }
 
 /// Files for `signatures/rules.yar`: text in both cases, UTF-16, data, a message.
+/// Messages with links, each under a name.
+fn linking() -> Vec<(String, String)> {
+    const SHOWN: &str = "http://www.paypal.com/";
+    const REAL: &str = "http://evil.example/x";
+    let html = |body: &str| format!("<html><body>{body}</body></html>");
+    let link = |real: &str, shown: &str| html(&format!("<a href=\"{real}\">{shown}</a>"));
+    let mut all: Vec<(String, String, String)> = Vec::new();
+    let mut add = |name: &str, head: &str, body: String| all.push((name.to_owned(), head.to_owned(), body));
+    let page = "Content-Type: text/html\n";
+    for (name, body) in [
+        ("title", format!("<a href=\"{REAL}\" title=\"{SHOWN}\">x</a>")),
+        ("title-real", format!("<a href=\"{SHOWN}\" title=\"{REAL}\">x</a>")),
+        ("form", format!("<form action=\"{REAL}\"><a href=\"{SHOWN}\">x</a></form>")),
+        ("form-real", format!("<form action=\"{SHOWN}\"><a href=\"{REAL}\">x</a></form>")),
+        ("form-image", format!("<form action=\"{SHOWN}\"><img src=\"{REAL}\"></form>")),
+        ("image", format!("<a href=\"{SHOWN}\"><img src=\"{REAL}\"></a>")),
+        ("image-real", format!("<a href=\"{REAL}\"><img src=\"{SHOWN}\"></a>")),
+        ("image-blocked", "<img src=\"http://blocked.example/\">".to_owned()),
+        ("dynsrc", format!("<a href=\"{SHOWN}\"><img dynsrc=\"{REAL}\"></a>")),
+        ("iframe", format!("<a href=\"{SHOWN}\"><iframe src=\"{REAL}\"></iframe></a>")),
+        ("iframe-alone", format!("<iframe src=\"{REAL}\">{SHOWN}</iframe>")),
+        ("area", format!("<a href=\"{SHOWN}\"><area href=\"{REAL}\"></a>")),
+        ("open", format!("<a href=\"{REAL}\">{SHOWN}")),
+        ("second", format!("<a href=\"http://a.example/\">a</a> <a href=\"{REAL}\">{SHOWN}</a>")),
+        ("nested", format!("<a href=\"{REAL}\">{SHOWN}<a href=\"{SHOWN}\">x</a>")),
+        ("comment", format!("<a href=\"{REAL}\">www.pay<!-- x -->pal.com</a>")),
+        ("script", format!("<script>document.write('<a href=\"{REAL}\">{SHOWN}</a>')</script>")),
+        ("upper", format!("<A HREF=\"{REAL}\">{SHOWN}</A>")),
+        ("single", format!("<a href='{REAL}'>{SHOWN}</a>")),
+        ("bare", format!("<a href={REAL}>{SHOWN}</a>")),
+        ("base", format!("<base href=\"http://evil.example/\"><a href=\"x\">{SHOWN}</a>")),
+        ("late", format!("{}<a href=\"{REAL}\">{SHOWN}</a>", "y".repeat(90_000))),
+        ("too-large", format!("<a href=\"{REAL}\">{SHOWN}</a>{}", "x".repeat(110_000))),
+    ] {
+        add(name, page, html(&body));
+    }
+    add("plain", "Content-Type: text/plain\n", link(REAL, SHOWN));
+    add("untyped", "X-A: b\n", link(REAL, SHOWN));
+    add("no-markup", "Content-Type: text/plain\n", format!("see {SHOWN} {REAL}"));
+    let quoted = link(REAL, "http://www.pay=\npal.com/").replacen("href=", "href=3D", 1);
+    add("quoted", &format!("{page}Content-Transfer-Encoding: quoted-printable\n"), quoted);
+    for (name, disposition) in [("inline", "inline"), ("attached", "attachment; filename=a.html")] {
+        let part = format!("{page}Content-Disposition: {disposition}\n\n{}", link(REAL, SHOWN));
+        let body = format!("--B\nContent-Type: text/plain\n\nhi\n--B\n{part}\n--B--");
+        add(name, "Content-Type: multipart/mixed; boundary=B\n", body);
+    }
+    let inner = format!("From: q@r.example\nTo: x@y.example\nSubject: in\n{page}\n{}", link(REAL, SHOWN));
+    add("within", "Content-Type: message/rfc822\n", inner);
+    let shown = [
+        SHOWN,
+        "www.paypal.com",
+        "paypal.com",
+        "PAYPAL.COM",
+        "HTTPS://paypal.com",
+        "www.paypal.com.",
+        "www.paypal.com,",
+        "www.paypal.com/x",
+        "www.paypal.com?x",
+        "www.paypal.com;x",
+        "(www.paypal.com)",
+        "[www.paypal.com]",
+        "-www.paypal.com!",
+        "www.paypal.com'",
+        "<b>www</b>.paypal.com",
+        "www.paypal.com-x",
+        "www.paypal.com&gt;",
+        "www.paypal.com&nbsp;",
+        "www.paypal&#46;com",
+        "see: www.paypal.com",
+        "Visit www.paypal.com now",
+        "http://www.paypal.com/ click here",
+        "http://www.paypal.com and http://x.com",
+        "info@paypal.com",
+        "http://info@paypal.com",
+        "ftp://paypal.com",
+        "mailto:x@paypal.com",
+        "hxxp://paypal.com",
+        "www.bank.example",
+        "http://www.bank.example/",
+        "http:www.paypal.com",
+        "http:/www.paypal.com",
+        "//www.paypal.com",
+        "www.paypal\u{3002}com",
+        "www\u{b7}paypal.com",
+        "http://www.paypal.com:80/x",
+        "www.paypal .com",
+        "www. paypal.com",
+        "  www. paypal .com ",
+        "www.pay\npal.com",
+        "xpaypal.com",
+        "http://xpaypal.com",
+        "www-paypal.com",
+        "paypal.co",
+        "e.zz",
+        "http",
+        "http://",
+        "www.paypal.com:",
+        "https://www.paypal.com/",
+        "https:www.paypal.com",
+        " https://www.paypal.com/ login",
+        "secure https://www.paypal.com/",
+        "http://www.paypal.com#x",
+        "http://a.shop.example/",
+        "http://other.example/",
+        "\u{ab}www.paypal.com\u{bb}",
+        "www.paypal.net",
+        "",
+    ];
+    for (number, shown) in shown.iter().enumerate() {
+        add(&format!("shown-{number}"), page, link(REAL, shown));
+    }
+    let real = [
+        "https://e.example/",
+        "ftp://e.example/",
+        "telnet://e.example/",
+        "mailto:a@e.example",
+        "e.example",
+        "e.com",
+        "e.co.jp/x",
+        "www.e.com",
+        "//e.com/",
+        "Http://e.com/",
+        "HTTP://e.com",
+        "http:e.com",
+        "http:/e.com/x",
+        "http:///e.com/x",
+        "http://e.com?x",
+        "http://e.com;x",
+        "http://e.com,x",
+        "http://e.com#x",
+        "http://e.com\\x",
+        "http:\\\\e.com\\x",
+        "http://e.com%2fx",
+        "http://e.com:80/",
+        "http://a:b@e.com/",
+        "http://a@e.com/",
+        " http://e.com/ x",
+        "http://e..com/",
+        "http://e.com./",
+        "http://.e.com/",
+        "http://[::1]/",
+        "http://localhost/",
+        "http://1.2.3.4/",
+        "http://3221225985/",
+        "http://0xC0000201/",
+        "http://www.paypal.com%00@e.com/",
+        "http://www.paypal.com%01@e.com/",
+        "http://e.example%00.paypal.com/",
+        "http://e.com/%00",
+        "http://ev\u{1}il.example/",
+        "http://e.com%20x/",
+        "http://%65vil.example/",
+        "svn://e.com",
+        "cid:x",
+        "javascript:x",
+        "/x",
+        "http://www.paypal.com.evil.example/",
+        "http://evil.com/www.paypal.com",
+        "http://paypal.com/",
+        "http://x.paypal.com/",
+        "http://paypal.net/",
+        "http://good.example/x",
+        "http://www.good.example/x",
+        "http://www.allowed.example/x",
+    ];
+    for (number, real) in real.iter().enumerate() {
+        add(&format!("real-{number}"), page, link(real, SHOWN));
+        add(&format!("secure-{number}"), page, link(real, "https://www.paypal.com/"));
+        add(&format!("bank-{number}"), page, link(real, "http://www.bank.example/"));
+        add(&format!("same-{number}"), page, link(real, real));
+    }
+    for (number, listed) in [
+        "http://blocked.example/",
+        "http://sub.blocked.example/a/b",
+        "http://not.blocked.example/",
+        "http://www.blocked.example",
+        "https://blocked.example/q?x",
+        "blocked.example/",
+        "http://malware.example/a/b.exe",
+        "http://malware.example/",
+        "http://phish.example/x?y=1",
+        "http://phish.example/x",
+        "http://www.bad.example/dir/file",
+        "http://bad.example/dir",
+    ]
+    .iter()
+    .enumerate()
+    {
+        for (shown, name) in [("x", "words"), ("", "nothing"), (*listed, "itself")] {
+            add(&format!("listed-{number}-{name}"), page, link(listed, shown));
+        }
+    }
+    let whole = |(name, head, body): (String, String, String)| {
+        (name, format!("From: a@b.example\nTo: c@d.example\nSubject: x\nMIME-Version: 1.0\n{head}\n{body}\n"))
+    };
+    all.into_iter().map(whole).collect()
+}
+
+#[test]
+fn links_deceive_as_they_do_in_clamscan() {
+    let folder = Folder::new("links");
+    let digest =
+        |address: &str| -> String { Sha256::digest(address).iter().map(|byte| format!("{byte:02x}")).collect() };
+    folder.write("sigs/t.pdb", "H:paypal.com\nH:bank.example\nR:.+:.+\\.shop\\.example\n");
+    let allowed = "M:good.example:www.paypal.com\nX:.+\\.allowed\\.example([/?].*)?:.+\\.bank\\.example([/?].*)?\n";
+    folder.write("sigs/t.wdb", allowed);
+    let listed = [
+        ("S:F", "blocked.example/"),
+        ("S1:F", "malware.example/a/"),
+        ("S2:F", "phish.example/x?y=1"),
+        ("S:W", "not.blocked.example/"),
+        ("S:F", "bad.example/dir/"),
+    ];
+    let lines: Vec<String> = listed.iter().map(|(form, address)| format!("{form}:{}\n", digest(address))).collect();
+    folder.write("sigs/t.gdb", lines.concat());
+    let mails = linking();
+    for (name, mail) in &mails {
+        folder.write(&format!("in/{name}"), mail);
+    }
+    let arguments = ["-d", "sigs", "-r", "--allmatch", "--no-summary", "in"];
+    let real = folder.run("/usr/bin/clamscan", &arguments);
+    let mine = folder.run(env!("CARGO_BIN_EXE_sekisho"), &[&["clamscan"], &arguments[..]].concat());
+    let (mut real, mut mine) = (self::lines(&real), self::lines(&mine));
+    real.retain(|line| line.starts_with("in/") || line.contains("/in/"));
+    mine.retain(|line| line.starts_with("in/") || line.contains("/in/"));
+    let only = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|line| !those.contains(line)).cloned().collect()
+    };
+    assert_eq!((only(&mine, &real), only(&real, &mine)), (vec![], vec![]), "ours alone, clamscan's alone");
+    let found = real.iter().filter(|line| line.ends_with("FOUND")).count();
+    assert!(real.len() == mails.len() && found > 100, "{found} of {}", real.len());
+}
+
 fn files_for_rules(folder: &Folder) {
     folder.write("in/a", "hello world alpha beta gamma, more text to fill the file up a bit\n");
     folder.write("in/b", "nothing of interest lies here at all, truly, only filler text..\n");

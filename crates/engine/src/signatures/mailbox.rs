@@ -34,14 +34,8 @@ pub struct Piece<'a> {
     pub bytes: Cow<'a, [u8]>,
     /// How it stood in the message: `base64`, `quoted-printable`, `uuencode`, or nothing.
     pub coding: &'static str,
-    /// Addresses in it are compared with what is shown: as HTML, or as text that may hold HTML.
-    pub links: Option<Links>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Links {
-    Html,
-    Text,
+    /// Addresses in it are compared with what is shown.
+    pub links: bool,
 }
 
 /// What was not taken apart to its end.
@@ -49,7 +43,6 @@ pub enum Links {
 pub enum Limit {
     Depth,
     Parts,
-    Headers,
 }
 
 impl Limit {
@@ -57,7 +50,6 @@ impl Limit {
         match self {
             Limit::Depth => "EmailMIMEDepth",
             Limit::Parts => "EmailMIMEPartsPerMessage",
-            Limit::Headers => "EmailHeaders",
         }
     }
 }
@@ -569,7 +561,7 @@ impl<'r> Reader<'r> {
                     break;
                 }
             }
-            self.emit(name, Cow::Owned(bytes), "uuencode", None);
+            self.emit(name, Cow::Owned(bytes), "uuencode", false);
         }
         kept
     }
@@ -584,7 +576,7 @@ impl<'r> Reader<'r> {
         left.is_some()
     }
 
-    fn emit(&mut self, name: Vec<u8>, bytes: Cow<'_, [u8]>, coding: &'static str, links: Option<Links>) {
+    fn emit(&mut self, name: Vec<u8>, bytes: Cow<'_, [u8]>, coding: &'static str, links: bool) {
         (self.take)(Piece { name, bytes, coding, links });
     }
 
@@ -594,16 +586,14 @@ impl<'r> Reader<'r> {
             self.limit = Some(Limit::Depth);
             return;
         };
-        let html = mail.subtype == b"html";
         let mut kind = mail.kind;
         if kind == Type::Text && mail.subtype == b"plain" || kind == Type::Message && mail.subtype == b"rfc822-headers"
         {
             kind = Type::None;
         }
-        let mut links = None;
+        let mut links = false;
         match kind {
-            Type::None => links = Some(Links::Text),
-            Type::Text => links = Some(if html { Links::Html } else { Links::Text }),
+            Type::None | Type::Text => links = true,
             Type::Multipart if self.multipart(mail, depth) => return,
             Type::Message => {
                 if mail.subtype == b"rfc822" || mail.subtype == b"delivery-status" {
@@ -631,7 +621,7 @@ impl<'r> Reader<'r> {
     }
 
     /// The message's own text, or what follows a transfer encoding that its text names.
-    fn text(&mut self, mail: &mut Mail<'_>, links: Option<Links>) {
+    fn text(&mut self, mail: &mut Mail<'_>, links: bool) {
         if mail.kind == Type::Message && mail.encoding_line.is_none() {
             return;
         }
@@ -707,7 +697,7 @@ impl<'r> Reader<'r> {
                     break;
                 }
             }
-            self.emit(b"bounce".to_vec(), Cow::Owned(bytes), "", None);
+            self.emit(b"bounce".to_vec(), Cow::Owned(bytes), "", false);
             found += 1;
             at = inner.unwrap_or(next) + 1;
         }
@@ -823,7 +813,7 @@ impl<'r> Reader<'r> {
                         Coding::QuotedPrintable => quoted_printable(&part.lines),
                         _ => joined(&part.lines),
                     };
-                    self.emit(b"textpart".to_vec(), Cow::Owned(bytes), "", None);
+                    self.emit(b"textpart".to_vec(), Cow::Owned(bytes), "", false);
                 }
                 None => {
                     if let Some(inner) = kept.iter().position(|part| part.kind == Type::Multipart) {
@@ -844,13 +834,12 @@ impl<'r> Reader<'r> {
 
     /// One part of a multipart.
     fn part(&mut self, part: &mut Mail<'_>, depth: usize) {
-        let mut links = None;
+        let mut links = false;
         match part.kind {
             Type::Text => match part.disposition.as_slice() {
                 b"attachment" => {}
                 b"" | b"inline" => {
-                    let html = part.subtype == b"html";
-                    links = Some(if html { Links::Html } else { Links::Text });
+                    links = true;
                     if part.subtype != b"plain" || part.coding() != Coding::None {
                         part.add_parameter(b"filename=mixedtextportion");
                     }
@@ -862,21 +851,21 @@ impl<'r> Reader<'r> {
                     return;
                 }
                 part.add_parameter(b"filename=textportion");
-                self.save(part, None);
+                self.save(part, false);
                 return;
             }
             Type::Multipart => {
                 self.body(part, depth);
                 return;
             }
-            Type::None => links = Some(Links::Text),
+            Type::None => links = true,
             _ => {}
         }
         self.save(part, links);
     }
 
     /// Decodes in every way that the header names, and in one more where a name hints at an attachment.
-    fn save(&mut self, mail: &Mail<'_>, links: Option<Links>) {
+    fn save(&mut self, mail: &Mail<'_>, links: bool) {
         if mail.lines.is_empty() {
             return;
         }
@@ -896,7 +885,7 @@ impl<'r> Reader<'r> {
         }
         let name = name.unwrap_or_else(|| b"attachment".to_vec());
         for (number, coding) in codings.iter().enumerate() {
-            let links = links.filter(|_| number == 0);
+            let links = links && number == 0;
             let (bytes, how) = match coding {
                 Coding::Base64 => (base64(&mail.lines), "base64"),
                 Coding::QuotedPrintable => (quoted_printable(&mail.lines), "quoted-printable"),

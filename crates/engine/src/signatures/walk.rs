@@ -9,7 +9,7 @@
 
 use super::database::Database;
 use super::layer::{self, Found, Layer, Member, SignatureId};
-use super::mailbox::{self, Links, Piece};
+use super::mailbox::{self, Piece};
 use super::passwords;
 use mail::views::{ViewConfig, Views};
 use mail::{Message, Part};
@@ -458,7 +458,7 @@ impl<'w> Walk<'w> {
             }
         }
         if self.options.beyond {
-            for piece in pieces.iter().filter(|piece| piece.links.is_some()) {
+            for piece in pieces.iter().filter(|piece| piece.links) {
                 passwords::collect(&piece.bytes, &mut self.passwords);
             }
         }
@@ -478,19 +478,19 @@ impl<'w> Walk<'w> {
             self.member(bytes.len(), &member);
             let name = shown(&piece.name, member.position);
             self.within(&name, |walk| {
-                if let Some(links) = piece.links {
-                    walk.links(&piece.bytes, links);
+                if piece.links {
+                    walk.links(&piece.bytes);
                 }
                 walk.file(&piece.bytes, &piece.name, None);
             });
         }
     }
 
-    fn links(&mut self, bytes: &[u8], links: Links) {
+    fn links(&mut self, bytes: &[u8]) {
         if !self.options.phishing || self.database.phishing.is_empty() {
             return;
         }
-        if let Some(found) = self.database.phishing.check(bytes, links) {
+        if let Some(found) = self.database.phishing.check(bytes, &mut self.budget) {
             self.heuristic(found.name, false, "links", &found.shown, found.offset);
         }
     }

@@ -160,7 +160,13 @@ pub(super) fn protected_line(loader: &mut Loader<'_>, line: &Line<'_>) -> Result
     if field.is_empty() {
         return bad("the address is missing", colon..line.text.len());
     }
-    loader.set.phishing.protected.push(AddressPattern { form, fields: vec![text(field)] });
+    let pattern = AddressPattern { form, fields: vec![text(field)] };
+    if form == AddressForm::ProtectedRegex
+        && let Err(why) = pattern.expression()
+    {
+        return bad(why, place(line, field));
+    }
+    loader.set.phishing.protected.push(pattern);
     Ok(())
 }
 
@@ -187,7 +193,13 @@ pub(super) fn allowed_line(loader: &mut Loader<'_>, line: &Line<'_>) -> Result<(
     if fields.iter().any(String::is_empty) {
         return bad("an address is missing", colon..line.text.len());
     }
-    loader.set.phishing.allowed.push(AddressPattern { form, fields });
+    let pattern = AddressPattern { form, fields };
+    if form != AddressForm::AllowedHosts
+        && let Err(why) = pattern.expression()
+    {
+        return bad(why, place(line, rest));
+    }
+    loader.set.phishing.allowed.push(pattern);
     Ok(())
 }
 

@@ -1,7 +1,11 @@
 //! Formats that are plain tables for others: addresses for the phishing heuristics, magics, passwords.
 
 use super::FileType;
+use regex::bytes::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
+
+/// Bytes of a compiled expression.
+const LARGEST_EXPRESSION: usize = 1 << 20;
 
 /// `.pdb`, `.wdb`: displayed and real addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,6 +13,19 @@ pub struct AddressPattern {
     pub form: AddressForm,
     /// As written: one field for `R`, `H` and `Y`; real, then displayed for `X` and `M`.
     pub fields: Vec<String>,
+}
+
+impl AddressPattern {
+    /// What `R`, `X` and `Y` say, over `real:displayed` (for `Y` over the real address). It ends where the text ends, but
+    /// for a slash, and begins anywhere; addresses are in lower case when they are compared.
+    pub fn expression(&self) -> Result<Regex, String> {
+        let text = self.fields.join(":");
+        let built = RegexBuilder::new(&format!("(?-u)(?:{text})/?$")).size_limit(LARGEST_EXPRESSION).build();
+        built.map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => "the expression is too large".to_owned(),
+            error => error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

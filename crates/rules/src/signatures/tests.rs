@@ -74,6 +74,9 @@ fn what_clamav_refuses_is_refused() {
     refused("x.cdb", "N:CL_TYPE_ZIP:*");
     refused("x.pdb", "Q:x");
     refused("x.wdb", "X:onlyone");
+    refused("x.wdb", r"X:.+\.(a|b:.+\.c");
+    refused("x.wdb", "Y:a{2");
+    refused("x.pdb", "R:[a");
     refused("x.gdb", "S:P:12");
     refused("x.ftm", "0:0:zz:n:CL_TYPE_ANY:CL_TYPE_MAIL");
     refused("x.ftm", "1:*:3c5a(5a5a|595959)3e:n:CL_TYPE_ANY:CL_TYPE_MAIL");
