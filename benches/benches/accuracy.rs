@@ -12,28 +12,22 @@
 #![allow(clippy::print_stdout)] // a bench prints its result
 
 use anyhow::Result;
-use benches::learning::{Figures, Judged, Labelled, class, curve, features, figures, folder, immediate_feedback};
-use benches::learning::{sa_corpus, shuffle, written};
+use benches::learning::{
+    Corpora, Figures, Judged, Labelled, class, curve, features, figures, immediate_feedback, shuffle,
+};
 use cpu_time::ThreadTime;
 use learn::{Extractor, Model, User};
 use std::collections::HashMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 fn main() -> Result<()> {
-    let Some(data) = std::env::var_os("SEKISHO_DATA").map(PathBuf::from) else {
-        println!("skipped: SEKISHO_DATA names no folder of mail");
-        return Ok(());
-    };
     let quick = std::env::args().any(|argument| argument == "quick");
     let mut extractor = Extractor::default();
-    let sa = sa_corpus(&data, &mut extractor)?;
-    let modern = folder(&data, "modern-ham/ham", "en", &mut extractor)?;
-    let list = folder(&data, "list-ham/ham", "en", &mut extractor)?;
-    let japanese = folder(&data, "ja-modern/spam", "ja", &mut extractor)?;
-    let chinese = folder(&data, "zh-modern/spam", "zh", &mut extractor)?;
-    let ours = written(6, &mut extractor);
+    let Some(Corpora { sa, modern, list, japanese, chinese, ours }) = Corpora::load(6, &mut extractor)? else {
+        return Ok(());
+    };
     let threshold = (learn::SPAM_FROM / (1.0 - learn::SPAM_FROM)).ln();
 
     if std::env::args().any(|argument| argument == "japanese") {

@@ -11,10 +11,9 @@
 #![allow(clippy::print_stdout)] // its result
 
 use anyhow::Result;
-use benches::learning::{Figures, Judged, Labelled, figures, folder, immediate_feedback, sa_corpus, shuffle, written};
+use benches::learning::{Corpora, Figures, Judged, Labelled, figures, immediate_feedback, shuffle};
 use learn::{Extractor, Piece};
 use mail::{Limits, Message, ViewConfig, Views};
-use std::path::PathBuf;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Settings {
@@ -216,18 +215,11 @@ fn drawn(dice: &mut Dice) -> Settings {
 }
 
 fn main() -> Result<()> {
-    let Some(data) = std::env::var_os("SEKISHO_DATA").map(PathBuf::from) else {
-        println!("skipped: SEKISHO_DATA names no folder of mail");
-        return Ok(());
-    };
     let argument = std::env::args().nth(1).unwrap_or_default();
     let mut extractor = Extractor::default();
-    let sa = sa_corpus(&data, &mut extractor)?;
-    let modern = folder(&data, "modern-ham/ham", "en", &mut extractor)?;
-    let list = folder(&data, "list-ham/ham", "en", &mut extractor)?;
-    let japanese = folder(&data, "ja-modern/spam", "ja", &mut extractor)?;
-    let chinese = folder(&data, "zh-modern/spam", "zh", &mut extractor)?;
-    let ours = written(4, &mut extractor);
+    let Some(Corpora { sa, modern, list, japanese, chinese, ours }) = Corpora::load(4, &mut extractor)? else {
+        return Ok(());
+    };
     let mut make = |all| mails(all, &mut extractor);
     let [sa, modern, list, japanese, chinese, ours] =
         [make(&sa), make(&modern), make(&list), make(&japanese), make(&chinese), make(&ours)];

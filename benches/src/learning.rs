@@ -41,7 +41,7 @@ fn labelled(
 }
 
 /// `sa-corpus` in the order of its index.
-pub fn sa_corpus(data: &Path, extractor: &mut Extractor) -> std::io::Result<Vec<Labelled>> {
+fn sa_corpus(data: &Path, extractor: &mut Extractor) -> std::io::Result<Vec<Labelled>> {
     let folder = data.join("sa-corpus");
     let index = std::fs::read_to_string(folder.join("index"))?;
     let lines = index.lines().filter_map(|line| line.split_once(' '));
@@ -55,8 +55,43 @@ pub fn sa_corpus(data: &Path, extractor: &mut Extractor) -> std::io::Result<Vec<
         .collect()
 }
 
+/// All labelled mail at hand.
+pub struct Corpora {
+    /// English of 2002, ham and spam, in the order of its index.
+    pub sa: Vec<Labelled>,
+    /// English ham.
+    pub modern: Vec<Labelled>,
+    /// Ham of English mailing lists.
+    pub list: Vec<Labelled>,
+    /// Japanese spam.
+    pub japanese: Vec<Labelled>,
+    /// Chinese spam.
+    pub chinese: Vec<Labelled>,
+    /// Written Japanese ham.
+    pub ours: Vec<Labelled>,
+}
+
+impl Corpora {
+    /// From the folder that `SEKISHO_DATA` names; `copies` of each written template. `None`, with a line that says so, where
+    /// it names none.
+    pub fn load(copies: usize, extractor: &mut Extractor) -> std::io::Result<Option<Corpora>> {
+        let Some(data) = std::env::var_os("SEKISHO_DATA").map(PathBuf::from) else {
+            println!("skipped: SEKISHO_DATA names no folder of mail");
+            return Ok(None);
+        };
+        Ok(Some(Corpora {
+            sa: sa_corpus(&data, extractor)?,
+            modern: folder(&data, "modern-ham/ham", "en", extractor)?,
+            list: folder(&data, "list-ham/ham", "en", extractor)?,
+            japanese: folder(&data, "ja-modern/spam", "ja", extractor)?,
+            chinese: folder(&data, "zh-modern/spam", "zh", extractor)?,
+            ours: written(copies, extractor),
+        }))
+    }
+}
+
 /// All messages of a folder such as `ja-modern/spam`, in the order of their names.
-pub fn folder(
+fn folder(
     data: &Path,
     name: &'static str,
     language: &'static str,
@@ -76,7 +111,7 @@ pub fn folder(
 }
 
 /// The written Japanese ham, in groups by template.
-pub fn written(copies: usize, extractor: &mut Extractor) -> Vec<Labelled> {
+fn written(copies: usize, extractor: &mut Extractor) -> Vec<Labelled> {
     let all = crate::written::japanese_ham(copies).into_iter();
     all.map(|w| labelled("written", "ja", false, w.group, None, w.raw, extractor)).collect()
 }

@@ -267,22 +267,16 @@ impl Signatures {
 }
 
 fn add(verdict: &mut Verdict, hit: walk::Hit, source: String, meaning: Meaning, score: f64, explain: bool) {
-    if verdict.shortcircuit.is_none() && score != 0.0 {
-        verdict.score = ((verdict.score + score) * 1000.0).round() / 1000.0;
-        verdict.spam = verdict.score >= verdict.required;
-    }
     let evidence = Evidence { view: hit.view, matched: hit.matched, offset: hit.offset };
-    verdict.hits.push(Hit {
-        rule: hit.name.clone(),
-        score,
-        description: match source.as_str() {
-            "" => word(meaning).to_owned(),
-            source => format!("{} ({source})", word(meaning)),
-        },
+    let description = match source.as_str() {
+        "" => word(meaning).to_owned(),
+        source => format!("{} ({source})", word(meaning)),
+    };
+    verdict.add(Hit {
         area: "SIGNATURE: ",
-        count: 1,
         evidence: if explain { vec![evidence] } else { Vec::new() },
         notes: if hit.own { vec!["[beyond ClamAV]".to_owned()] } else { Vec::new() },
+        ..Hit::new(&hit.name, score, description)
     });
     verdict.signatures.push(Signature { name: hit.name, meaning, source });
 }

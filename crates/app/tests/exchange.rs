@@ -7,24 +7,13 @@ mod support;
 
 use server::Server;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use support::{Folder, Sekisho};
 
 /// One machine: a folder, a configuration, a model.
 struct Node {
     name: &'static str,
     config: PathBuf,
-}
-
-fn run(folder: &Folder, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sekisho"))
-        .args(arguments)
-        .env("SEKISHO_CACHE", folder.0.join("cache"))
-        .env("HOME", &folder.0)
-        .env("LANG", "C")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -46,7 +35,7 @@ impl Node {
 
     fn learn(&self, folder: &Folder, arguments: &[&str]) -> String {
         let config = self.config.display().to_string();
-        let output = run(folder, &[&["learn"], arguments, &["--config", &config]].concat());
+        let output = folder.sekisho(&[&["learn"], arguments, &["--config", &config]].concat());
         assert!(output.status.code() == Some(0), "{}: {arguments:?}: {output:?}", self.name);
         text(&output.stdout)
     }
@@ -65,14 +54,14 @@ impl Node {
     /// Every word with its counts, and how many messages.
     fn dump(&self, folder: &Folder) -> String {
         let place = format!("--dbpath={}", folder.0.join(self.name).display());
-        let lines = text(&run(folder, &["sa-learn", &place, "--dump"]).stdout);
+        let lines = text(&folder.sekisho(&["sa-learn", &place, "--dump"]).stdout);
         // Without the column of times, which are those of each machine alone.
         lines.lines().filter(|line| !line.ends_with("atime")).map(without_time).collect::<Vec<_>>().join("\n")
     }
 
     fn probability(&self, folder: &Folder, message: &str) -> f64 {
         let config = self.config.display().to_string();
-        let output = run(folder, &["learn", "explain", message, "--config", &config]);
+        let output = folder.sekisho(&["learn", "explain", message, "--config", &config]);
         text(&output.stdout).split_whitespace().nth(3).and_then(|word| word.parse().ok()).expect("a probability")
     }
 
@@ -141,7 +130,7 @@ fn share(name: &str, mut server: Server) {
     b.teach(folder, "ham", 20..40);
     a.learn(folder, &["--forget", &folder.0.join("spam/3").display().to_string()]);
     b.learn(folder, &["--ham", &folder.0.join("spam/12").display().to_string()]);
-    let failed = run(folder, &["learn", "sync", "--config", &a.config.display().to_string()]);
+    let failed = folder.sekisho(&["learn", "sync", "--config", &a.config.display().to_string()]);
     assert_eq!(failed.status.code(), Some(2), "{failed:?}");
     assert_eq!(a.counts(folder), (20, 34), "what was taught here counts here");
     let status = a.learn(folder, &["status"]);
@@ -234,7 +223,7 @@ fn the_database_loses_everything() {
     assert_eq!((a.dump(folder), b.dump(folder)), (before.clone(), before));
     // Cleared on one is cleared on all.
     let place = format!("--dbpath={}", folder.0.join("a").display());
-    assert!(run(folder, &["sa-learn", &place, "--clear"]).status.success());
+    assert!(folder.sekisho(&["sa-learn", &place, "--clear"]).status.success());
     a.sync(folder);
     b.sync(folder);
     assert_eq!((a.counts(folder), b.counts(folder)), ((0, 0), (0, 0)));
@@ -312,8 +301,9 @@ fn services_share() {
     };
     let knows = |service: usize| {
         let folder = &places[service];
-        let status =
-            text(&run(folder, &["learn", "status", "--model", &folder.0.join("model").display().to_string()]).stdout);
+        let status = text(
+            &folder.sekisho(&["learn", "status", "--model", &folder.0.join("model").display().to_string()]).stdout,
+        );
         status.lines().next().unwrap_or_default().rsplit(": ").next().unwrap_or_default().to_owned()
     };
     services.iter().for_each(|service| service.wait_for("what is learnt is shared by way of"));

@@ -3,24 +3,8 @@
 mod support;
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use support::Folder;
-
-fn sekisho(folder: &Folder, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sekisho"))
-        .args(arguments)
-        .env("SEKISHO_CACHE", folder.0.join("cache"))
-        .env("HOME", &folder.0)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-fn said(output: &Output) -> String {
-    assert!(output.status.code().is_some_and(|code| code < 2), "{output:?}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
+use std::process::{Command, Stdio};
+use support::{Folder, said};
 
 fn spam(number: usize) -> String {
     format!(
@@ -53,7 +37,7 @@ fn what_is_taught_is_known_and_can_be_taken_back() {
     let folder = Folder::new("learn-commands");
     mails(&folder, 12);
     let model = path(&folder, "model");
-    let learn = |arguments: &[&str]| said(&sekisho(&folder, &[&["learn"], arguments, &["--model", &model]].concat()));
+    let learn = |arguments: &[&str]| said(&folder.sekisho(&[&["learn"], arguments, &["--model", &model]].concat()));
     assert_eq!(learn(&["--spam", &path(&folder, "spam")]), "12 learnt, 0 known before, 0 not readable\n");
     assert_eq!(learn(&["--ham", &path(&folder, "ham")]), "12 learnt, 0 known before, 0 not readable\n");
     assert_eq!(learn(&["--ham", &path(&folder, "ham")]), "0 learnt, 12 known before, 0 not readable\n");
@@ -142,12 +126,12 @@ fn rules_ask_once_enough_was_learnt() {
         let mut arguments = vec!["check", "--format", "json", "--rule-set", "none", "--no-cache", "--model", &model];
         cf.lines().for_each(|line| arguments.extend(["--cf", line]));
         arguments.extend(["--rules", rules.to_str().unwrap(), file.to_str().unwrap()]);
-        said(&sekisho(&folder, &arguments))
+        said(&folder.sekisho(&arguments))
     };
     let without = check(&unseen, "bayes_min_spam_num 50");
     assert!(!without.contains("BAYES") && without.contains("\"score\":1.0"), "{without}");
-    sekisho(&folder, &["learn", "--model", &model, "--spam", &path(&folder, "spam")]);
-    sekisho(&folder, &["learn", "--model", &model, "--ham", &path(&folder, "ham")]);
+    folder.sekisho(&["learn", "--model", &model, "--spam", &path(&folder, "spam")]);
+    folder.sekisho(&["learn", "--model", &model, "--ham", &path(&folder, "ham")]);
     let few = check(&unseen, "required_score 5");
     assert!(!few.contains("BAYES"), "200 are wanted: {few}");
     let enough = "bayes_min_spam_num 50\nbayes_min_ham_num 50";
@@ -165,7 +149,7 @@ fn taken_back_as_it_was_learnt() {
     let folder = Folder::new("learn-exact");
     mails(&folder, 10);
     let model = path(&folder, "model");
-    let learn = |arguments: &[&str]| said(&sekisho(&folder, &[&["learn", "--model", &model], arguments].concat()));
+    let learn = |arguments: &[&str]| said(&folder.sekisho(&[&["learn", "--model", &model], arguments].concat()));
     learn(&["--ham", &path(&folder, "ham")]);
     learn(&["--spam", &path(&folder, "spam")]);
     let top = |name: &str| learn(&["top", &path(&folder, name)]);
@@ -191,7 +175,7 @@ fn days_are_taken_back_in_any_order() {
     mails(&folder, 6);
     let (model, straight) = (path(&folder, "model"), path(&folder, "straight"));
     let learn =
-        |model: &str, arguments: &[&str]| said(&sekisho(&folder, &[&["learn", "--model", model], arguments].concat()));
+        |model: &str, arguments: &[&str]| said(&folder.sekisho(&[&["learn", "--model", model], arguments].concat()));
     // The record's files bear the day: what was taught now becomes that of other days.
     let day = |name: &str| {
         let entries = std::fs::read_dir(&model).unwrap().map(|entry| entry.unwrap().path());
@@ -219,7 +203,7 @@ fn days_are_taken_back_in_any_order() {
     }
     let words = |model: &str| {
         let dbpath = format!("--dbpath={model}");
-        let dump = said(&sekisho(&folder, &["sa-learn", &dbpath, "--dump", "data"]));
+        let dump = said(&folder.sekisho(&["sa-learn", &dbpath, "--dump", "data"]));
         dump.lines().map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
     };
     assert_eq!(words(&model), words(&straight));
@@ -233,13 +217,8 @@ fn read_in_japanese_too() {
     mails(&folder, 3);
     let model = path(&folder, "model");
     let japanese = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
-            .args(["learn", "--model", &model])
-            .args(arguments)
-            .env("LC_ALL", "ja_JP.UTF-8")
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        let mut command = folder.command(&["learn", "--model", &model]);
+        String::from_utf8(command.args(arguments).env("LC_ALL", "ja_JP.UTF-8").output().unwrap().stdout).unwrap()
     };
     assert_eq!(japanese(&["--spam", &path(&folder, "spam")]), "学習 3 通、学習済み 0 通、読めないもの 0 通\n");
     japanese(&["--ham", &path(&folder, "ham")]);
@@ -273,7 +252,7 @@ fn killed_while_learning() {
         std::thread::sleep(std::time::Duration::from_millis(5 + round * 13 % 120));
         let _ = child.kill();
         child.wait().unwrap();
-        let status = said(&sekisho(&folder, &["learn", "status", "--model", &model]));
+        let status = said(&folder.sekisho(&["learn", "status", "--model", &model]));
         let numbers: Vec<u32> = status.split([':', ' ']).filter_map(|word| word.parse().ok()).take(2).collect();
         let now = numbers[0] + numbers[1];
         // A lesson and what it takes back may be parted by the end.
@@ -281,18 +260,18 @@ fn killed_while_learning() {
         before = now;
     }
     for class in ["spam", "ham"] {
-        said(&sekisho(&folder, &["learn", "--model", &model, &format!("--{class}"), &path(&folder, class)]));
+        said(&folder.sekisho(&["learn", "--model", &model, &format!("--{class}"), &path(&folder, class)]));
     }
-    let status = said(&sekisho(&folder, &["learn", "status", "--model", &model]));
+    let status = said(&folder.sekisho(&["learn", "status", "--model", &model]));
     assert!(status.contains("150 ham, 150 spam learnt"), "{status}");
     let straight = path(&folder, "straight");
     for class in ["spam", "ham"] {
-        said(&sekisho(&folder, &["learn", "--model", &straight, &format!("--{class}"), &path(&folder, class)]));
+        said(&folder.sekisho(&["learn", "--model", &straight, &format!("--{class}"), &path(&folder, class)]));
     }
     for model in [&model, &straight] {
         let forget = ["learn", "--model", model, "--forget", &path(&folder, "spam"), &path(&folder, "ham")];
-        said(&sekisho(&folder, &forget));
-        let status = said(&sekisho(&folder, &["learn", "status", "--model", model]));
+        said(&folder.sekisho(&forget));
+        let status = said(&folder.sekisho(&["learn", "status", "--model", model]));
         assert!(status.contains("0 ham, 0 spam learnt") && status.contains("\n0 words"), "{status}");
     }
 }
@@ -315,7 +294,7 @@ fn the_service_learns() {
             support::filter("spamc", &[&["-d", "127.0.0.1", "-p", &port], arguments].concat(), message.as_bytes());
         (String::from_utf8_lossy(&text).into_owned(), code)
     };
-    let status = || said(&sekisho(&folder, &["learn", "status", "--model", &model]));
+    let status = || said(&folder.sekisho(&["learn", "status", "--model", &model]));
     assert_eq!(spamc(&["-L", "spam"], &spam(1)), ("Message successfully un/learned\n".into(), Some(0)));
     assert_eq!(spamc(&["-L", "spam"], &spam(1)).0, "Message was already un/learned\n");
     assert!(status().contains("0 ham, 1 spam learnt"), "{}", status());
@@ -323,7 +302,7 @@ fn the_service_learns() {
     assert!(status().contains("0 ham, 0 spam learnt"), "{}", status());
     assert!(!spamc(&["-y"], &spam(900)).0.contains("BAYES"));
     for class in ["spam", "ham"] {
-        said(&sekisho(&folder, &["learn", "--model", &model, &format!("--{class}"), &path(&folder, class)]));
+        said(&folder.sekisho(&["learn", "--model", &model, &format!("--{class}"), &path(&folder, class)]));
     }
     support::wait_until("the service has taken it over", || spamc(&["-y"], &spam(900)).0.contains("BAYES_99"));
     assert!(spamc(&["-y"], &ham(900)).0.contains("BAYES_00"));
@@ -343,7 +322,7 @@ fn what_root_teaches_is_the_services() {
     // Whose mail it is, the service need not be able to read it.
     std::fs::set_permissions(folder.0.join("spam"), PermissionsExt::from_mode(0o700)).unwrap();
     let place = path(&folder, "model");
-    let learn = |arguments: &[&str]| said(&sekisho(&folder, &[&["learn"], arguments, &["--model", &place]].concat()));
+    let learn = |arguments: &[&str]| said(&folder.sekisho(&[&["learn"], arguments, &["--model", &place]].concat()));
     assert_eq!(learn(&["--spam", &path(&folder, "spam")]), "2 learnt, 0 known before, 0 not readable\n");
     assert!(learn(&["status"]).contains("0 ham, 2 spam learnt"));
     for entry in std::fs::read_dir(&model).unwrap() {

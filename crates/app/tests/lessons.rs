@@ -3,7 +3,7 @@
 mod support;
 
 use std::process::{Command, Output, Stdio};
-use support::{Folder, Sekisho};
+use support::{Folder, Sekisho, said};
 
 fn spam(n: usize) -> String {
     format!(
@@ -26,22 +26,6 @@ fn letter(n: usize) -> String {
     )
 }
 
-fn run(folder: &Folder, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sekisho"))
-        .args(arguments)
-        .env("SEKISHO_CACHE", folder.0.join("cache"))
-        .env("HOME", &folder.0)
-        .env("LANG", "C")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-fn said(output: &Output) -> String {
-    assert!(output.status.code().is_some_and(|code| code < 2), "{output:?}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 /// No file may grow beyond so many kilobytes: what a full disk does to a writer.
 fn run_on_full_disk(folder: &Folder, kilobytes: usize, arguments: &[&str]) -> Output {
     Command::new("bash")
@@ -50,7 +34,7 @@ fn run_on_full_disk(folder: &Folder, kilobytes: usize, arguments: &[&str]) -> Ou
         .args(arguments)
         .env("SEKISHO_CACHE", folder.0.join("cache"))
         .env("HOME", &folder.0)
-        .env("LANG", "C")
+        .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .output()
         .unwrap()
@@ -64,7 +48,7 @@ fn a_full_disk_loses_no_lesson_that_was_learnt() {
         folder.file(&format!("ham/{n}"), &ham(n));
     }
     let path = |name: &str| folder.0.join(name).display().to_string();
-    let status = |model: &str| said(&run(&folder, &["learn", "status", "--model", &path(model)]));
+    let status = |model: &str| said(&folder.sekisho(&["learn", "status", "--model", &path(model)]));
     for model in ["model", "shared"] {
         if model == "shared" {
             // A queue makes it a shared one; nobody is there to talk to.
@@ -82,13 +66,13 @@ fn a_full_disk_loses_no_lesson_that_was_learnt() {
         assert_eq!(full.status.code(), Some(2), "{full:?}");
         assert!(status(model).contains(&format!("0 ham, {learnt} spam learnt")), "{}", status(model));
         // There is room again.
-        let rest = said(&run(&folder, &["learn", "--model", &path(model), "--spam", &path("spam")]));
+        let rest = said(&folder.sekisho(&["learn", "--model", &path(model), "--spam", &path("spam")]));
         assert_eq!(rest, format!("{} learnt, {learnt} known before, 0 not readable\n", 80 - learnt));
         let full = run_on_full_disk(&folder, 12, &["sa-learn", &format!("--dbpath={}", path(model)), "--sync"]);
         assert_eq!(full.status.code(), Some(2), "the model is larger than that: {full:?}");
-        said(&run(&folder, &["learn", "--model", &path(model), "--ham", &path("ham")]));
+        said(&folder.sekisho(&["learn", "--model", &path(model), "--ham", &path("ham")]));
         assert!(status(model).contains("80 ham, 80 spam learnt"), "{}", status(model));
-        said(&run(&folder, &["learn", "--model", &path(model), "--forget", &path("ham"), &path("spam")]));
+        said(&folder.sekisho(&["learn", "--model", &path(model), "--forget", &path("ham"), &path("spam")]));
         assert!(status(model).contains("\n0 words"), "nothing counted twice: {}", status(model));
     }
 }
@@ -112,7 +96,7 @@ fn recipients_think_differently() {
     }
     for class in ["ham", "spam"] {
         let path = folder.0.join(class).display().to_string();
-        said(&run(&folder, &["learn", "--model", &model, &format!("--{class}"), &path]));
+        said(&folder.sekisho(&["learn", "--model", &model, &format!("--{class}"), &path]));
     }
     let service = Sekisho::start(
         &folder,
@@ -136,16 +120,18 @@ fn recipients_think_differently() {
     }
     // And by the command, for the same recipient, in other letters.
     let more = folder.file("more", &letter(231)).display().to_string();
-    let learnt = said(&run(&folder, &["learn", "--model", &model, "--user", "alice@HERE.example", "--ham", &more]));
+    let learnt = said(&folder.sekisho(&["learn", "--model", &model, "--user", "alice@HERE.example", "--ham", &more]));
     assert!(learnt.starts_with("1 learnt"), "{learnt}");
-    assert!(said(&run(&folder, &["learn", "status", "--model", &model])).contains("1 users with lessons of their own"));
+    assert!(
+        said(&folder.sekisho(&["learn", "status", "--model", &model])).contains("1 users with lessons of their own")
+    );
     for n in 300..310 {
         let (hers, his) = (spamc(alice, &["-y"], &letter(n)), spamc(bob, &["-y"], &letter(n)));
         assert!(!hers.contains("BAYES_99"), "{hers}");
         assert!(spamc(alice, &["-y"], &spam(n)).contains("BAYES_99"), "what is spam for all is so for her");
         let fragments = |user: &str| -> f64 {
             let message = folder.file("one", &letter(n)).display().to_string();
-            let explained = said(&run(&folder, &["learn", "--model", &model, "explain", &message, "--user", user]));
+            let explained = said(&folder.sekisho(&["learn", "--model", &model, "explain", &message, "--user", user]));
             explained.split([' ', ',']).nth(5).unwrap().parse().unwrap()
         };
         assert!(fragments(alice) < fragments(bob), "her own lessons weigh more with her: {hers} {his}");

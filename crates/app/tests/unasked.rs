@@ -4,8 +4,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
-use support::{Folder, Sekisho, wait_until};
+use support::{Folder, Sekisho, said, wait_until};
 
 const RULES: &str = "\
 body ALWAYS /./
@@ -52,16 +51,8 @@ impl Site {
     }
 
     fn learn(&self, arguments: &[&str]) -> String {
-        let output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
-            .args(["learn", "--config"])
-            .arg(self.folder.0.join("sekisho.toml"))
-            .args(arguments)
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(output.status.code().is_some_and(|code| code < 2), "{output:?}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let mut command = self.folder.command(&["learn", "--config"]);
+        said(&command.arg(self.folder.0.join("sekisho.toml")).args(arguments).output().unwrap())
     }
 
     /// Ham and spam learnt.
@@ -235,14 +226,8 @@ fn what_is_held_is_taught_by_id() {
     site.send("ip=192.0.2.200&from=z@z.example&rcpt=ann@example.test", &held);
     site.send("ip=192.0.2.200&from=z@z.example&rcpt=ann@example.test", &mail(2, "z@z.example", "", "let through"));
     let sekisho = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
-            .args(arguments)
-            .arg("--config")
-            .arg(site.folder.0.join("sekisho.toml"))
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let mut command = site.folder.command(arguments);
+        let output = command.arg("--config").arg(site.folder.0.join("sekisho.toml")).output().unwrap();
         let text = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8_lossy(&text).into_owned())
     };

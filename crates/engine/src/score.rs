@@ -106,15 +106,7 @@ fn shortcircuit(
 
 fn shortcircuit_hit(engine: &Engine, score: f64) -> Hit {
     let rule = engine.ruleset.get("SHORTCIRCUIT");
-    Hit {
-        rule: "SHORTCIRCUIT".into(),
-        score,
-        description: description(rule.and_then(|rule| rule.description.as_deref())),
-        area: "",
-        count: 1,
-        evidence: Vec::new(),
-        notes: Vec::new(),
-    }
+    Hit::new("SHORTCIRCUIT", score, description(rule.and_then(|rule| rule.description.as_deref())))
 }
 
 /// The points by which the learner decides whether to learn: not those of rules that learn or that the user set.

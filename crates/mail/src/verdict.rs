@@ -27,6 +27,14 @@ pub struct Hit {
     pub notes: Vec<String>,
 }
 
+impl Hit {
+    /// One hit without evidence, notes or an area.
+    pub fn new(rule: impl Into<String>, score: f64, description: impl Into<String>) -> Hit {
+        let (rule, description) = (rule.into(), description.into());
+        Hit { rule, score, description, area: "", count: 1, evidence: Vec::new(), notes: Vec::new() }
+    }
+}
+
 /// Why no further rules ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShortCircuit {
@@ -112,4 +120,15 @@ pub struct Verdict {
     pub authentication: Option<std::sync::Arc<crate::Authentication>>,
     /// One for each envelope recipient.
     pub recipients: Vec<ForRecipient>,
+}
+
+impl Verdict {
+    /// What was found outside the rules counts like a rule; where a rule ended the judgement early, its word stands.
+    pub fn add(&mut self, hit: Hit) {
+        if self.shortcircuit.is_none() && hit.score != 0.0 {
+            self.score = ((self.score + hit.score) * 1000.0).round() / 1000.0;
+            self.spam = self.score >= self.required;
+        }
+        self.hits.push(hit);
+    }
 }

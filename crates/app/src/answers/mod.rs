@@ -140,7 +140,7 @@ impl Points {
 pub fn tell(answers: &Answers, points: Points, verdict: &mut Verdict) {
     for (hit, trouble) in findings(answers, points) {
         verdict.troubles.push(Trouble { rule: hit.rule.clone(), what: trouble });
-        crate::serve::decide::add_hit(verdict, hit);
+        verdict.add(hit);
     }
 }
 
@@ -188,39 +188,27 @@ fn findings(answers: &Answers, points: Points) -> Vec<(Hit, String)> {
     let mut findings = Vec::new();
     if !unknown.is_empty() {
         let what = format!("DNS: {} of {asked} questions were not answered in time: {}", unknown.len(), some(&unknown));
-        findings.push((hit("DNS_UNANSWERED", points.dns, "Questions to DNS were not answered in time"), what));
+        findings.push((Hit::new("DNS_UNANSWERED", points.dns, "Questions to DNS were not answered in time"), what));
     }
     if !not_asked.is_empty() {
         let what =
             format!("DNS: {} questions were not asked (limit, or left alone): {}", not_asked.len(), some(&not_asked));
-        findings.push((hit("DNS_NOT_ASKED", 0.0, "More questions to DNS than a message may have"), what));
+        findings.push((Hit::new("DNS_NOT_ASKED", 0.0, "More questions to DNS than a message may have"), what));
     }
     for (zone, code) in refusing {
         let what = format!(
             "DNS: {zone} does not serve this resolver ({code}): use a resolver of your own, or a key from the list"
         );
-        findings.push((hit("DNS_LIST_REFUSES", 0.0, "A list of the DNS does not serve our resolver"), what));
+        findings.push((Hit::new("DNS_LIST_REFUSES", 0.0, "A list of the DNS does not serve our resolver"), what));
     }
     if !silent.is_empty() {
         let what = format!("digests: no usable answer in time from {}", some(&silent));
         findings.push((
-            hit("DIGEST_UNANSWERED", points.digests, "A network of digests gave no usable answer in time"),
+            Hit::new("DIGEST_UNANSWERED", points.digests, "A network of digests gave no usable answer in time"),
             what,
         ));
     }
     findings
-}
-
-fn hit(rule: &str, score: f64, description: &str) -> Hit {
-    Hit {
-        rule: rule.to_owned(),
-        score,
-        description: description.to_owned(),
-        area: "",
-        count: 1,
-        evidence: Vec::new(),
-        notes: Vec::new(),
-    }
 }
 
 /// By agreement lists answer 127.255.255.x where they mean "not you".

@@ -14,7 +14,6 @@ use crate::learning::{self, Learnt};
 use crate::loading::{self, Loaded};
 use crate::output::{Colour, Output, Painter, readable};
 use crate::policy::category::Category;
-use crate::serve::decide;
 use crate::serve::scanners::{Scanned, Scanners};
 use crate::signatures::{self, Signatures};
 use crate::{CLEAN, FOUND, TROUBLE, environment};
@@ -391,7 +390,7 @@ impl Others {
     fn scan(&self, message: Vec<u8>, verdict: &mut Verdict) -> bool {
         let scanned = self.runtime.block_on(self.scanners.scan(Arc::new(message), self.limit));
         for hit in scanned.iter().filter_map(Scanned::hit) {
-            decide::add_hit(verdict, hit);
+            verdict.add(hit);
         }
         for what in scanned.iter().filter_map(Scanned::trouble) {
             verdict.troubles.push(Trouble { rule: String::new(), what });

@@ -123,13 +123,13 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         troubles.extend(learner.after(&unasked, features).err().map(|error| format!("learn: {error:#}")));
     }
     if scan.content.omitted.is_some() {
-        add_hit(&mut verdict, own_hit("OVERSIZED", 0.0, "Longer than is judged: beginning and end were looked at"));
+        verdict.add(Hit::new("OVERSIZED", 0.0, "Longer than is judged: beginning and end were looked at"));
     }
     for (rule, score, description) in gate.facts(scan) {
-        add_hit(&mut verdict, own_hit(&rule, score, &description));
+        verdict.add(Hit::new(rule, score, description));
     }
     for hit in scanned.iter().filter_map(Scanned::hit) {
-        add_hit(&mut verdict, hit);
+        verdict.add(hit);
     }
     let stamp = environment::stamp();
     if scan.want != Want::Decision {
@@ -221,28 +221,6 @@ fn defer(fates: &mut [Fate], why: &str) {
     {
         fate.action = Action::Defer;
         fate.reason = why.to_owned();
-    }
-}
-
-/// What was found outside the rules counts like a rule; where a rule ended the judgement early, its word stands.
-pub fn add_hit(verdict: &mut Verdict, hit: Hit) {
-    if verdict.shortcircuit.is_none() && hit.score != 0.0 {
-        verdict.score = ((verdict.score + hit.score) * 1000.0).round() / 1000.0;
-        verdict.spam = verdict.score >= verdict.required;
-    }
-    verdict.hits.push(hit);
-}
-
-/// A hit that no rule makes.
-fn own_hit(rule: &str, score: f64, description: &str) -> Hit {
-    Hit {
-        rule: rule.to_owned(),
-        score,
-        description: description.to_owned(),
-        area: "",
-        count: 1,
-        evidence: Vec::new(),
-        notes: Vec::new(),
     }
 }
 

@@ -378,15 +378,6 @@ impl Scanned {
     pub fn hit(&self) -> Option<Hit> {
         let Scanner { name, score, on_unavailable, .. } = &self.settings;
         let rule = self.settings.rule();
-        let hit = |rule, score, description| Hit {
-            rule,
-            score,
-            description,
-            area: "",
-            count: 1,
-            evidence: Vec::new(),
-            notes: Vec::new(),
-        };
         match &self.result {
             Outcome::Clean => None,
             Outcome::Found(names) => {
@@ -398,12 +389,12 @@ impl Scanned {
                 Some(Hit {
                     count: names.len() as u32,
                     evidence: names.iter().map(seen).collect(),
-                    ..hit(rule, *score, format!("{name} found {}", names.join(", ")))
+                    ..Hit::new(rule, *score, format!("{name} found {}", names.join(", ")))
                 })
             }
             Outcome::Unavailable(_) if *on_unavailable == OnUnavailable::Pass => None,
             Outcome::Incomplete(why) | Outcome::Unavailable(why) => {
-                Some(hit(format!("{rule}_UNCHECKED"), 0.0, format!("{name} has not looked at it: {why}")))
+                Some(Hit::new(format!("{rule}_UNCHECKED"), 0.0, format!("{name} has not looked at it: {why}")))
             }
         }
     }

@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,24 @@ impl Folder {
         fs::write(&path, text).unwrap();
         path
     }
+
+    /// The program as a user would call it who has his home here: English, nothing on standard input.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+        command.args(arguments).env("SEKISHO_CACHE", self.0.join("cache")).env("HOME", &self.0).env("LC_ALL", "C");
+        command.stdin(Stdio::null());
+        command
+    }
+
+    pub fn sekisho(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+}
+
+/// What a call said that did what it was told.
+pub fn said(output: &Output) -> String {
+    assert!(output.status.code().is_some_and(|code| code < 2), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 impl Drop for Folder {

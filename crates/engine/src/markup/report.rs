@@ -114,15 +114,7 @@ mod tests {
     use super::*;
 
     fn hit(rule: &str, score: f64, area: &'static str, description: &str, notes: &[&str]) -> Hit {
-        Hit {
-            rule: rule.into(),
-            score,
-            description: description.into(),
-            area,
-            count: 1,
-            evidence: Vec::new(),
-            notes: notes.iter().map(|n| n.to_string()).collect(),
-        }
+        Hit { area, notes: notes.iter().map(|n| n.to_string()).collect(), ..Hit::new(rule, score, description) }
     }
 
     #[test]
