@@ -1,6 +1,7 @@
 //! Two machines that share a model against one that was told everything, over real mail: together, parted, together again.
 //!
-//! `SEKISHO_DATA=... cargo test -p sekisho --bench nodes` (or `cargo bench`), with redis-server and PostgreSQL installed.
+//! `SEKISHO_DATA=... cargo test -p sekisho --bench nodes` (or `cargo bench`), with redis-server and PostgreSQL installed; behind
+//! `--` may stand `redis` or `postgresql`, and `every=3` for every third message.
 //! Every message of sa-corpus is said to one of two machines, in chunks in the order of its index. In the middle third the
 //! database is killed. Judged are all messages of all corpora; counted is whose verdicts differ, and the errors of each.
 #![allow(clippy::print_stdout, reason = "a bench prints its result")]
@@ -93,10 +94,13 @@ fn main() {
         println!("skipped: SEKISHO_DATA names no folder of mail");
         return;
     };
+    let arguments: Vec<String> = std::env::args().skip(1).map(|argument| argument.to_lowercase()).collect();
+    let every = arguments.iter().find_map(|argument| argument.strip_prefix("every=")?.parse().ok()).unwrap_or(1usize);
     let mut extractor = Extractor::default();
     let index = std::fs::read_to_string(data.join("sa-corpus/index")).expect("the index is readable");
     let taught: Vec<Mail> = index
         .lines()
+        .step_by(every.max(1))
         .filter_map(|line| line.split_once(' '))
         .map(|(label, name)| mail(data.join("sa-corpus").join(name), label == "spam", &mut extractor))
         .collect();
@@ -109,7 +113,11 @@ fn main() {
         }
     }
     let folder = std::env::temp_dir().join(format!("sekisho-nodes-{}", std::process::id()));
-    for (name, mut server) in [("Redis", Server::redis(true)), ("PostgreSQL", Server::postgresql())] {
+    let servers: [(&str, fn() -> Server); 2] = [("Redis", || Server::redis(true)), ("PostgreSQL", Server::postgresql)];
+    let named = |name: &str| arguments.iter().any(|argument| *argument == name.to_lowercase());
+    let any_named = servers.iter().any(|(name, _)| named(name));
+    for (name, start) in servers.into_iter().filter(|(name, _)| named(name) || !any_named) {
+        let mut server = start();
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).expect("makes a folder");
         let start = Instant::now();

@@ -12,18 +12,20 @@
 //! the journal.
 
 pub mod exchange;
+pub mod imported;
 mod queue;
 
 use crate::lessons::{About, By, Lessons};
 use crate::records::Keep;
 use anyhow::Context;
+use learn::bayes::{self, Imported, Stopwords, Tokenizer};
 use learn::{Class, Damaged, Extractor, Features, Lesson, Mark, Model, Options, Outcome, Pending, Place, Record, User};
 use mail::Views;
 use queue::Queue;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -48,12 +50,14 @@ pub struct Learnt {
     /// By day, for taking back.
     lessons: Option<Lessons>,
     pub keep: Keep,
+    /// What SpamAssassin had learnt, if it was taken over.
+    imported: imported::Kept,
 }
 
 impl Default for Learnt {
     fn default() -> Self {
         let keep = crate::config::Learn::default().keep();
-        Learnt { model: Model::default(), generation: 0, read: 0, lessons: None, keep }
+        Learnt { model: Model::default(), generation: 0, read: 0, lessons: None, keep, imported: Default::default() }
     }
 }
 
@@ -166,7 +170,8 @@ impl Learnt {
 
     /// Is there anything?
     pub fn exists(folder: &Path) -> bool {
-        !folder.as_os_str().is_empty() && (folder.join("model").exists() || folder.join("journal").exists())
+        !folder.as_os_str().is_empty()
+            && (folder.join("model").exists() || folder.join("journal").exists() || imported::exists(folder))
     }
 
     fn reread(&mut self, folder: &Path) -> anyhow::Result<()> {
@@ -185,8 +190,17 @@ impl Learnt {
         Ok(())
     }
 
-    /// Learns what others have taught since. Says whether there was anything.
+    /// Learns what others have taught or imported since. Says whether there was anything.
     pub fn refresh(&mut self, folder: &Path) -> anyhow::Result<bool> {
+        let taught = self.refresh_model(folder)?;
+        Ok(self.imported.refresh(folder)? || taught)
+    }
+
+    pub fn imported(&self) -> Option<&Arc<Imported>> {
+        self.imported.get()
+    }
+
+    fn refresh_model(&mut self, folder: &Path) -> anyhow::Result<bool> {
         let path = folder.join("journal");
         let mut changed = false;
         // A model may be put in its place between our two looks; twice in a row it will not.
@@ -242,7 +256,7 @@ impl Learnt {
         if self.read == 0 {
             self.reread(folder)?;
         }
-        self.refresh(folder)?;
+        self.refresh_model(folder)?;
         let path = folder.join("journal");
         let journal = match about_journal(&path)? {
             Some((generation, length)) if generation == self.generation => {
@@ -575,34 +589,70 @@ pub fn user(name: &str) -> User {
     User(number.max(1))
 }
 
-/// Enough was learnt for the rules that use it.
-pub fn is_ready(model: &Model, settings: &rules::Settings) -> bool {
-    let counts = model.counts();
+/// Enough was learnt, or imported, for the rules that use it.
+pub fn is_ready(learnt: &Learnt, settings: &rules::Settings) -> bool {
+    let heeded = Heeded::of(settings);
     settings.use_learner
         && settings.use_bayes
         && settings.use_bayes_rules
-        && f64::from(counts.ham) >= settings.bayes_min_ham_num
-        && f64::from(counts.spam) >= settings.bayes_min_spam_num
+        && (heeded.enough(learnt.model.counts())
+            || learnt.imported().is_some_and(|imported| heeded.enough_of(imported)))
 }
 
 thread_local! {
     static EXTRACTOR: RefCell<(Arc<Options>, Extractor)> = RefCell::default();
 }
 
-/// A message that is being judged, as the model sees it.
-pub fn extract(views: &Views<'_>, options: &Arc<Options>) -> Features {
-    EXTRACTOR.with_borrow_mut(|(of, extractor)| {
-        if !Arc::ptr_eq(of, options) {
-            *of = options.clone();
-            *extractor = Extractor::new(Options::clone(options));
-        }
-        extractor.extract(views)
-    })
+/// How messages are looked at: made of [`Heeded`] once, used for each message.
+#[derive(Debug, Default)]
+pub struct Reader {
+    options: Arc<Options>,
+    tokenizer: Tokenizer,
+    heeded: Heeded,
 }
 
-/// What the rules leave out of learning: `bayes_ignore_header`, `bayes_token_sources`.
-pub fn options(settings: &rules::Settings) -> Arc<Options> {
-    Arc::new(Heeded::of(settings).options())
+impl Reader {
+    pub fn new(heeded: Heeded) -> Reader {
+        Reader { options: Arc::new(heeded.options()), tokenizer: Tokenizer::new(heeded.bayes_options()), heeded }
+    }
+
+    pub fn heeded(&self) -> &Heeded {
+        &self.heeded
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// A message that is being judged, as the model sees it.
+    pub fn features(&self, views: &Views<'_>) -> Features {
+        EXTRACTOR.with_borrow_mut(|(of, extractor)| {
+            if !Arc::ptr_eq(of, &self.options) {
+                *of = self.options.clone();
+                *extractor = Extractor::new(Options::clone(&self.options));
+            }
+            extractor.extract(views)
+        })
+    }
+
+    /// What SpamAssassin would have said with what was imported; `None` where nothing was, too little, or it knows no word
+    /// of the message.
+    pub fn of_imported(&self, learnt: &Learnt, views: &Views<'_>) -> Option<bayes::Opinion> {
+        let imported = learnt.imported().filter(|imported| self.heeded.enough_of(imported))?;
+        imported.opinion(&self.tokenizer.tokens(views), self.heeded.hapaxes)
+    }
+
+    /// How likely it is spam by what was learnt and what was imported. `None`: neither has a say.
+    pub fn probability(&self, learnt: &Learnt, features: &Features, views: &Views<'_>, user: User) -> Option<f64> {
+        let counts = learnt.model.counts();
+        let score = learnt.model.score(features, user);
+        let imported = self.of_imported(learnt, views).map(|opinion| opinion.probability);
+        bayes::opinion(score, counts, self.heeded.enough(counts), imported)
+    }
 }
 
 /// What commands that load no rules must know of them. The service keeps it beside the model.
@@ -614,6 +664,12 @@ pub struct Heeded {
     ignore_headers: BTreeSet<String>,
     /// `header`, `visible`, `invisible`, `uri`.
     without: BTreeSet<String>,
+    /// What follows concerns what was imported from SpamAssassin alone.
+    mimepart: bool,
+    longest: f64,
+    hapaxes: bool,
+    stopword_languages: Vec<String>,
+    stopwords: BTreeMap<String, String>,
 }
 
 impl Default for Heeded {
@@ -633,6 +689,41 @@ impl Heeded {
             min_spam: settings.bayes_min_spam_num,
             ignore_headers: settings.bayes_ignore_headers.clone(),
             without: without.map(str::to_owned).collect(),
+            mimepart: settings.bayes_token_sources.get("mimepart") == Some(&true),
+            longest: settings.bayes_max_token_length,
+            hapaxes: settings.bayes_use_hapaxes,
+            stopword_languages: settings.bayes_stopword_languages.clone(),
+            // Those of other languages are many, and nobody asks for them.
+            stopwords: (settings.bayes_stopword_languages.iter())
+                .filter_map(|language| Some((language.clone(), settings.bayes_stopwords.get(language)?.clone())))
+                .collect(),
+        }
+    }
+
+    pub fn enough(&self, counts: learn::Counts) -> bool {
+        f64::from(counts.ham) >= self.min_ham && f64::from(counts.spam) >= self.min_spam
+    }
+
+    pub fn enough_of(&self, imported: &Imported) -> bool {
+        self.enough(learn::Counts { ham: imported.ham, spam: imported.spam })
+    }
+
+    /// Patterns of `bayes_stopword_XX` that are beyond us.
+    pub fn unusable_stopwords(&self) -> Vec<&str> {
+        Stopwords::of(&self.stopword_languages, &self.stopwords).1
+    }
+
+    fn bayes_options(&self) -> bayes::Options {
+        let on = |name| !self.without.contains(name);
+        bayes::Options {
+            ignore_headers: self.ignore_headers.clone(),
+            header: on("header"),
+            visible: on("visible"),
+            invisible: on("invisible"),
+            uri: on("uri"),
+            mimepart: self.mimepart,
+            longest: self.longest.max(0.0) as usize,
+            stopwords: Stopwords::of(&self.stopword_languages, &self.stopwords).0.into(),
         }
     }
 
@@ -662,9 +753,17 @@ impl Heeded {
     }
 }
 
-/// The probability as the engine hears it.
+/// The probability as the engine hears it. In millionths, but so that four digits round as the probability's do and
+/// what lies above a bound of a rule stays above it.
 pub fn answer(probability: f64) -> engine::Answer {
-    engine::Answer::Millionths((probability * 1e6).round().clamp(0.0, 1e6) as u32)
+    let millionths = (probability * 1e6).round().clamp(0.0, 1e6);
+    let four = |probability: f64| format!("{probability:.4}");
+    let step = match millionths / 1e6 {
+        near if near < probability && (millionths % 1_000.0 == 0.0 || four(near) != four(probability)) => 1.0,
+        near if near > probability && four(near) != four(probability) => -1.0,
+        _ => 0.0,
+    };
+    engine::Answer::Millionths((millionths + step).clamp(0.0, 1e6) as u32)
 }
 
 /// The message as it is learnt: what another filter wrapped up is taken out again.
@@ -683,6 +782,22 @@ pub fn features(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_probability_keeps_its_four_digits() {
+        let of = |probability| match answer(probability) {
+            engine::Answer::Millionths(millionths) => millionths,
+            _ => unreachable!("it is a number"),
+        };
+        let bounds = [0.0, 1.0, 0.99, 0.990_000_4, 0.989_999_9, 0.999_000_000_1, 0.123_449_9, 0.123_450_1, 0.123_45];
+        let steps = (0..200_000).map(|at| (f64::from(at) * 0.618_033_988_75).fract());
+        for probability in bounds.into_iter().chain(steps) {
+            let heard = f64::from(of(probability)) / 1e6;
+            assert_eq!(format!("{heard:.4}"), format!("{probability:.4}"), "{probability}");
+            assert!((heard - probability).abs() < 2e-6);
+        }
+        assert_eq!((of(0.99), of(0.990_000_4), of(0.5), of(0.0), of(1.0)), (990_000, 990_001, 500_000, 0, 1_000_000));
+    }
 
     fn folder(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("sekisho-learnt-{name}-{}", std::process::id()));

@@ -1,6 +1,7 @@
 //! From rule files to an engine, by way of the cache where it has the same rules.
 
 use crate::debug::Debug;
+use crate::learning::Learnt;
 use crate::rule_files::{self, Found, Includes, Selection};
 use crate::{cache, environment, language, learning};
 use engine::{Engine, EngineOptions};
@@ -39,11 +40,11 @@ pub fn load(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, d
     load_for(selection, use_cache, beyond_spamassassin, false, debug)
 }
 
-/// As [`load`]; where `model` has learnt enough for these rules, with the rules and scores that use it.
-pub fn load_with_model(selection: &Selection, use_cache: bool, model: Option<&learn::Model>, debug: &Debug) -> Loaded {
+/// As [`load`]; where enough was learnt for these rules, with the rules and scores that use it.
+pub fn load_with_model(selection: &Selection, use_cache: bool, learnt: Option<&Learnt>, debug: &Debug) -> Loaded {
     let loaded = load(selection, use_cache, true, debug);
-    match model {
-        Some(model) if learning::is_ready(model, &loaded.engine.ruleset.settings) => {
+    match learnt {
+        Some(learnt) if learning::is_ready(learnt, &loaded.engine.ruleset.settings) => {
             load_for(selection, use_cache, true, true, debug)
         }
         _ => loaded,

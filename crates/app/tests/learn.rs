@@ -98,7 +98,7 @@ fn sa_learn_by_its_own_name() {
     let theirs = folder.file("theirs", "v\t3\tdb_version # this must be the first line!!!\nv\t1\tnum_spam\n");
     let refused = Command::new(&named).arg(&dbpath).arg("--restore").arg(theirs).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("learn from the mail instead"));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("learn from mail instead"));
 }
 
 const RULES: &str = "\

@@ -10,7 +10,7 @@ use crate::config::dns::Ask;
 use crate::debug::Debug;
 use crate::input::{self, Place};
 use crate::language;
-use crate::learning::{self, Learnt};
+use crate::learning::{self, Heeded, Learnt, Reader};
 use crate::loading::{self, Loaded};
 use crate::output::{Colour, Output, Painter, readable};
 use crate::policy::category::Category;
@@ -20,7 +20,7 @@ use crate::{CLEAN, FOUND, TROUBLE, environment};
 use engine::markup::summary;
 use engine::{Answer, Question, Scratch, Timing};
 use indicatif::{ProgressBar, ProgressStyle};
-use learn::{Model, Options, User};
+use learn::User;
 use mail::{Envelope, Evidence, Meaning, Message, Transaction, Trouble, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -97,22 +97,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let debug = Debug::new(arguments.debug.as_deref());
     let config = service_config(arguments.config.as_deref())?;
     let learnt = learnt(arguments, &config)?;
-    let model = learnt.as_ref().map(|learnt| &learnt.model);
     let mut selection = arguments.rules.selection(&config);
     selection.local |= config.dns.ask == Ask::No;
     if let Some(missing) = arguments.rules.rules.iter().find(|path| !path.exists()) {
         anyhow::bail!("{}: {}", missing.display(), language::NO_SUCH_FILE);
     }
-    let loaded = loading::load_with_model(&selection, !arguments.rules.no_cache, model, &debug);
+    let loaded = loading::load_with_model(&selection, !arguments.rules.no_cache, learnt.as_ref(), &debug);
     loaded.warn(&arguments.rules.lint(arguments.config.as_deref()));
     let network = Network::open(arguments, &config, &loaded, selection.local)?;
     let signatures = signatures(arguments, &config)?;
     let others = arguments.scanners.as_ref().map(|file| Others::open(file.as_deref())).transpose()?;
-    let options = learning::options(&loaded.engine.ruleset.settings);
+    let reader = Reader::new(Heeded::of(&loaded.engine.ruleset.settings));
     let with = With {
         loaded: &loaded,
-        model,
-        options,
+        learnt: learnt.as_ref(),
+        reader,
         signatures: signatures.as_ref(),
         others: others.as_ref(),
         network: &network,
@@ -243,8 +242,8 @@ fn each_in_order(
 /// With what messages are judged.
 struct With<'a> {
     loaded: &'a Loaded,
-    model: Option<&'a Model>,
-    options: Arc<Options>,
+    learnt: Option<&'a Learnt>,
+    reader: Reader,
     signatures: Option<&'a Signatures>,
     others: Option<&'a Others>,
     network: &'a Network,
@@ -258,7 +257,7 @@ fn judge(
     debug: &Debug,
     painter: Painter,
 ) -> Outcome {
-    let With { loaded, model, ref options, signatures, others, network } = *with;
+    let With { loaded, learnt, ref reader, signatures, others, network } = *with;
     scratch.timing = Timing::default();
     scratch.clock = arguments.timing.then_some(environment::processor_nanoseconds as fn() -> u64);
     scratch.explain = arguments.explain || debug.wants("rules");
@@ -284,9 +283,10 @@ fn judge(
             Desk::new(network.resolver.as_ref(), settings, &|ask| ask()).with_digests(&network.digests, &raw);
         let (mut verdict, views, answers) =
             engine::judge_asking(&loaded.engine, &transaction, scratch, known, |questions, views, answers| {
-                desk.answer(questions, answers, |question| match (question, model) {
-                    (Question::SpamProbability, Some(model)) if !network.replays() => {
-                        learning::answer(model.score(&learning::extract(views, options), User::default()).probability())
+                desk.answer(questions, answers, |question| match (question, learnt) {
+                    (Question::SpamProbability, Some(learnt)) if !network.replays() => {
+                        let probability = reader.probability(learnt, &reader.features(views), views, User::default());
+                        probability.map_or(Answer::Unknown, learning::answer)
                     }
                     _ => Answer::Unknown,
                 });

@@ -5,7 +5,7 @@ use crate::config::{Config, Exchange as Shared, Learn};
 use crate::input::{self, Place};
 use crate::language::Message as Text;
 use crate::learning::exchange::{self, Exchange};
-use crate::learning::{self, Heeded, Learnt, Turns};
+use crate::learning::{self, Heeded, Learnt, Reader, Turns};
 use crate::lessons::{self, About, By};
 use crate::output::{Output, readable};
 use crate::owner::Acting;
@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use engine::markup::Style;
 use indicatif::{ProgressBar, ProgressStyle};
-use learn::{Class, Extractor, Features, Lesson, Model, Piece};
+use learn::{Class, Extractor, Features, Lesson, Model, Piece, bayes};
 use mail::{Limits, Message, ViewConfig, Views};
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -26,14 +26,14 @@ use std::path::{Path, PathBuf};
 pub struct Arguments {
     #[command(subcommand)]
     what: Option<What>,
-    /// These messages are spam
-    #[arg(long, group = "class")]
-    spam: bool,
+    /// These messages are spam; with --ham in the same call both are learnt in turns
+    #[arg(long, value_name = "PATH", num_args = 0.., conflicts_with = "forget")]
+    spam: Option<Vec<PathBuf>>,
     /// These messages are not
-    #[arg(long, group = "class")]
-    ham: bool,
+    #[arg(long, value_name = "PATH", num_args = 0.., conflicts_with = "forget")]
+    ham: Option<Vec<PathBuf>>,
     /// Take back what was learnt of these messages
-    #[arg(long, group = "class")]
+    #[arg(long)]
     forget: bool,
     /// Files are mbox, whatever they look like
     #[arg(long)]
@@ -116,6 +116,14 @@ enum What {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Take over what SpamAssassin's Bayes had learnt, as `sa-learn --backup` writes it
+    Import {
+        /// The backup; - is standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Drop what was imported
+    ForgetImport,
     /// Which lessons there were: how many each day, or those of a day one by one
     Journal {
         /// This day, 2026-11-20
@@ -178,15 +186,9 @@ pub struct Tally {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
-    let deed = match (arguments.spam, arguments.ham, arguments.forget) {
-        (true, ..) => Some(Deed::Learn(Class::Spam)),
-        (_, true, _) => Some(Deed::Learn(Class::Ham)),
-        (.., true) => Some(Deed::Forget),
-        _ => None,
-    };
     if let Some(what) = &arguments.what {
-        if deed.is_some() {
-            bail!("--spam, --ham and --forget stand without status, sync, top, explain, journal and undo");
+        if arguments.spam.is_some() || arguments.ham.is_some() || arguments.forget {
+            bail!("--spam, --ham and --forget stand without {COMMANDS}");
         }
         let folder = arguments.model.folder()?;
         return match what {
@@ -194,6 +196,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             What::Sync => sync(&arguments.model.settings()?),
             What::Top { paths, count } => top(&folder, paths, *count),
             What::Explain { file } => explain(&folder, file, arguments.user.as_deref()),
+            What::Import { file } => import(&folder, file),
+            What::ForgetImport => forget_import(&folder),
             What::Journal { day, which } => journal(&folder, day.as_deref(), which),
             What::Undo { day, since, which, dry_run } => {
                 let days = |of: &str| match (day, since) {
@@ -205,29 +209,73 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             }
         };
     }
-    let Some(deed) = deed else {
-        bail!("say --spam, --ham or --forget, or: status, sync, top, explain, journal, undo")
-    };
     let user = arguments.user.as_deref().unwrap_or_default();
     let tally = if !arguments.ids.is_empty() {
-        teach_by_id(&arguments.model, &arguments.ids, deed, user)?
+        teach_by_id(&arguments.model, &arguments.ids, arguments.deed()?, user)?
     } else {
-        let stdin = [PathBuf::from("-")];
-        let named = if arguments.paths.is_empty() { &stdin[..] } else { &arguments.paths };
-        let format = if arguments.mbox { input::Format::Mbox } else { input::Format::Detect };
-        let places = input::find(named, format);
+        let places = arguments.places()?;
         match &arguments.service {
-            Some(service) => each(&places, false, &Acting::nobody(), |raw| tell::tell(service, raw, deed, user))?,
-            None => teach(&arguments.model.to_teach()?, &places, deed, user, std::io::stderr().is_terminal())?,
+            Some(service) => each(&places, false, &Acting::nobody(), |raw, deed| tell::tell(service, raw, deed, user))?,
+            None => teach(&arguments.model.to_teach()?, &places, user, std::io::stderr().is_terminal())?,
         }
     };
     let known = tally.examined - tally.changed - tally.failed;
-    let told = if deed == Deed::Forget { &FORGOTTEN } else { &LEARNT };
+    let told = if arguments.forget { &FORGOTTEN } else { &LEARNT };
     let numbers = [("changed", tally.changed), ("known", known), ("failed", tally.failed)];
     let mut output = Output::new();
     output.line(&filled(told, &numbers.map(|(name, number)| (name, number.to_string()))))?;
     output.flush()?;
     Ok(if tally.failed > 0 { TROUBLE } else { CLEAN })
+}
+
+const COMMANDS: &str = "status, sync, top, explain, import, forget-import, journal and undo";
+
+impl Arguments {
+    /// Where there is but one.
+    fn deed(&self) -> anyhow::Result<Deed> {
+        match (&self.spam, &self.ham, self.forget) {
+            (Some(_), Some(_), _) => bail!("--spam and --ham together: each needs paths of its own"),
+            (Some(paths), ..) | (_, Some(paths), _) if !self.ids.is_empty() && !paths.is_empty() => {
+                bail!("--id and paths together: one at a time")
+            }
+            (Some(_), ..) => Ok(Deed::Learn(Class::Spam)),
+            (_, Some(_), _) => Ok(Deed::Learn(Class::Ham)),
+            (.., true) => Ok(Deed::Forget),
+            _ => bail!("say --spam, --ham or --forget, or: {COMMANDS}"),
+        }
+    }
+
+    /// What is to be done with which messages.
+    fn places(&self) -> anyhow::Result<Vec<(Place, Deed)>> {
+        let format = if self.mbox { input::Format::Mbox } else { input::Format::Detect };
+        if let (Some(spam), Some(ham)) = (&self.spam, &self.ham)
+            && !spam.is_empty()
+            && !ham.is_empty()
+            && self.paths.is_empty()
+        {
+            return Ok(in_turns(input::find(spam, format), input::find(ham, format)));
+        }
+        let deed = self.deed()?;
+        let named = [&self.spam, &self.ham].into_iter().flatten().flatten().chain(&self.paths);
+        let mut named: Vec<PathBuf> = named.cloned().collect();
+        if named.is_empty() {
+            named.push("-".into());
+        }
+        Ok(input::find(&named, format).into_iter().map(|place| (place, deed)).collect())
+    }
+}
+
+/// The smaller class spread evenly over the larger: many lessons of one class in a row make the model forget some of the
+/// other.
+fn in_turns(spam: Vec<Place>, ham: Vec<Place>) -> Vec<(Place, Deed)> {
+    let (spams, hams) = (spam.len().max(1), ham.len().max(1));
+    let places = |places: Vec<Place>, deed, of: usize| {
+        places.into_iter().enumerate().map(move |(at, place)| ((2 * at + 1) as f64 / of as f64, (place, deed)))
+    };
+    let mut all: Vec<_> =
+        places(spam, Deed::Learn(Class::Spam), spams).chain(places(ham, Deed::Learn(Class::Ham), hams)).collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    all.into_iter().map(|(_, place)| place).collect()
 }
 
 const LEARNT: Text = Text::new(
@@ -244,13 +292,13 @@ fn filled(text: &Text, values: &[(&str, String)]) -> String {
 }
 
 /// Does it, and tells on standard error what could not be read.
-pub fn teach(folder: &Path, places: &[Place], deed: Deed, user: &str, progress: bool) -> anyhow::Result<Tally> {
+pub fn teach(folder: &Path, places: &[(Place, Deed)], user: &str, progress: bool) -> anyhow::Result<Tally> {
     let (views, style) = (ViewConfig::default(), Style::default());
     let mut extractor = Extractor::new(Heeded::read(folder).options());
     // What root wrote the service could not go on with.
     let acting = Acting::as_owner_of(folder)?;
     let mut turns = Turns::new(folder);
-    let tally = each(places, progress, &acting, |raw| {
+    let tally = each(places, progress, &acting, |raw, deed| {
         let (digest, features) = learning::features(raw, &views, &style, &mut extractor);
         turns.teach(|teacher| {
             teacher.about = About::new(By::Hand, "", user, &subject(raw));
@@ -266,10 +314,10 @@ pub fn teach(folder: &Path, places: &[Place], deed: Deed, user: &str, progress: 
 
 /// Every message once; `work` says whether anything changed.
 fn each(
-    places: &[Place],
+    places: &[(Place, Deed)],
     progress: bool,
     acting: &Acting,
-    mut work: impl FnMut(&[u8]) -> anyhow::Result<bool>,
+    mut work: impl FnMut(&[u8], Deed) -> anyhow::Result<bool>,
 ) -> anyhow::Result<Tally> {
     let bar =
         if progress && places.len() >= 50 { ProgressBar::new(places.len() as u64) } else { ProgressBar::hidden() };
@@ -277,11 +325,11 @@ fn each(
         bar.set_style(style);
     }
     let mut tally = Tally::default();
-    for place in places {
+    for (place, deed) in places {
         bar.inc(1);
         tally.examined += 1;
         match acting.aside(|| place.read())? {
-            Ok(raw) => tally.changed += usize::from(work(&raw)?),
+            Ok(raw) => tally.changed += usize::from(work(&raw, *deed)?),
             Err(error) => {
                 tally.failed += 1;
                 eprintln!("sekisho: {}: {error}", readable(place.name().as_bytes(), 300));
@@ -382,6 +430,65 @@ fn by_id(folder: &Path, id: &str, store: Option<&store::Store>) -> anyhow::Resul
     Ok(Some((digest, features, entry.subject)))
 }
 
+const TAKEN_OVER: Text = Text::new(
+    "{read} tokens of {ham} ham and {spam} spam; {kept} of them say something and are kept",
+    "通常メール {ham} 通と迷惑メール {spam} 通のトークン {read} 個のうち、判定に役立つ {kept} 個を取り込みました",
+);
+const LEFT_OUT: Text = Text::new(
+    "{number} more were left out, those that stood in the fewest messages: no more than {kept} are kept",
+    "上限 {kept} 個を超えるため、出現の少ない {number} 個は取り込みませんでした",
+);
+
+/// Lays down what `sa-learn --backup` wrote.
+fn import(folder: &Path, file: &Path) -> anyhow::Result<u8> {
+    let mut output = Output::new();
+    let name = || file.display().to_string();
+    if file.as_os_str() == "-" {
+        take_over(folder, std::io::stdin().lock(), &mut output)?;
+    } else {
+        take_over(folder, std::fs::File::open(file).with_context(name)?, &mut output).with_context(name)?;
+    }
+    output.flush()?;
+    Ok(CLEAN)
+}
+
+pub fn take_over(folder: &Path, backup: impl std::io::Read, output: &mut Output) -> anyhow::Result<()> {
+    let (imported, left_out) = learning::imported::from_backup(backup)?;
+    let _acting = Acting::as_owner_of(folder)?;
+    let _lock = learning::lock(folder)?;
+    learning::imported::write(folder, &imported)?;
+    let values = [
+        ("read", imported.read.to_string()),
+        ("ham", imported.ham.to_string()),
+        ("spam", imported.spam.to_string()),
+        ("kept", imported.len().to_string()),
+        ("number", left_out.to_string()),
+    ];
+    output.line(&filled(&TAKEN_OVER, &values))?;
+    if left_out > 0 {
+        output.line(&filled(&LEFT_OUT, &values))?;
+    }
+    if !Heeded::read(folder).enough_of(&imported) {
+        output.line(TOO_LITTLE.text())?;
+    }
+    Ok(())
+}
+
+const DROPPED: Text = Text::new("what was imported is dropped", "取り込んだものを削除しました");
+const NOTHING_IMPORTED: Text = Text::new("nothing was imported", "取り込んだものはありません");
+
+fn forget_import(folder: &Path) -> anyhow::Result<u8> {
+    let mut output = Output::new();
+    let dropped = learning::imported::exists(folder) && {
+        let _acting = Acting::as_owner_of(folder)?;
+        let _lock = learning::lock(folder)?;
+        learning::imported::remove(folder)?
+    };
+    output.line(if dropped { &DROPPED } else { &NOTHING_IMPORTED }.text())?;
+    output.flush()?;
+    Ok(if dropped { CLEAN } else { FOUND })
+}
+
 /// Once, for machines where no service runs.
 fn sync(settings: &Learn) -> anyhow::Result<u8> {
     let Some(mut exchange) = Exchange::open(&settings.folder, &settings.exchange)? else {
@@ -467,7 +574,30 @@ fn status(settings: &Learn) -> anyhow::Result<u8> {
         output.line(&filled(&TIMES, &[("oldest", time(oldest)), ("newest", time(newest))]))?;
     }
     let heeded = Heeded::read(folder);
-    if f64::from(counts.ham) < heeded.min_ham || f64::from(counts.spam) < heeded.min_spam {
+    if let Some(imported) = learnt.imported() {
+        let share = bayes::say(counts) / bayes::say(learn::Counts::default());
+        let values = [
+            ("ham", imported.ham.to_string()),
+            ("spam", imported.spam.to_string()),
+            ("tokens", imported.read.to_string()),
+            ("at", environment::local_time(i64::from(imported.at))),
+            ("share", format!("{:.0}", 100.0 * share)),
+        ];
+        output.line(&filled(&IMPORTED, &values))?;
+        output.line(&filled(
+            match (heeded.enough_of(imported), heeded.enough(counts)) {
+                (false, _) => &TOO_LITTLE,
+                (true, false) => &STANDS_IN,
+                (true, true) => &HAS_A_SAY,
+            },
+            &values,
+        ))?;
+    }
+    for pattern in heeded.unusable_stopwords() {
+        let pattern = readable(pattern.as_bytes(), 100);
+        output.line(&filled(&UNUSABLE, &[("pattern", pattern)]))?;
+    }
+    if !heeded.enough(counts) {
         let values = [("ham", heeded.min_ham.to_string()), ("spam", heeded.min_spam.to_string())];
         output.line(&filled(&NOT_YET, &values))?;
     }
@@ -495,6 +625,26 @@ const COUNTS: Text = Text::new(
 const SIZE: Text =
     Text::new("{words} words, {users} users with lessons of their own", "語 {words}、個別に学習した利用者 {users} 人");
 const TIMES: Text = Text::new("oldest lesson {oldest}, newest {newest}", "最も古い学習 {oldest}、最新 {newest}");
+const IMPORTED: Text = Text::new(
+    "imported from SpamAssassin on {at}: {ham} ham, {spam} spam, {tokens} tokens",
+    "SpamAssassin から取り込み ({at}): 通常メール {ham} 通、迷惑メール {spam} 通、トークン {tokens}",
+);
+const STANDS_IN: Text = Text::new(
+    "it decides alone until enough is learnt here",
+    "ここでの学習が十分になるまで、取り込んだものだけで判定します",
+);
+const HAS_A_SAY: Text = Text::new(
+    "it has {share} % of the say that it had at first, less with every lesson",
+    "取り込んだものの重みは当初の {share} % で、学習のたびに減ります",
+);
+const TOO_LITTLE: Text = Text::new(
+    "that is too little for the rules (bayes_min_ham_num, bayes_min_spam_num): it is not used",
+    "ルールの求める数 (bayes_min_ham_num, bayes_min_spam_num) に足りないため使われません",
+);
+const UNUSABLE: Text = Text::new(
+    "these stop words are not understood, and such words of what was imported count: {pattern}",
+    "次のストップワードは解釈できず、取り込んだものではその語も数えられます: {pattern}",
+);
 const NOT_YET: Text = Text::new(
     "not yet in use: the rules want {ham} ham and {spam} spam (bayes_min_ham_num, bayes_min_spam_num)",
     "まだ使われません: ルールは通常メール {ham} 通と迷惑メール {spam} 通を求めています (bayes_min_ham_num, bayes_min_spam_num)",
@@ -652,6 +802,10 @@ const PROBABILITY: Text = Text::new(
     "probability of spam {probability} (fragments {fragments}, words {words})",
     "迷惑メールの確率 {probability} (断片 {fragments}、語 {words})",
 );
+const OF_IMPORTED: Text = Text::new(
+    "by what was imported {probability} ({known} tokens that say something), by what was learnt here {own}",
+    "取り込んだものによる確率 {probability} (役立つトークン {known} 個)、ここでの学習による確率 {own}",
+);
 const WAS_LEARNT: Text =
     Text::new("this message was learnt as {class} on {at}", "このメールは {at} に{class}として学習済みです");
 const SPAM: Text = Text::new("spam", "迷惑メール");
@@ -660,6 +814,21 @@ const WORDS_TO_SPAM: Text = Text::new("words that pull towards spam", "迷惑メ
 const WORDS_TO_HAM: Text = Text::new("words that pull towards ham", "通常メールらしい語");
 const FRAGMENTS_TO_SPAM: Text = Text::new("fragments that pull towards spam", "迷惑メールらしい断片");
 const FRAGMENTS_TO_HAM: Text = Text::new("fragments that pull towards ham", "通常メールらしい断片");
+
+const TOKENS_TO_SPAM: Text = Text::new("imported tokens that pull towards spam", "迷惑メールらしいトークン (取り込み)");
+const TOKENS_TO_HAM: Text = Text::new("imported tokens that pull towards ham", "通常メールらしいトークン (取り込み)");
+
+/// Log odds of the tokens that say something.
+fn pulls_of_imported(learnt: &Learnt, reader: &Reader, views: &Views<'_>) -> Vec<(String, f32)> {
+    let mut found = HashMap::new();
+    reader.tokenizer().walk(views, &mut |token| {
+        if let Some(probability) = learnt.imported().and_then(|imported| imported.pull(token.number, true)) {
+            let pull = (probability / (1.0 - probability)).ln() as f32;
+            found.insert(readable(token.text, 100), pull);
+        }
+    });
+    found.into_iter().collect()
+}
 
 fn explain(folder: &Path, file: &Path, user: Option<&str>) -> anyhow::Result<u8> {
     let learnt = Learnt::open(folder)?;
@@ -671,10 +840,14 @@ fn explain(folder: &Path, file: &Path, user: Option<&str>) -> anyhow::Result<u8>
     let message = Message::parse(&raw, &Limits::default());
     let config = ViewConfig::default();
     let views = Views::new(&message, &config);
-    let mut extractor = Extractor::new(Heeded::read(folder).options());
+    let reader = Reader::new(Heeded::read(folder));
+    let mut extractor = Extractor::new(reader.options().clone());
     let features = extractor.extract(&views);
-    let score = model.score(&features, learning::user(user.unwrap_or_default()));
-    let probability = score.probability();
+    let user = learning::user(user.unwrap_or_default());
+    let score = model.score(&features, user);
+    let imported = reader.of_imported(&learnt, &views);
+    // What little was learnt is shown where nothing better is there.
+    let probability = reader.probability(&learnt, &features, &views, user).unwrap_or_else(|| score.probability());
     let mut output = Output::new();
     let values = [
         ("probability", format!("{probability:.4}")),
@@ -682,6 +855,14 @@ fn explain(folder: &Path, file: &Path, user: Option<&str>) -> anyhow::Result<u8>
         ("words", format!("{:+.2}", score.words)),
     ];
     output.line(&filled(&PROBABILITY, &values))?;
+    if let Some(opinion) = imported {
+        let values = [
+            ("probability", format!("{:.4}", opinion.probability)),
+            ("own", format!("{:.4}", score.probability())),
+            ("known", opinion.known.to_string()),
+        ];
+        output.line(&filled(&OF_IMPORTED, &values))?;
+    }
     if let Some(seen) = model.seen(learn::digest(&message)) {
         let class = if seen.class == Class::Spam { &SPAM } else { &HAM };
         let values = [("class", class.to_string()), ("at", environment::local_time(i64::from(seen.at)))];
@@ -699,13 +880,19 @@ fn explain(folder: &Path, file: &Path, user: Option<&str>) -> anyhow::Result<u8>
     });
     let words: Vec<(String, f32)> = words.into_iter().collect();
     let fragments = stretches(&fragments);
+    let tokens = imported.map(|_| pulls_of_imported(&learnt, &reader, &views)).unwrap_or_default();
     let tables = [
         (&WORDS_TO_SPAM, &words, 1.0),
         (&WORDS_TO_HAM, &words, -1.0),
         (&FRAGMENTS_TO_SPAM, &fragments, 1.0),
         (&FRAGMENTS_TO_HAM, &fragments, -1.0),
+        (&TOKENS_TO_SPAM, &tokens, 1.0),
+        (&TOKENS_TO_HAM, &tokens, -1.0),
     ];
     for (title, list, sign) in tables {
+        if imported.is_none() && std::ptr::eq(list, &tokens) {
+            continue;
+        }
         output.line(&format!("\n{title}:"))?;
         for (text, pull) in strongest(list, sign, 15) {
             output.line(&format!("  {pull:+8.3}  {text}"))?;

@@ -1,11 +1,11 @@
 //! `sa-learn`: the options of SpamAssassin's program, by that name or as a subcommand.
 //!
-//! The model is ours: what SpamAssassin's data base holds are hashes of words, of which the words cannot be had again, so
-//! a backup of SpamAssassin's cannot be restored here; the mail it came from can be learnt.
+//! The model is ours. What SpamAssassin's data base holds are hashes of words, of which the words cannot be had again: a
+//! backup of SpamAssassin's is laid down beside the model (`crate::learning::imported`), and the model stays as it is.
 
-use super::learn::{Deed, ModelArguments, teach};
+use super::learn::{Deed, ModelArguments, take_over, teach};
 use crate::input;
-use crate::learning::Learnt;
+use crate::learning::{Learnt, imported};
 use crate::output::Output;
 use crate::owner::Acting;
 use crate::{CLEAN, FOUND, TROUBLE};
@@ -27,8 +27,8 @@ Usage: sa-learn [options] [file]...
   --dbpath=FOLDER               the model is in this folder
   --dump [magic|data|all]       how much was learnt
   --backup                      write the model to standard output
-  --restore FILE                take a model that --backup wrote
-  --clear                       forget everything
+  --restore FILE                take a model that --backup wrote, here or by SpamAssassin
+  --clear                       forget everything, what was imported too
   --sync, --force-expire, --no-sync, --local, -L, -C, -p, --siteconfigpath, --cf, -D
                                 accepted; there is nothing to do
   -h, --help, -V, --version
@@ -78,7 +78,9 @@ fn parse(arguments: Vec<OsString>) -> anyhow::Result<Options> {
             "sync" | "rebuild" | "force-expire" => deed("sync")?,
             "backup" => deed("backup")?,
             "clear" => deed("clear")?,
-            "import" => bail!("--import: only the mail that an older data base was made from can be learnt"),
+            "import" => bail!(
+                "--import: back the older data base up with its own sa-learn --backup, then sa-learn --restore FILE"
+            ),
             "restore" => {
                 deed("restore")?;
                 options.restore = Some(wanted("restore")?.into());
@@ -137,25 +139,36 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<u8> {
             }
         }
         Some("dump") => dump(&folder()?, options.dump.as_deref().unwrap_or("all"), &mut output)?,
-        Some("backup") => output.bytes(&Learnt::open(&folder()?)?.model.to_bytes(0))?,
+        Some("backup") => {
+            let learnt = Learnt::open(&folder()?)?;
+            let imported = learnt.imported().map(|imported| &**imported);
+            output.bytes(&imported::backup(learnt.model.to_bytes(0), imported))?;
+        }
         Some("clear") => {
             let folder = folder()?;
             let _acting = Acting::as_owner_of(&folder)?;
             Learnt::default().teach(&folder)?.replace(Model::new())?;
+            imported::remove(&folder)?;
         }
         Some("restore") => {
             let path = options.restore.unwrap_or_default();
             let bytes = input::Place::File(path.clone()).read().with_context(|| path.display().to_string())?;
-            if bytes.starts_with(b"v\t") {
-                bail!(
-                    "{}: a backup of SpamAssassin's: it has hashes in place of words; learn from the mail instead",
-                    path.display()
-                );
-            }
-            let (model, _) = Model::from_bytes(&bytes).with_context(|| path.display().to_string())?;
             let folder = folder()?;
+            if bytes.starts_with(b"v\t") {
+                take_over(&folder, &bytes[..], &mut output).with_context(|| path.display().to_string())?;
+                output.flush()?;
+                return Ok(CLEAN);
+            }
+            let (model, imported) = imported::parts(&bytes).with_context(|| path.display().to_string())?;
+            let (model, _) = Model::from_bytes(model).with_context(|| path.display().to_string())?;
             let _acting = Acting::as_owner_of(&folder)?;
-            Learnt::default().teach(&folder)?.replace(model)?;
+            let mut learnt = Learnt::default();
+            let mut teacher = learnt.teach(&folder)?;
+            teacher.replace(model)?;
+            match imported {
+                Some(imported) => imported::write(&folder, &imported)?,
+                None => drop(imported::remove(&folder)?),
+            }
         }
         Some(what @ ("spam" | "ham" | "forget")) => {
             let deed = match what {
@@ -173,7 +186,8 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<u8> {
                     _ => true,
                 });
             }
-            let tally = teach(&folder()?, &places, deed, &options.user, options.progress)?;
+            let places: Vec<_> = places.into_iter().map(|place| (place, deed)).collect();
+            let tally = teach(&folder()?, &places, &options.user, options.progress)?;
             let verb = if deed == Deed::Forget { "Forgot" } else { "Learned" };
             let examined = tally.examined - tally.failed;
             output
@@ -211,6 +225,12 @@ fn dump(folder: &std::path::Path, kind: &str, output: &mut Output) -> anyhow::Re
             (0, "last expire reduction count"),
         ] {
             output.line(&format!("{:.3} {:>10} {value:>10} {:>10}  non-token data: {what}", 0.0, 0, 0))?;
+        }
+        if let Some(imported) = learnt.imported() {
+            for (value, what) in [(imported.spam, "spam"), (imported.ham, "ham"), (imported.read, "tokens")] {
+                let (zero, at) = (0, imported.at);
+                output.line(&format!("{:.3} {zero:>10} {value:>10} {at:>10}  non-token data: imported {what}", 0.0))?;
+            }
         }
     }
     if matches!(kind, "all" | "data") {

@@ -94,7 +94,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         engine::judge_asking(engine, &transaction, scratch, Answers::default(), |questions, views, answers| {
             desk.answer(questions, answers, |question| match (question, learner) {
                 (Question::SpamProbability, Some(learner)) => {
-                    learner.answer(features.get_or_insert_with(|| learner.features(views)), taught)
+                    learner.answer(features.get_or_insert_with(|| learner.features(views)), views, taught)
                 }
                 _ => engine::Answer::Unknown,
             });

@@ -1,7 +1,8 @@
 //! What the service does with what was learnt: asks it, adds to it, keeps up with what others teach.
 //!
 //! Judging reads the model, teaching writes it; both are short. Lessons come by spamd's TELL, where `learn.tell` allows it,
-//! and from messages that teach unasked (`super::unasked`). The latter begins only when somebody has taught by hand: a model
+//! and from messages that teach unasked (`super::unasked`). The latter begins only when somebody has taught by hand, or what
+//! SpamAssassin had learnt was imported: a model
 //! that has nothing but its own opinion learns its own mistakes. Four brakes hold it: a quota for each network, the
 //! balance of the classes, what was taught by hand (`super::drift`), and a record from which any day is taken back.
 
@@ -10,12 +11,12 @@ use super::unasked::Unasked;
 use crate::config::{Config, Learn};
 use crate::environment;
 use crate::learning::exchange::{self, Exchange, Hands, Round};
-use crate::learning::{self, Heeded, Learnt};
+use crate::learning::{self, Heeded, Learnt, Reader};
 use crate::lessons::{About, By};
 use crate::recent::{Judged, Recent};
 use arc_swap::ArcSwap;
 use engine::Engine;
-use learn::{Class, Counts, Extractor, Features, Options, User};
+use learn::{Class, Counts, Extractor, Features, User};
 use mail::Message;
 use mail::views::Views;
 use protocols::{Places, Tell, Told};
@@ -33,9 +34,8 @@ pub struct Learner {
     quota: Mutex<HashMap<IpAddr, (i64, u32)>>,
     drift: Mutex<Drift>,
     recent: Mutex<Recent>,
-    /// What the rules leave out.
-    options: ArcSwap<Options>,
-    heeded: ArcSwap<Heeded>,
+    /// With what the rules say of learning.
+    reader: ArcSwap<Reader>,
     exchange: Mutex<Option<Exchange>>,
 }
 
@@ -57,8 +57,8 @@ impl Learner {
                 let drift = Mutex::new(Drift::new(&settings.folder, settings.drift));
                 let recent = Mutex::new(Recent::new(&settings.folder, settings.by_id.0));
                 let learnt = RwLock::new(learnt);
-                let (options, heeded, quota, exchange) = Default::default();
-                (Some(Learner { settings, learnt, quota, drift, recent, options, heeded, exchange }), None)
+                let (reader, quota, exchange) = Default::default();
+                (Some(Learner { settings, learnt, quota, drift, recent, reader, exchange }), None)
             }
             Err(error) => (None, Some(format!("learn: {error:#}; mail is judged without what was learnt"))),
         }
@@ -66,9 +66,10 @@ impl Learner {
 
     /// New rules are in force: what they say of learning holds, also for commands that load none.
     pub fn heed(&self, settings: &rules::Settings) -> anyhow::Result<()> {
-        self.options.store(learning::options(settings));
-        self.heeded.store(Heeded::of(settings).into());
-        self.heeded.load().keep(&self.settings.folder)
+        let reader = Reader::new(Heeded::of(settings));
+        let kept = reader.heeded().keep(&self.settings.folder);
+        self.reader.store(reader.into());
+        kept
     }
 
     /// Looks whether what was taught by hand is still understood; tells once where it no longer is, and once when it is
@@ -94,7 +95,7 @@ impl Learner {
     pub fn refresh(&self) -> anyhow::Result<bool> {
         let changed = self.write().refresh(&self.settings.folder)?;
         if changed {
-            self.heeded.load().keep(&self.settings.folder)?; // there may have been no folder before
+            self.reader.load().heeded().keep(&self.settings.folder)?; // there may have been no folder before
         }
         Ok(changed)
     }
@@ -118,15 +119,16 @@ impl Learner {
     }
 
     pub fn is_ready(&self, settings: &rules::Settings) -> bool {
-        learning::is_ready(&self.read().model, settings)
+        learning::is_ready(&self.read(), settings)
     }
 
     pub fn features(&self, views: &Views<'_>) -> Features {
-        learning::extract(views, &self.options.load())
+        self.reader.load().features(views)
     }
 
-    pub fn answer(&self, features: &Features, user: User) -> engine::Answer {
-        learning::answer(self.read().model.score(features, user).probability())
+    pub fn answer(&self, features: &Features, views: &Views<'_>, user: User) -> engine::Answer {
+        let probability = self.reader.load().probability(&self.read(), features, views, user);
+        probability.map_or(engine::Answer::Unknown, learning::answer)
     }
 
     /// Keeps what can be taught by id later.
@@ -140,7 +142,7 @@ impl Learner {
         if !self.settings.tell || tell.content.omitted.is_some() {
             return Ok(refused);
         }
-        let mut extractor = Extractor::new(Options::clone(&self.options.load()));
+        let mut extractor = Extractor::new(self.reader.load().options().clone());
         let (digest, features) = learning::features(&tell.content.bytes, &engine.views, &engine.style, &mut extractor);
         let user = learning::user(tell.user.as_deref().unwrap_or_default());
         let (at, mut told) = (now(), Told::default());
@@ -198,7 +200,9 @@ impl Learner {
         {
             let learnt = self.read();
             let counts = learnt.model.counts();
-            if (counts.ham == 0 && counts.spam == 0) || learnt.model.seen(digest).is_some() {
+            if (counts.ham == 0 && counts.spam == 0 && learnt.imported().is_none())
+                || learnt.model.seen(digest).is_some()
+            {
                 return Ok(None);
             }
             if !in_balance(counts, class, self.settings.balance) {

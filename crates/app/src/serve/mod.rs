@@ -209,7 +209,7 @@ fn first_rules(
 
 fn load(selection: &Selection, learner: Option<&Learner>) -> Loaded {
     let learnt = learner.map(Learner::read);
-    loading::load_with_model(selection, true, learnt.as_deref().map(|learnt| &learnt.model), &Debug::default())
+    loading::load_with_model(selection, true, learnt.as_deref(), &Debug::default())
 }
 
 fn active(engine: &Engine) -> usize {

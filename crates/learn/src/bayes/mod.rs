@@ -34,7 +34,7 @@ pub fn opinion(score: Score, counts: Counts, enough: bool, imported: Option<f64>
 }
 
 /// What the imported probability counts beside the model's, after so many lessons.
-fn say(counts: Counts) -> f64 {
+pub fn say(counts: Counts) -> f64 {
     let lessons = f64::from(counts.ham.min(counts.spam));
     SAY / (1.0 + lessons / HALF)
 }
