@@ -11,6 +11,7 @@ mod explain;
 pub mod markup;
 mod meta;
 mod plan;
+mod qr;
 mod redirectors;
 pub mod s25r;
 pub mod scan;
@@ -25,7 +26,7 @@ pub use checks::dns::reversed as reversed_address;
 pub use scan::{Scan, Step, judge, judge_asking, judge_with_answers, judge_with_views};
 pub use scratch::{Scratch, Timing, Values};
 
-use mail::views::{HeaderRequests, ViewConfig};
+use mail::views::{HeaderRequests, NoPictures, ViewConfig};
 use mail::{Limits, tld};
 use patterns::{Found, Text};
 use plan::{GroupText, Plan};
@@ -38,7 +39,8 @@ use std::sync::Arc;
 pub struct EngineOptions {
     pub local_only: bool,
     pub score_set: ScoreSet,
-    /// Understand more than SpamAssassin does where that changes which of its rules hit (Received lines it skips).
+    /// Understand more than SpamAssassin does where that changes which of its rules hit (Received lines it skips, links in
+    /// QR codes).
     pub beyond_spamassassin: bool,
 }
 
@@ -145,6 +147,7 @@ fn view_config(ruleset: &Ruleset, header_requests: HeaderRequests, beyond_spamas
             three.iter().map(String::as_str),
         )),
         redirectors: Arc::new(redirectors::Patterns::new(&settings.redirector_patterns)),
+        pictures: if beyond_spamassassin { Arc::new(qr::Codes) } else { Arc::new(NoPictures) },
         header_requests,
     }
 }

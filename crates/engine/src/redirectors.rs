@@ -45,9 +45,15 @@ impl Redirectors for Patterns {
             let mut matched: Vec<_> = found.hits().iter().map(|hit| hit.pattern).collect();
             matched.sort_unstable();
             let groups = matched.into_iter().filter_map(|pattern| self.regexes[pattern.0 as usize].groups(uri, 0));
-            groups.filter_map(|groups| groups.get(1).copied().flatten().map(<[u8]>::to_vec)).collect()
+            groups.filter_map(|groups| groups.get(1).copied().flatten().map(with_scheme)).collect()
         })
     }
+}
+
+/// A target without scheme is a web address to the redirector, and to rules.
+fn with_scheme(target: &[u8]) -> Vec<u8> {
+    let scheme = target.iter().take(8).any(|b| *b == b':');
+    if scheme || target.starts_with(b"/") { target.to_vec() } else { [b"http://", target].concat() }
 }
 
 #[cfg(test)]

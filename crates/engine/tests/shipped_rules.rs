@@ -26,7 +26,10 @@ fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
 fn shipped() -> (Ruleset, Vec<rules::Diagnostic>) {
     let pre = files("rules", "pre").into_iter().map(|(name, text)| Source::new(name, text, SourceKind::Pre));
     let cf = files("rules", "cf").into_iter().map(|(name, text)| Source::new(name, text, SourceKind::Default));
-    let sources: Vec<Source> = pre.chain(cf).collect();
+    // A site's own officers: rules about them hit nothing where none is named.
+    let site = "officer \"例示 一郎\" \"Ichiro Reiji\" example.co.jp\n";
+    let site = Source::new("site.cf", site, SourceKind::Default);
+    let sources: Vec<Source> = pre.chain(cf).chain([site]).collect();
     let options = LoadOptions { local_only: true, thorough: true, ..LoadOptions::default() };
     rules::load(&sources, &engine::catalog(), &options, &mut NoReader)
 }
@@ -118,6 +121,19 @@ fn no_class_holds_characters_beyond_ascii() {
                     _ => assert!(!inside || c.is_ascii(), "{file}: {c} in a class:\n{line}"),
                 }
             }
+        }
+    }
+}
+
+/// For the same reason `x?` after such a character makes its last byte optional, not the character.
+#[test]
+fn no_quantifier_follows_a_character_beyond_ascii() {
+    for (file, text) in files("rules", "cf") {
+        let rules = text.lines().filter(|line| line.contains('/') && !line.starts_with(['#', 'l', 'd', 'b']));
+        for line in rules {
+            let chars: Vec<char> = line.chars().collect();
+            let bad = chars.windows(2).find(|two| !two[0].is_ascii() && matches!(two[1], '?' | '*' | '+' | '{'));
+            assert!(bad.is_none(), "{file}: {bad:?}; write (?:x)?:\n{line}");
         }
     }
 }

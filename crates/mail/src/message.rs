@@ -184,4 +184,12 @@ impl Message {
     pub fn leaves(&self) -> impl Iterator<Item = (PartId, &Part)> {
         self.parts.iter().enumerate().filter(|(_, p)| p.is_leaf()).map(|(i, p)| (PartId(i as u32), p))
     }
+
+    /// Whether a part is one of several forms of the same thing (`multipart/alternative`), directly or deeper.
+    pub fn in_alternative(&self, id: PartId) -> bool {
+        let parent = |id: PartId| self.parts.get(id.0 as usize).and_then(|part| part.parent);
+        std::iter::successors(parent(id), |id| parent(*id))
+            .take(100)
+            .any(|id| self.parts.get(id.0 as usize).is_some_and(|part| part.media_type == "multipart/alternative"))
+    }
 }

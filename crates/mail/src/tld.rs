@@ -189,6 +189,14 @@ pub fn idn_to_ascii(name: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
+/// A label as readers see it: `xn--` read, everything else as it is.
+pub fn unicode_label(label: &str) -> String {
+    if !label.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("xn--")) {
+        return label.to_owned();
+    }
+    Uts46::new().to_unicode(label.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow).0.into_owned()
+}
+
 /// IDNA 2008 knows letters, digits and marks, but no symbols; a hyphen stands inside.
 fn may_be_registered(label: &str) -> bool {
     let known = |c: char| {

@@ -8,11 +8,16 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod address_list;
+mod brands;
 mod language_models;
+pub mod names;
+mod officers;
 
 pub(crate) use address_list::glob_matches;
 pub use address_list::{AddressList, RelayedList};
+pub use brands::{BrandFault, BrandId, Brands};
 pub use language_models::LanguageModels;
+pub use officers::{Officers, Shown};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -67,6 +72,10 @@ pub struct Settings {
     /// `enlist_uri_host (NAME) host !host`: list -> host -> listed (false where written with `!`).
     pub uri_host_lists: BTreeMap<String, BTreeMap<String, bool>>,
     pub freemail: Freemail,
+    /// `brand`: well-known names and their domains.
+    pub brands: Brands,
+    /// `officer`: in whose name others might write.
+    pub officers: Officers,
     /// `adsp_override domain [policy]`.
     pub adsp_override: BTreeMap<String, String>,
     /// `fns_ignore_headers`, `fns_ignore_dkim`, `fns_extrachars`, `fns_check`.
@@ -292,6 +301,8 @@ impl Default for Settings {
             relayed_lists: BTreeMap::new(),
             uri_host_lists: BTreeMap::new(),
             freemail: Freemail::default(),
+            brands: Brands::default(),
+            officers: Officers::default(),
             adsp_override: BTreeMap::new(),
             from_name: FromName::default(),
             use_bayes: true,

@@ -609,12 +609,51 @@ pub const CHECK_SUSPECT_NAME: &str = doc!(
 );
 pub const CHECK_TEXT_FACT: &str = doc!(
     "A count that making the text view gave, at least as high as the second argument (1 if there is none): \
-     `ignorables_in_words`, `decorated_letters`, `lookalike_letters`, `charset_mismatches`, `hidden_characters`.",
+     `ignorables_in_words`, `decorated_letters`, `lookalike_letters`, `charset_mismatches`, `hidden_characters`, `hidden_share` (percent of all text, where 400 bytes \
+     or more are hidden), `simplified_among_kana` (Chinese forms that Japanese does not write), `soft_hyphens_in_words` (no \
+     more than three letters apart).",
     "Zero-width characters, mathematical letters, Cyrillic letters in Latin words and false charset labels keep words \
      from filters and not from readers.",
     "`header INVISIBLE_IN_WORDS eval:check_text_fact('ignorables_in_words', '2')`.",
     "Latin-1 text labelled us-ascii is not counted as a mismatch, since many old mailers write it so.",
     "sekisho's own, guarded by `if can(Sekisho::text_facts)`."
+);
+pub const CHECK_ALTERNATIVES_DIFFER: &str = doc!(
+    "The text and the HTML form of one message have fewer pairs of letters in common than the first argument says, in \
+     percent of the shorter form's.",
+    "Who writes for filters writes the text form, who writes for readers the other.",
+    "`header ALTERNATIVES_DIFFER eval:check_alternatives_differ('20')`: of the shorter form, less than a fifth is in the other.",
+    "Newsletters whose text form says only that a better mail program is needed: short forms (under 40 letters) are passed over.",
+    "sekisho's own, guarded by `if can(Sekisho::brands)`."
+);
+pub const CHECK_BRAND: &str = doc!(
+    "A well-known name of the `brand` table. `name`: in the sender's display name, the address being in no domain of it. \
+     `subject`: the same, near the beginning of the subject or in brackets. `own`: the address is in a domain of the table. \
+     `no_link_home`: a name is shown, there are links, none leads to its domains. `own_leads_away`: the address is a name's \
+     own, no link is. `host`: a link's host holds a name, letters exchanged (amaz0n) or not, and is nobody's in the table. \
+     `link_text`: a link reads as an address in one name's domain and leads elsewhere, redirectors followed.",
+    "Phishing borrows a name; what it can hardly borrow is the domain.",
+    "`header __BRAND_IN_NAME eval:check_brand('name')`; `brand mybank mybank.example \"My Bank\"`.",
+    "Firms that write through somebody else's domain, which the table does not know: one line adds it.",
+    "sekisho's own, guarded by `if can(Sekisho::brands)`."
+);
+pub const CHECK_HOST_LETTERS: &str = doc!(
+    "Letters in a link's host. `decorated`: circled, mathematical or full-width ones, which a browser turns into plain ones. \
+     `mixed`: Latin with Cyrillic or Greek in one label, or a label of nothing but look-alikes, `xn--` read.",
+    "Nobody registers such names but to deceive readers or filters.",
+    "`uri` with host `\u{24d0}mazon.example`; `header HOST_MIXED eval:check_host_letters('mixed')`.",
+    "Greek and Cyrillic names with a Latin word in the same label; registries refuse nearly all of them.",
+    "sekisho's own, guarded by `if can(Sekisho::brands)`."
+);
+pub const CHECK_OFFICER: &str = doc!(
+    "The name of one of one's own officers, set by `officer`, beside an address that is not theirs. `name`: the whole name in \
+     the display name. `title`: the surname with a title. `text`: the name at the end of a short text. `reply`: From is \
+     ours, the answer would go elsewhere. `lookalike`: the address's domain is like one of ours. `address_in_name`: the \
+     display name is an address of ours.",
+    "False presidents write from free mailboxes under a real officer's name.",
+    "`officer \"Hanako Yamada\" example.co.jp hanako@private.example`.",
+    "Officers who write from a new private mailbox (add it), strangers of the same name.",
+    "sekisho's own, guarded by `if can(Sekisho::brands)`."
 );
 pub const CHECK_TO_IN_ALL_SPAM: &str = doc!(
     "A recipient of `all_spam_to`.",

@@ -9,6 +9,7 @@ mod askdns;
 mod authres;
 mod bayes;
 mod body;
+mod brand;
 mod charset;
 pub mod digests;
 pub(crate) mod dns;
@@ -87,6 +88,7 @@ pub static CHECKS: &[CheckEntry] = &[
     ),
     later("check_access_database", Header, "AccessDB", docs::CHECK_ACCESS_DATABASE, Missing),
     now("check_all_trusted", Any, "RelayEval", docs::CHECK_ALL_TRUSTED, relay::check_all_trusted),
+    now("check_alternatives_differ", Header, "Sekisho", docs::CHECK_ALTERNATIVES_DIFFER, text::check_alternatives_differ),
     later("check_arc_signed", Full, "DKIM", docs::DKIM, Network),
     later("check_arc_valid", Full, "DKIM", docs::DKIM, Network),
     dns_check("check_asn", Header, "ASN", docs::ASN, askdns::check_asn),
@@ -96,6 +98,7 @@ pub static CHECKS: &[CheckEntry] = &[
     now("check_blank_line_ratio", Body, "BodyEval", docs::CHECK_BLANK_LINE_RATIO, body::check_blank_line_ratio),
     now("check_body_8bits", Body, "TextCat", docs::CHECK_BODY_8BITS, language::check_body_8bits),
     now("check_body_length", Body, "BodyEval", docs::CHECK_BODY_LENGTH, body::check_body_length),
+    now("check_brand", Header, "Sekisho", docs::CHECK_BRAND, brand::check_brand),
     digest_check("check_dcc", "DCC", docs::DCC, digests::check_dcc),
     digest_check("check_dcc_reputation_range", "DCC", docs::DCC, digests::check_dcc_reputation_range),
     later("check_dkim_adsp", Header, "DKIM", docs::DKIM, Network),
@@ -424,6 +427,7 @@ pub static CHECKS: &[CheckEntry] = &[
         docs::CHECK_HEADER_COUNT_RANGE,
         header::check_header_count_range,
     ),
+    now("check_host_letters", Header, "Sekisho", docs::CHECK_HOST_LETTERS, brand::check_host_letters),
     now(
         "check_https_http_mismatch",
         Body,
@@ -467,6 +471,7 @@ pub static CHECKS: &[CheckEntry] = &[
     ),
     now("check_msg_parse_flags", Any, "MIMEEval", docs::CHECK_MSG_PARSE_FLAGS, mime::check_msg_parse_flags),
     now("check_no_relays", Any, "RelayEval", docs::CHECK_NO_RELAYS, relay::check_no_relays),
+    now("check_officer", Header, "Sekisho", docs::CHECK_OFFICER, brand::check_officer),
     later("check_olemacro", Body, "OLEVBMacro", docs::OLE, Missing),
     later("check_olemacro_csv", Body, "OLEVBMacro", docs::OLE, Missing),
     later("check_olemacro_download_exe", Body, "OLEVBMacro", docs::OLE, Missing),

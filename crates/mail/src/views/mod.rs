@@ -45,6 +45,8 @@ pub struct ViewConfig {
     pub tlds: Arc<tld::Registry>,
     /// `redirector_pattern` lines, compiled by whoever owns a pattern engine.
     pub redirectors: Arc<dyn Redirectors>,
+    /// Reads links out of pictures (QR codes).
+    pub pictures: Arc<dyn Pictures>,
     /// Header requests known when the rules were loaded; those are answered by index.
     pub header_requests: HeaderRequests,
 }
@@ -73,6 +75,7 @@ impl Default for ViewConfig {
             limits: Limits::default(),
             tlds: Arc::default(),
             redirectors: Arc::new(NoRedirectors),
+            pictures: Arc::new(NoPictures),
             header_requests: HeaderRequests::default(),
         }
     }
@@ -89,6 +92,21 @@ pub struct NoRedirectors;
 
 impl Redirectors for NoRedirectors {
     fn targets(&self, _uri: &[u8]) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+}
+
+/// Finds addresses that a picture holds. `mail` decodes no pictures, so whoever does is handed in.
+pub trait Pictures: Send + Sync {
+    /// What its codes say, as written. Whoever implements it keeps to limits of size and time.
+    fn links(&self, picture: &[u8]) -> Vec<Vec<u8>>;
+}
+
+/// No picture is looked at.
+pub struct NoPictures;
+
+impl Pictures for NoPictures {
+    fn links(&self, _picture: &[u8]) -> Vec<Vec<u8>> {
         Vec::new()
     }
 }
@@ -266,6 +284,11 @@ impl<'m> Views<'m> {
     /// What a reader sees, as normalised UTF-8. Not a SpamAssassin view.
     pub fn text(&self) -> &TextView {
         self.text.get_or_init(|| text::make(self))
+    }
+
+    /// The plain and the HTML form of a message that has both, as readers see them.
+    pub fn alternatives(&self) -> Option<(String, String)> {
+        text::alternatives(self)
     }
 }
 

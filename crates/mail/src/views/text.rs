@@ -47,6 +47,10 @@ pub struct TextFacts {
     pub decorated_letters: u32,
     /// Cyrillic or Greek letters that pass for Latin ones, in words that have Latin ones too.
     pub lookalike_letters: u32,
+    /// Simplified Chinese forms that no Japanese charset has, in text with kana.
+    pub simplified_among_kana: u32,
+    /// Soft hyphens no more than three letters apart: they hide a word, not divide it.
+    pub soft_hyphens_in_words: u32,
     /// Headers and parts whose charset label the bytes contradict.
     pub mismatches: Vec<CharsetMismatch>,
 }
@@ -56,6 +60,13 @@ impl TextFacts {
     pub fn charset_mismatches(&self) -> impl Iterator<Item = &CharsetMismatch> {
         self.mismatches.iter().filter(|mismatch| mismatch.found != "windows-1252")
     }
+}
+
+/// A text as the text view would show it, on one line.
+pub fn normalised(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    normalise(text, &mut out, &mut TextFacts::default());
+    into_string(out)
 }
 
 /// A header value as rules with `:text` see it: decoded by evidence and normalised like the text view.
@@ -120,6 +131,7 @@ pub(super) fn make(views: &Views<'_>) -> TextView {
         normalise(&decoded.text, &mut out, facts);
         out
     };
+    view.facts.simplified_among_kana = simplified_among_kana(&body.bytes);
     let subject = headers.last("subject").map(|field| read(&field.raw, Place::Subject, &mut view.facts));
     let from = headers.last("from").map(|field| read(phrase(&field.raw), Place::From, &mut view.facts));
     view.from_name = into_string(from.unwrap_or_default());
@@ -179,6 +191,26 @@ fn same_text(part: &Part, text: &str) -> bool {
         SaText::Ascii(ascii) => ascii == text,
         SaText::Bytes(_) => false,
     }
+}
+
+/// The plain and the HTML form of the first `multipart/alternative` that has both, normalised; without hidden text.
+pub(super) fn alternatives(views: &Views<'_>) -> Option<(String, String)> {
+    let parts = &views.message;
+    let mut plain = None;
+    let mut page = None;
+    for (id, part) in parts.leaves() {
+        let html = part.effective_type() == "text/html";
+        if !html && part.effective_type() != "text/plain" || !parts.in_alternative(id) {
+            continue;
+        }
+        let slot = if html { &mut page } else { &mut plain };
+        if slot.is_none() {
+            let (mut view, mut body) = (TextView::default(), UnitText::default());
+            read_part(views, id, part, html, &mut Vec::new(), &mut view, &mut body);
+            *slot = Some(String::from_utf8_lossy(&body.bytes).into_owned());
+        }
+    }
+    plain.zip(page)
 }
 
 fn read_html(rendered: &Rendered, limit: usize, view: &mut TextView, body: &mut UnitText) {
@@ -328,6 +360,44 @@ fn normalise(text: &str, out: &mut Vec<u8>, facts: &mut TextFacts) {
         }
         fold_lookalikes(out, at, facts);
     }
+    join_spread(out, start);
+}
+
+/// Letters that stand alone one after the other: so many in a row are one word, spread.
+const SPREAD: usize = 4;
+
+/// `グ ル ー プ を` to `グループを`: blanks between single letters, kana or kanji among them, go.
+fn join_spread(out: &mut Vec<u8>, start: usize) {
+    let single = |word: &str| {
+        let mut chars = word.chars();
+        match (chars.next(), chars.next(), chars.next()) {
+            (Some(c), None, _) => c.is_alphanumeric() || c == 'ー',
+            (Some(c), Some(mark), None) => (c.is_alphanumeric() || c == 'ー') && "、。,.!?:：".contains(mark),
+            _ => false,
+        }
+    };
+    let Ok(text) = std::str::from_utf8(&out[start..]) else { return };
+    let words: Vec<&str> = text.split(' ').collect();
+    let mut joined = String::new();
+    let mut changed = false;
+    let mut at = 0;
+    while at < words.len() {
+        let run = words[at..].iter().take_while(|word| single(word)).count();
+        let spread = run >= SPREAD && words[at..at + run].iter().any(|word| word.starts_with(joins));
+        let take = run.max(1);
+        for (n, word) in words[at..at + take].iter().enumerate() {
+            if !joined.is_empty() && (n == 0 || !spread) {
+                joined.push(' ');
+            }
+            joined.push_str(word);
+        }
+        changed |= spread;
+        at += take;
+    }
+    if changed {
+        out.truncate(start);
+        out.extend_from_slice(joined.as_bytes());
+    }
 }
 
 /// A line break between two characters of a script without blanks is the mailer's, not the writer's.
@@ -356,10 +426,48 @@ fn ignorable(c: char) -> bool {
         | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
+/// Counts Han characters that GBK has and Windows' Shift_JIS has not. Only where there is kana, and ten letters of it.
+fn simplified_among_kana(text: &[u8]) -> u32 {
+    let kana = text.windows(3).filter(|w| w[0] == 0xe3 && (0x81..=0x83).contains(&w[1])).take(10).count();
+    if kana < 10 {
+        return 0;
+    }
+    let text = String::from_utf8_lossy(text);
+    let mut count = 0;
+    let mut known: Vec<(char, bool)> = Vec::new();
+    for c in text.chars().filter(|c| ('\u{4E00}'..='\u{9FFF}').contains(c)) {
+        let at = known.binary_search_by_key(&c, |(c, _)| *c);
+        let foreign = match at {
+            Ok(at) => known[at].1,
+            Err(at) => {
+                let mut buffer = [0; 4];
+                let letter = c.encode_utf8(&mut buffer);
+                let foreign = encoding_rs::SHIFT_JIS.encode(letter).2
+                    && encoding_rs::EUC_JP.encode(letter).2
+                    && !encoding_rs::GBK.encode(letter).2;
+                known.insert(at, (c, foreign));
+                foreign
+            }
+        };
+        count += u32::from(foreign);
+    }
+    count
+}
+
+fn soft_hyphens_in_words(text: &str) -> u32 {
+    let pieces = text.split('\u{AD}').skip(1);
+    let between = pieces.filter(|piece| {
+        let letters = piece.chars().take_while(|c| c.is_alphanumeric()).count();
+        (1..=3).contains(&letters)
+    });
+    u32::try_from(between.count()).unwrap_or(u32::MAX)
+}
+
 fn drop_ignorables<'a>(text: &'a str, facts: &mut TextFacts) -> Cow<'a, str> {
     if !text.chars().any(ignorable) {
         return Cow::Borrowed(text);
     }
+    facts.soft_hyphens_in_words += soft_hyphens_in_words(text);
     let mut out = String::with_capacity(text.len());
     let mut last = ' ';
     let mut dropped = None;
@@ -470,6 +578,7 @@ mod tests {
         assert_eq!(check("アカウ\nントが　停止\nbecause", &["アカウントが 停止 because"]), plain);
         assert_eq!(check("ｱｶｳﾝﾄ ＡＢＣ １２３ ㈱", &["アカウント ABC 123 (株)"]), plain);
         assert_eq!(check("안녕\n하세요", &["안녕 하세요"]), plain);
+        assert_eq!(check("L I N E グ ル ー プ を 作 成 。 a b", &["LINEグループを作成 。 a b"]), plain);
         let facts = check("アカ\u{200B}ウン\u{2060}ト Ama\u{200D}zon", &["アカウント Amazon"]);
         assert_eq!(facts.ignorables_in_words, 3);
         assert_eq!(check("Donau\u{AD}dampfschiff ☺\u{FE0F}", &["Donaudampfschiff ☺"]), plain);

@@ -29,12 +29,14 @@ bitflags::bitflags! {
         const NOCANON = 1 << 4;
         /// Not shown to `uri` rules.
         const NOCLEAN = 1 << 5;
+        /// In a picture, as a code to be photographed.
+        const QR = 1 << 6;
     }
 }
 
 impl UriTypes {
-    /// SpamAssassin's names, in the order of the bits.
-    const NAMES: [&'static str; 6] = ["parsed", "unlinked", "schemeless", "domainkeys", "nocanon", "noclean"];
+    /// SpamAssassin's names, in the order of the bits; "qr" is ours.
+    const NAMES: [&'static str; 7] = ["parsed", "unlinked", "schemeless", "domainkeys", "nocanon", "noclean", "qr"];
 
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Self::NAMES.into_iter().enumerate().filter(move |(bit, _)| self.bits() >> bit & 1 == 1).map(|(_, name)| name)
@@ -76,6 +78,9 @@ pub struct UriList {
     pub limited: bool,
 }
 
+/// Pictures of a message that are searched for codes.
+const PICTURES: usize = 3;
+
 /// Bytes; what is longer is cut.
 const LONGEST: usize = 8_192;
 
@@ -88,6 +93,12 @@ pub(super) fn make(views: &Views<'_>) -> UriList {
     for (id, _) in views.message.leaves() {
         if let Some(facts) = views.rendered(id).and_then(|rendered| rendered.facts.as_deref()) {
             collector.html(facts);
+        }
+    }
+    let pictures = views.message.leaves().filter(|(_, part)| part.effective_type().starts_with("image/"));
+    for (_, part) in pictures.take(PICTURES) {
+        for link in config.pictures.links(part.decoded()) {
+            collector.add(&link, UriTypes::QR, TagTypes::default(), true);
         }
     }
     if config.parse_dkim_uris {

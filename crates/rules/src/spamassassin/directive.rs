@@ -269,6 +269,7 @@ pub static DIRECTIVES: &[Directive] = &[
     ),
     row("body", &[], &[], Value::Custom, Who::Rule, Apply::Call(rule_handlers::body)),
     row("body_part_scan_size", &[], &[], Value::Number, Who::Admin, Apply::Size(|s| &mut s.body_part_scan_size)),
+    row("brand", &[], &[], Value::Custom, Who::Admin, Apply::Call(handlers::brand)),
     row("clear_asn_lookups", &[], &["ASN"], Value::Nothing, Who::Anyone, Apply::Call(handlers::clear_asn_lookups)),
     row(
         "clear_dns_query_restriction",
@@ -545,6 +546,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("more_spam_to", &[], &[], Value::Addresses, Who::Anyone, Apply::Addresses("more_spam_to")),
     row("msa_networks", &[], &[], Value::Networks, Who::Anyone, Apply::Networks(|s| &mut s.msa_networks)),
     row("normalize_charset", &[], &[], Value::Bool, Who::Anyone, Apply::Bool(|s| &mut s.normalize_charset)),
+    row("officer", &[], &[], Value::Custom, Who::Admin, Apply::Call(handlers::officer)),
     row("ok_languages", &[], &["TextCat"], Value::Text, Who::Anyone, Apply::Text(|s| &mut s.ok_languages)),
     row("ok_locales", &[], &[], Value::Text, Who::Anyone, Apply::Text(|s| &mut s.ok_locales)),
     row("olemacro_download_marker", &[], &["OLEVBMacro"], Value::Text, Who::Anyone, Apply::Keep),

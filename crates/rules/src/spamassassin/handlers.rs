@@ -6,7 +6,7 @@
 use super::loader::{Loader, Said};
 use super::{first_word, plugins, text, words};
 use crate::diagnostic::{self, Fault};
-use crate::settings::{RblTimeout, UriZone};
+use crate::settings::{BrandFault, RblTimeout, UriZone};
 use std::net::IpAddr;
 
 type Handled = Result<(), Fault>;
@@ -160,6 +160,24 @@ pub fn fns_ignore_headers(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
 pub fn fns_check(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
     loader.settings.from_name.check = f64::from(said.digit(b'2')?);
     Ok(())
+}
+
+/// sekisho's own: `brand ID domain ... alias ...`.
+pub fn brand(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
+    loader.settings.brands.add(&text(said.value)).map_err(|fault| match fault {
+        BrandFault::Incomplete => said.missing("a name, domains and aliases"),
+        BrandFault::TooShort => said.invalid("aliases of two letters or more, or with = in front"),
+        BrandFault::TooMany => said.invalid("no more than 65,536 names"),
+    })
+}
+
+/// sekisho's own: `officer "NAME" ... address-or-domain ...`.
+pub fn officer(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {
+    if loader.settings.officers.add(&text(said.value)) {
+        Ok(())
+    } else {
+        Err(said.missing("a name in quotes and an address or domain of its own"))
+    }
 }
 
 pub fn freemail_domains(loader: &mut Loader<'_>, said: &Said<'_>) -> Handled {

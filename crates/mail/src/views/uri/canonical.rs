@@ -188,7 +188,7 @@ impl Work<'_> {
             return;
         }
         let by_pattern = self.redirectors.targets(uri).into_iter().find(|target| target.contains(&b'.'));
-        let target = by_pattern.or_else(|| {
+        let target = by_pattern.or_else(|| encoded_target(uri)).or_else(|| {
             let found = memchr::memchr2_iter(b'h', b'H', rest).find_map(|at| {
                 let rest = &rest[at..];
                 let scheme = [&b"https:"[..], b"http:"].into_iter().find(|s| starts_with_ignore_case(rest, s))?;
@@ -199,6 +199,47 @@ impl Work<'_> {
         });
         self.written.extend(target);
     }
+}
+
+/// Where two redirectors lead that do not write the address out: Bing's `u=a1` and base64, and Google's translator,
+/// which makes one label of the host (`evil-example.translate.goog`, "-" for ".", "--" for "-").
+fn encoded_target(uri: &[u8]) -> Option<Vec<u8>> {
+    let uri = std::str::from_utf8(uri).ok()?;
+    let (host, rest) = uri.split_once("://")?.1.split_once(['/', '?'])?;
+    let host = host.to_ascii_lowercase();
+    if let Some(label) = host.strip_suffix(".translate.goog") {
+        let name = label.replace("--", "\0").replace('-', ".").replace('\0', "-");
+        return name.contains('.').then(|| format!("https://{name}/{rest}").into_bytes());
+    }
+    if host == "bing.com" || host.ends_with(".bing.com") {
+        let value = rest.split(['?', '&', '#']).find_map(|pair| pair.strip_prefix("u=a1"))?;
+        let target = base64_url(value.as_bytes())?;
+        return target.starts_with(b"http").then_some(target);
+    }
+    None
+}
+
+fn base64_url(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut bits, mut count) = (0u32, 0);
+    for &b in text.iter().take_while(|b| **b != b'=') {
+        let six = match b {
+            b'A'..=b'Z' => b - b'A',
+            b'a'..=b'z' => b - b'a' + 26,
+            b'0'..=b'9' => b - b'0' + 52,
+            b'-' | b'+' => 62,
+            b'_' | b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(six);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count) as u8);
+            bits &= (1 << count) - 1;
+        }
+    }
+    Some(out)
 }
 
 /// A web address taken apart.
