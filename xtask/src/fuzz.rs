@@ -126,10 +126,20 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
         }
         "ole" | "pdf" | "rtf" | "tnef" => documents(target)?,
         "signatures" => signatures(),
+        "workshop" => WORKSHOP.iter().map(|seed| seed.to_vec()).collect(),
         _ => Vec::new(),
     };
     Ok(seeds)
 }
+
+/// A rule file, a pattern with its text, a log, a table of origins, range rules.
+const WORKSHOP: &[&[u8]] = &[
+    b"crawbody SEIKYU /\\x90\\xbf\\x8b\\x81/\nheader J Subject =~ /\\e\\$B@A5a=q/i\n",
+    b"t/(--=\\w+)\\n(?:(?!\\1).+\\n|\\n){2,}--\\1--/\0--=a\nb\n\n--=a\n",
+    b"lY   12 /spam/a%20b RULE_A,RULE_B points=12.300\n",
+    b"o180.94.0.0\t180.94.31.255\t17639\tPH\tGLOBALSPEED\n1.0.0.0\t24\t13335_1\n",
+    b"iheader A X-Spam-Relays-Untrusted =~ /^\\[ ip=180\\.94\\./\ndescribe A [PH]A\nscore A 1.5\n",
+];
 
 /// Answers to questions, a line each.
 const DNS: &[&[u8]] = &[

@@ -141,6 +141,12 @@ pub fn local_day(seconds: i64) -> String {
     time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d").to_string()
 }
 
+/// The first second of `2026-11-21`, here; `None`: no day.
+pub fn day_begins(day: &str) -> Option<i64> {
+    let day: jiff::civil::Date = day.parse().ok()?;
+    Some(day.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp().as_second())
+}
+
 /// As clamscan writes it.
 pub fn clam_date(seconds: i64) -> String {
     let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();

@@ -51,6 +51,11 @@ pub const REPORT_HEADING: Message = Message::new(
     engine::markup::REPORT_HEADING,
     "得点 ルール名               説明\n---- ---------------------- --------------------------------------------------\n",
 );
+/// The one or the other, for what only one command says.
+pub fn pick<T>(english: T, japanese: T) -> T {
+    if is_japanese() { japanese } else { english }
+}
+
 /// The language in which rules are explained.
 pub fn explanations() -> rules::explain::Language {
     match is_japanese() {

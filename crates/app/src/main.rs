@@ -7,6 +7,7 @@ mod answers;
 mod cache;
 mod commands;
 mod config;
+mod counted;
 mod debug;
 mod draft;
 mod environment;
@@ -24,6 +25,7 @@ mod owner;
 mod policy;
 mod recent;
 mod records;
+mod registries;
 mod rule_files;
 mod serve;
 mod signatures;
@@ -83,6 +85,14 @@ enum Command {
     Feeds(commands::feeds::Arguments),
     /// Networks that spam comes from, as rules: look up, propose, add, verify, import.
     Isp(commands::isp::Arguments),
+    /// The rule writer's bench: try a rule, suggest rules for look-alike spams, convert byte patterns.
+    Rule(commands::rule::Arguments),
+    /// Judge whole corpora and count what each rule hits.
+    Masscheck(commands::masscheck::Arguments),
+    /// New scores from what masscheck found, proven by cross-validation. Exit 1: no better than before.
+    Tune(commands::masscheck::Tune),
+    /// What came, counted: by day, country, network, rule and more. Exit 1: nothing came.
+    Report(commands::report::Arguments),
     /// Look into signatures: find, read in words, count what they hit.
     Sigs(commands::sigs::Arguments),
     /// Look at the configuration of the service.
@@ -154,6 +164,10 @@ fn main() -> ExitCode {
         Command::Scanners(arguments) => commands::scanners::run(&arguments),
         Command::Feeds(arguments) => commands::feeds::run(&arguments),
         Command::Isp(arguments) => commands::isp::run(&arguments),
+        Command::Rule(arguments) => commands::rule::run(&arguments),
+        Command::Masscheck(arguments) => commands::masscheck::run(&arguments),
+        Command::Tune(arguments) => commands::masscheck::tune(&arguments),
+        Command::Report(arguments) => commands::report::run(&arguments),
         Command::Sigs(arguments) => commands::sigs::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Postfix(arguments) => commands::postfix::run(&arguments),

@@ -195,18 +195,18 @@ fn learnt(arguments: &Arguments, config: &Config) -> anyhow::Result<Option<Learn
 }
 
 /// Runs `work` on every place on several threads and hands the results to `take` in order, until it says no more.
-fn each_in_order(
+pub fn each_in_order<T: Send>(
     places: &[Place],
     jobs: usize,
-    work: impl Fn(&Place, &mut Scratch) -> Outcome + Sync,
-    mut take: impl FnMut(Outcome) -> bool,
+    work: impl Fn(&Place, &mut Scratch) -> T + Sync,
+    mut take: impl FnMut(T) -> bool,
 ) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if jobs == 0 { cores } else { jobs }.min(places.len());
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     // Bounded: a slow reader of our output slows us down, instead of filling the memory.
-    let (sender, receiver) = mpsc::sync_channel::<(usize, Outcome)>(threads * 64);
+    let (sender, receiver) = mpsc::sync_channel::<(usize, T)>(threads * 64);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let sender = sender.clone();
@@ -590,7 +590,7 @@ fn json(record: &impl Serialize) -> Vec<u8> {
 }
 
 /// On a terminal, for more messages than one waits for without asking.
-fn progress_bar(total: u64) -> ProgressBar {
+pub fn progress_bar(total: u64) -> ProgressBar {
     if total < 50 || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -7,21 +7,28 @@ use super::{Format, shown};
 use crate::config::Config;
 use crate::debug::Debug;
 use crate::output::Output;
-use crate::{CLEAN, FOUND, TROUBLE, environment, feeds as app_feeds, input, loading};
+use crate::policy::notices;
+use crate::registries::{Registries, Whom, rdap_base};
+use crate::serve::outbox;
+use crate::{CLEAN, FOUND, TROUBLE, counted, environment, feeds as app_feeds, input, loading};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use engine::Engine;
 use feeds::range::Range;
 use feeds::registry::delegated::{Delegation, Delegations};
-use feeds::registry::{Network, Reply, Server};
+use feeds::registry::{Network, Server};
 use mail::views::Views;
 use mail::{Limits, Message};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use workshop::isp::{Book, Record, State, name_for, overlaps, verify};
+use store::history::{Entry, Query};
+use workshop::isp::{Book, Finding, Record, State, name_for, overlaps, verify};
+
+/// The rule that says so of a message's sender.
+const DMARC_PASS: &str = "DMARC_PASS";
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -109,6 +116,29 @@ enum What {
         /// Suspend what is suspect
         #[arg(long)]
         suspend: bool,
+        /// Write to notify.postmaster what is suspect, through the service's outbox
+        #[arg(long)]
+        tell: bool,
+        /// Do not look at what the service judged: good mail whose sender DMARC proved makes a network suspect, spam keeps it awake
+        #[arg(long)]
+        no_history: bool,
+    },
+    /// Let networks score nothing from which nothing came for long. Exit 1: there were some
+    Expire {
+        /// So many days; default: isp.silent_days
+        #[arg(long, value_name = "DAYS")]
+        days: Option<u32>,
+        /// Take networks that were suspended out of the file, too
+        #[arg(long)]
+        remove: bool,
+    },
+    /// What came from the networks, by the service's history. Exit 1: nothing
+    Stats {
+        /// So many days back
+        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        days: u32,
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
     },
 }
 
@@ -117,8 +147,11 @@ struct Ask {
     /// Ask the registry's whois server, and the one that it refers to
     #[arg(long)]
     whois: bool,
-    /// Ask this whois server, such as whois.apnic.net or 127.0.0.1:4343
-    #[arg(long, value_name = "HOST[:PORT]")]
+    /// Ask the registry by RDAP
+    #[arg(long, conflicts_with = "whois")]
+    rdap: bool,
+    /// Ask this whois server, such as whois.apnic.net or 127.0.0.1:4343, or this RDAP service, https://...
+    #[arg(long, value_name = "HOST[:PORT]|URL")]
     server: Option<String>,
 }
 
@@ -178,7 +211,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             output.text(&desk.book()?.export())?;
             CLEAN
         }
-        What::Verify { ham, suspend } => desk.verify(ham, *suspend, &mut output)?,
+        What::Verify { ham, suspend, tell, no_history } => {
+            desk.verify(ham, *suspend, *tell, !*no_history, &mut output)?
+        }
+        What::Expire { days, remove } => desk.expire(*days, *remove, &mut output)?,
+        What::Stats { days, format } => desk.stats(*days, *format, &mut output)?,
     };
     output.flush()?;
     Ok(code)
@@ -291,22 +328,20 @@ impl Desk {
         Ok(addresses)
     }
 
-    fn known(&self, address: Ipv4Addr, all: &Delegations, ask: &Ask) -> Known {
+    fn known(&self, address: Ipv4Addr, all: &Delegations, ask: &Ask, registries: &mut Registries) -> Known {
         let delegated = all.find(address).cloned();
         let mut known = Known { address, delegated, networks: Vec::new(), problem: None };
-        let first = match (&ask.server, ask.whois) {
-            (Some(server), _) => Some(server.clone()),
-            (None, true) => {
-                let registry = known.delegated.as_ref().and_then(|line| Server::of(&line.registry));
-                Some(registry.unwrap_or(Server::Arin).host().to_owned())
-            }
-            (None, false) => None,
+        let registry = known.delegated.as_ref().and_then(|line| Server::of(&line.registry)).unwrap_or(Server::Arin);
+        let whom = match &ask.server {
+            Some(url) if url.starts_with("http://") || url.starts_with("https://") => Whom::Rdap(url.clone()),
+            Some(server) => Whom::Whois { server: server.clone(), follow: false },
+            None if ask.whois => Whom::Whois { server: registry.host().to_owned(), follow: true },
+            None if ask.rdap => Whom::Rdap(rdap_base(registry).to_owned()),
+            None => return known,
         };
-        if let Some(first) = first {
-            match asked(&first, address, ask.server.is_none()) {
-                Ok(reply) => known.networks = reply.holding(address).cloned().collect(),
-                Err(error) => known.problem = Some(format!("{first}: {error:#}")),
-            }
+        match registries.ask(&whom, address) {
+            Ok(networks) => known.networks = networks,
+            Err(error) => known.problem = Some(format!("{error:#}")),
         }
         known
     }
@@ -314,9 +349,10 @@ impl Desk {
     fn lookup(&self, what: &[String], ask: &Ask, format: Format, output: &mut Output) -> anyhow::Result<u8> {
         let all = self.delegations()?;
         let book = self.book()?;
+        let mut registries = Registries::open(&self.config, &self.data);
         let mut code = CLEAN;
         for address in self.addresses(what)? {
-            let known = self.known(address, &all, ask);
+            let known = self.known(address, &all, ask, &mut registries);
             let listed: Vec<&Record> = book
                 .records
                 .iter()
@@ -353,9 +389,10 @@ impl Desk {
     ) -> anyhow::Result<u8> {
         let all = self.delegations()?;
         let book = self.book()?;
+        let mut registries = Registries::open(&self.config, &self.data);
         let mut code = CLEAN;
         for address in self.addresses(what)? {
-            let known = self.known(address, &all, ask);
+            let known = self.known(address, &all, ask, &mut registries);
             if let Some(problem) = &known.problem {
                 eprintln!("sekisho: {problem}");
             }
@@ -498,7 +535,123 @@ impl Desk {
         Ok(if problems.is_empty() { CLEAN } else { FOUND })
     }
 
-    fn verify(&self, ham: &[PathBuf], suspend: bool, output: &mut Output) -> anyhow::Result<u8> {
+    /// The service's history since so many days ago, entry by entry; nothing where there is no store.
+    fn history(&self, days: u32, mut each: impl FnMut(&Entry)) -> anyhow::Result<()> {
+        let Some(store) = super::open_store(&self.config)? else { return Ok(()) };
+        let since = environment::now().before(Duration::from_secs(u64::from(days) * 86_400));
+        let mut before = None;
+        loop {
+            let page = store.history().search(&Query { since: Some(since), limit: 500, before, ..Query::default() })?;
+            page.entries.iter().for_each(&mut each);
+            before = page.entries.last().map(|entry| entry.id);
+            if page.entries.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes from the history when spam came from each network last; gives the addresses of good mail that was proven.
+    fn learn_from_history(&self, book: &mut Book) -> anyhow::Result<Vec<Ipv4Addr>> {
+        let mut good = Vec::new();
+        let mut seen: HashMap<String, String> = HashMap::new();
+        let names: HashSet<String> = book.records.iter().map(|record| record.name.clone()).collect();
+        self.history(self.config.isp.silent_days.clamp(30, 400), |entry| {
+            if entry.spam {
+                let day = environment::local_day(entry.id.time().seconds());
+                for hit in entry.hits.iter().filter(|hit| names.contains(&hit.rule)) {
+                    let last = seen.entry(hit.rule.clone()).or_default();
+                    if *last < day {
+                        last.clone_from(&day);
+                    }
+                }
+            } else if entry.hits.iter().any(|hit| hit.rule == DMARC_PASS) {
+                good.extend(counted::address(entry));
+            }
+        })?;
+        for record in &mut book.records {
+            if let Some(day) = seen.remove(&record.name).filter(|day| *day > record.seen) {
+                record.seen = day;
+            }
+        }
+        good.sort_unstable();
+        good.dedup();
+        Ok(good)
+    }
+
+    fn expire(&self, days: Option<u32>, remove: bool, output: &mut Output) -> anyhow::Result<u8> {
+        let days = days.unwrap_or(self.config.isp.silent_days);
+        let mut book = self.book()?;
+        self.learn_from_history(&mut book)?;
+        let before = match days {
+            0 => String::new(),
+            days => environment::local_day(environment::unix_time() - i64::from(days) * 86_400),
+        };
+        let mut expired = 0;
+        for finding in verify(&book.records, &Delegations::default(), &[], &before) {
+            if let Some(record) = book.find_mut(&finding.name) {
+                record.suspend(&finding.why);
+                expired += 1;
+                output.line(&format!("{}: {}", finding.name, finding.why))?;
+            }
+        }
+        if remove {
+            book.records.retain(|record| record.state == State::Active);
+        }
+        self.write(&book)?;
+        Ok(if expired == 0 { CLEAN } else { FOUND })
+    }
+
+    fn stats(&self, days: u32, format: Format, output: &mut Output) -> anyhow::Result<u8> {
+        let book = self.book()?;
+        let mut counts: BTreeMap<&str, (u64, u64, String)> =
+            book.records.iter().map(|record| (record.name.as_str(), Default::default())).collect();
+        self.history(days, |entry| {
+            for hit in &entry.hits {
+                if let Some((spam, ham, last)) = counts.get_mut(hit.rule.as_str()) {
+                    *if entry.spam { spam } else { ham } += 1;
+                    let day = environment::local_day(entry.id.time().seconds());
+                    if *last < day {
+                        *last = day;
+                    }
+                }
+            }
+        })?;
+        let mut rows: Vec<_> = counts.into_iter().filter(|(_, (spam, ham, _))| spam + ham > 0).collect();
+        rows.sort_by(|a, b| (b.1.0 + b.1.1).cmp(&(a.1.0 + a.1.1)).then(a.0.cmp(b.0)));
+        let heads = crate::language::pick(("spam", "ham", "last"), ("迷惑", "通常", "最後"));
+        if format == Format::Text && !rows.is_empty() {
+            output.line(&format!("{:>8} {:>8}  {:<10}", heads.0, heads.1, heads.2))?;
+        }
+        for (name, (spam, ham, last)) in &rows {
+            match format {
+                Format::Json => output.line(&serde_json::to_string(
+                    &serde_json::json!({"name": name, "spam": spam, "ham": ham, "last": last}),
+                )?)?,
+                Format::Text => output.line(&format!("{spam:>8} {ham:>8}  {last:<10}  {name}"))?,
+            }
+        }
+        Ok(if rows.is_empty() { FOUND } else { CLEAN })
+    }
+
+    fn tell_postmaster(&self, findings: &[Finding], suspended: bool) -> anyhow::Result<()> {
+        let notify = &self.config.notify;
+        if notify.postmaster.is_empty() {
+            bail!("--tell: notify.postmaster is empty");
+        }
+        let store = super::open_store(&self.config)?.context("--tell: there is no store: store.location is empty")?;
+        let lines: Vec<String> = findings.iter().map(|finding| format!("{}: {}", finding.name, finding.why)).collect();
+        let notice = notices::networks(notify, &notify.postmaster, &lines, suspended)?;
+        outbox::enqueue(&store, &[notice])
+    }
+
+    fn verify(
+        &self,
+        ham: &[PathBuf],
+        suspend: bool,
+        tell: bool,
+        history: bool,
+        output: &mut Output,
+    ) -> anyhow::Result<u8> {
         let all = self.delegations()?;
         if all.is_empty() {
             eprintln!(
@@ -518,6 +671,13 @@ impl Desk {
             days => environment::local_day(environment::unix_time() - i64::from(days) * 86_400),
         };
         let mut book = self.book()?;
+        if history {
+            // A store that is not for us to read keeps nobody from comparing files.
+            match self.learn_from_history(&mut book) {
+                Ok(proven) => good.extend(proven),
+                Err(error) => eprintln!("sekisho: {error:#}"),
+            }
+        }
         let findings = verify(&book.records, &all, &good, &silent);
         for finding in &findings {
             output.line(&format!("{}: {}", finding.name, finding.why))?;
@@ -525,8 +685,11 @@ impl Desk {
                 record.suspend(&finding.why);
             }
         }
-        if suspend && !findings.is_empty() {
+        if suspend {
             self.write(&book)?;
+        }
+        if tell && !findings.is_empty() {
+            self.tell_postmaster(&findings, suspend)?;
         }
         output.line(&format!(
             "{} of {} networks are suspect{}",
@@ -575,65 +738,4 @@ fn handed_over_by(bytes: &[u8], engine: &Engine) -> Option<Ipv4Addr> {
         IpAddr::V4(address) => Some(address),
         IpAddr::V6(address) => address.to_ipv4_mapped(),
     }
-}
-
-const WHOIS: u16 = 43;
-/// No registry needs longer, and no answer is longer.
-const PATIENCE: Duration = Duration::from_secs(10);
-const LONGEST: u64 = 1 << 20;
-/// One who knows, and whom he names.
-const REFERRALS: usize = 3;
-
-/// Asks one server and, where that is wanted, those that it refers to.
-fn asked(first: &str, address: Ipv4Addr, follow: bool) -> anyhow::Result<Reply> {
-    let mut server = first.to_owned();
-    let mut all = Reply::default();
-    for _ in 0..REFERRALS {
-        let (host, port) = match server.rsplit_once(':') {
-            Some((host, port)) => (host.to_owned(), port.parse().context("the port is no number")?),
-            None => (server.clone(), WHOIS),
-        };
-        let kind = Server::of(&host);
-        let query = kind.map_or_else(|| format!("{address}\r\n"), |kind| kind.query(address));
-        let bytes = answer(&host, port, &query)?;
-        let reply = match kind {
-            Some(kind) => kind.read(&text(kind, &bytes)),
-            // Who it is cannot be told by his name: whichever grammar finds something.
-            None => [Server::Apnic, Server::Arin, Server::Krnic, Server::Jpnic]
-                .into_iter()
-                .map(|kind| kind.read(&text(kind, &bytes)))
-                .max_by_key(|reply| reply.networks.len())
-                .unwrap_or_default(),
-        };
-        all.networks.splice(0..0, reply.networks);
-        let Some(next) = reply.referral.filter(|_| follow) else { break };
-        let next = next.rsplit("//").next().unwrap_or_default().trim_end_matches('/').to_owned();
-        if next.is_empty() || next == server {
-            break;
-        }
-        server = next;
-    }
-    all.networks.sort_by_key(|network| network.range().map_or(u64::MAX, Range::size));
-    Ok(all)
-}
-
-fn answer(host: &str, port: u16, query: &str) -> anyhow::Result<Vec<u8>> {
-    let address = (host, port).to_socket_addrs()?.next().context("the name has no address")?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(query.as_bytes())?;
-    let mut bytes = Vec::new();
-    stream.take(LONGEST).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// JPNIC answers in ISO-2022-JP where it answers in Japanese, the RPSL databases in Latin-1 or UTF-8.
-fn text(kind: Server, bytes: &[u8]) -> String {
-    let encoding = match kind {
-        Server::Jpnic => encoding_rs::ISO_2022_JP,
-        _ if std::str::from_utf8(bytes).is_ok() => encoding_rs::UTF_8,
-        _ => encoding_rs::WINDOWS_1252,
-    };
-    encoding.decode(bytes).0.into_owned()
 }

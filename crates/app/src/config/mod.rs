@@ -19,10 +19,11 @@ mod notify;
 pub mod origin;
 mod rates;
 pub mod relay;
+mod report;
 pub mod scanner;
 mod service;
 mod signatures;
-mod units;
+pub mod units;
 
 use crate::rule_files::RuleSet;
 use crate::serve::listen::Address;
@@ -37,6 +38,7 @@ pub use lookup::{Lookup, OnError};
 pub use networks::Networks;
 pub use notify::{Language, Notify};
 pub use rates::{RateAction, Rates};
+pub use report::Report;
 use serde::Deserialize;
 pub use service::Service;
 pub use signatures::{Mean, Signatures, meaning};
@@ -63,6 +65,7 @@ pub struct Config {
     pub lookup: Lookup,
     pub banned: Banned,
     pub notify: Notify,
+    pub report: Report,
     pub gate: Gate,
     pub s25r: S25r,
     pub greylist: Greylist,
@@ -216,6 +219,7 @@ impl Default for Config {
             lookup: Lookup::default(),
             banned: Banned::default(),
             notify: Notify::default(),
+            report: Report::default(),
             gate: Gate::default(),
             s25r: S25r::default(),
             greylist: Greylist::default(),
@@ -316,6 +320,7 @@ impl Config {
             self.learn.problem().map_or(Ok(()), |problem| Err(problem.to_string())),
             self.lookup.check(),
             self.notify.check(),
+            self.report.check(&self.notify.postmaster),
             needs_store(
                 self.notify.is_used(),
                 "notify: notices wait in the store until they are sent: set store.location",

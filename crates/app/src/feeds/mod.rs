@@ -303,6 +303,12 @@ fn holds_rules(folder: &Path) -> bool {
     names(folder).iter().any(|name| feeds::shape::kind(name) == Kind::Rules)
 }
 
+/// Something small by HTTP, with the proxy and the authorities of the feeds.
+pub fn fetched(settings: &config::Feeds, url: &str) -> anyhow::Result<Vec<u8>> {
+    let client = fetch::http::Client::new(settings)?;
+    client.get_small(url, &progress::Progress::silent()).map_err(|failure| anyhow::anyhow!("{failure}"))
+}
+
 /// Files of a folder, by name.
 pub fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

@@ -116,6 +116,30 @@ pub fn feed(notify: &Notify, to: &str, name: &str, what: &str) -> anyhow::Result
     notice(notify, "feed", to, &values)
 }
 
+/// Networks whose rules are not to be relied on any more.
+pub fn networks(notify: &Notify, to: &str, findings: &[String], suspended: bool) -> anyhow::Result<Notice> {
+    let problems: Vec<String> = findings.iter().map(|finding| format!("  {}", line(finding))).collect();
+    let what = match (notify.language, suspended) {
+        (Language::En, true) => "They score nothing now; `sekisho isp resume NAME` takes that back.",
+        (Language::En, false) => "They still score: `sekisho isp verify --suspend` ends that.",
+        (Language::Ja, true) => "これらの得点は 0 になりました。sekisho isp resume NAME で元に戻せます。",
+        (Language::Ja, false) => "まだ得点は有効です。sekisho isp verify --suspend で止められます。",
+    };
+    let values = [
+        ("count", findings.len().to_string()),
+        ("problems", problems.join("\n")),
+        ("what", what.to_owned()),
+        ("host", environment::host_name().to_owned()),
+    ];
+    notice(notify, "networks", to, &values)
+}
+
+/// The statistics of a time.
+pub fn report(notify: &Notify, to: &str, period: &str, report: String) -> anyhow::Result<Notice> {
+    let values = [("period", line(period)), ("report", report), ("host", environment::host_name().to_owned())];
+    notice(notify, "report", to, &values)
+}
+
 /// What people taught is no longer understood.
 pub fn learning(notify: &Notify, to: &str, wrong: usize, of: usize) -> anyhow::Result<Notice> {
     let values = [("wrong", wrong.to_string()), ("of", of.to_string()), ("host", environment::host_name().to_owned())];
@@ -185,8 +209,12 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("digest.ja.txt", include_str!("notices/digest.ja.txt")),
     ("feed.en.txt", include_str!("notices/feed.en.txt")),
     ("feed.ja.txt", include_str!("notices/feed.ja.txt")),
+    ("networks.en.txt", include_str!("notices/networks.en.txt")),
+    ("networks.ja.txt", include_str!("notices/networks.ja.txt")),
     ("postmaster.en.txt", include_str!("notices/postmaster.en.txt")),
     ("postmaster.ja.txt", include_str!("notices/postmaster.ja.txt")),
+    ("report.en.txt", include_str!("notices/report.en.txt")),
+    ("report.ja.txt", include_str!("notices/report.ja.txt")),
     ("sender.en.txt", include_str!("notices/sender.en.txt")),
     ("sender.ja.txt", include_str!("notices/sender.ja.txt")),
 ];
@@ -257,6 +285,8 @@ mod tests {
             "window",
             "name",
             "problems",
+            "period",
+            "report",
             "wrong",
             "of",
         ];

@@ -11,6 +11,7 @@ use crate::answers::dns::Resolver;
 use crate::answers::{self, Desk};
 use crate::config::relay::MARK;
 use crate::config::{Action, Config, Late, Mode};
+use crate::counted;
 use crate::environment;
 use crate::learning;
 use crate::lookup::Lookup;
@@ -24,6 +25,7 @@ use engine::{Answers, Engine, Question, Scratch};
 use mail::views::Views;
 use mail::{Hit, Message, Transaction, Verdict};
 use protocols::{Answer, Decision, Edit, Judgement, Refusal, Scan, Want, edit};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use store::quarantine::State;
@@ -417,8 +419,19 @@ fn entry(
             .filter(|hop| !hop.is_empty())
             .collect(),
         troubles: line.troubles.clone(),
+        details: for_statistics(message, views),
         ..history::Entry::of_verdict(verdict)
     }
+}
+
+/// What statistics ask of a message that is gone: by what name it would be taught, and its language.
+fn for_statistics(message: &Message, views: &Views<'_>) -> BTreeMap<String, String> {
+    let body = &views.text().body.bytes;
+    let language = workshop::statistics::language_of(&String::from_utf8_lossy(&body[..body.len().min(4_000)]));
+    BTreeMap::from([
+        (counted::DIGEST.to_owned(), format!("{:032x}", learn::digest(message))),
+        (counted::LANGUAGE.to_owned(), language.to_owned()),
+    ])
 }
 
 /// As a reader sees it, whatever its label says.

@@ -21,7 +21,7 @@ mod mark;
 mod memory;
 mod metrics;
 mod once;
-mod outbox;
+pub mod outbox;
 pub mod privileges;
 mod proxy;
 mod relay;

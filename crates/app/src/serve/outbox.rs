@@ -33,7 +33,9 @@ pub async fn run(service: Arc<Service>) {
         }
         let (store, config, service) = (store.clone(), service.config.load_full(), service.clone());
         let done = tokio::task::spawn_blocking(move || {
-            for outcome in [digests(&store, &config), send(&store, &config, &service)] {
+            for outcome in
+                [digests(&store, &config), crate::counted::digest(&store, &config), send(&store, &config, &service)]
+            {
                 if let Err(error) = outcome {
                     service.journal.note(&format!("notices: {error:#}"));
                 }

@@ -8,6 +8,7 @@ pub mod arin;
 pub mod delegated;
 pub mod jpnic;
 pub mod krnic;
+pub mod origin;
 pub mod rdap;
 pub mod rpsl;
 
@@ -45,10 +46,10 @@ impl Network {
     /// Given on by somebody who has it from the registry, not held by himself: what an ISP gives its customers.
     pub fn is_given_on(&self) -> bool {
         let status = self.status.to_ascii_uppercase();
-        status.contains("NON-PORTABLE")
-            || status.contains("CUSTOMER")
-            || status.contains("REASSIGN")
-            || status.contains("PA")
+        // ALLOCATED PA is what a registry gives a provider; ASSIGNED PA what he gives on.
+        ["NON-PORTABLE", "CUSTOMER", "REASSIGN", "REALLOCAT", "ASSIGNED PA", "SUB-ALLOCATED"]
+            .iter()
+            .any(|given_on| status.contains(given_on))
     }
 }
 
@@ -156,6 +157,28 @@ fn keep(slot: &mut String, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_provider_gives_on_is_told_from_what_he_has() {
+        for (status, given_on) in [
+            ("ALLOCATED PORTABLE", false),
+            ("ALLOCATED NON-PORTABLE", true),
+            ("ASSIGNED NON-PORTABLE", true),
+            ("ALLOCATED PA", false),
+            ("ASSIGNED PA", true),
+            ("SUB-ALLOCATED PA", true),
+            ("ASSIGNED PI", false),
+            ("LEGACY", false),
+            ("Direct Allocation", false),
+            ("Reallocated", true),
+            ("Reassigned", true),
+            ("CUSTOMER", true),
+            ("", false),
+        ] {
+            let network = Network { status: status.into(), ..Network::default() };
+            assert_eq!(network.is_given_on(), given_on, "{status}");
+        }
+    }
 
     #[test]
     fn servers_are_in_order_and_found() {

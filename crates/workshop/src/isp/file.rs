@@ -68,7 +68,8 @@ impl Book {
                         problem(format!("more than {MOST_RECORDS} records; the rest is left out"));
                         break;
                     }
-                    let mut record = known.unwrap_or_else(|| empty(name));
+                    let mut record =
+                        known.unwrap_or_else(|| Record { name: name.to_owned(), score: UNSCORED, ..Record::default() });
                     record.ranges = ranges;
                     record.pattern = None;
                     record.pattern = (record.pattern() != pattern).then(|| pattern.to_owned());
@@ -135,21 +136,8 @@ impl Book {
     }
 }
 
-fn empty(name: &str) -> Record {
-    Record {
-        name: name.to_owned(),
-        ranges: Vec::new(),
-        country: String::new(),
-        title: String::new(),
-        score: 1.0, // what SpamAssassin gives a rule without a score
-        state: State::Active,
-        reason: String::new(),
-        added: String::new(),
-        seen: String::new(),
-        delegated: None,
-        pattern: None,
-    }
-}
+/// What SpamAssassin gives a rule without a score.
+const UNSCORED: f64 = 1.0;
 
 /// The pattern of `X-Spam-Relays-Untrusted =~ /^\[ ip=.../`.
 fn range_rule(rest: &str) -> Option<&str> {

@@ -62,7 +62,7 @@ pub enum State {
 }
 
 /// One network, its rules and what is known of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub name: String,
     /// What the pattern holds, in order.
@@ -128,12 +128,7 @@ impl Record {
             country: country.to_ascii_uppercase(),
             title: title.to_owned(),
             score,
-            state: State::Active,
-            reason: String::new(),
-            added: String::new(),
-            seen: String::new(),
-            delegated: None,
-            pattern: None,
+            ..Record::default()
         })
     }
 

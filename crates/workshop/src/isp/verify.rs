@@ -78,6 +78,22 @@ fn changed(record: &Record, today: &Delegations) -> Option<String> {
             return since;
         }
     }
+    // Parts of it may have gone elsewhere.
+    for part in record.ranges.iter().flat_map(|range| today.within(*range)) {
+        if now.is_some_and(|now| now.range == part.range) {
+            continue;
+        }
+        if !matches!(part.status.as_str(), "allocated" | "assigned") {
+            return Some(format!("{} in it is {}", part.range, part.status));
+        }
+        if !record.country.is_empty() && part.country != record.country && part.country != "ZZ" {
+            return Some(format!("{} in it is in {}, not in {}", part.range, part.country, record.country));
+        }
+        let was_one = record.delegated.as_ref().filter(|then| then.range.holds(part.range));
+        if was_one.is_some_and(|then| then.holder != part.holder) {
+            return Some(format!("{} in it has another holder", part.range));
+        }
+    }
     // What its description says may never have been so.
     match now {
         Some(now) if !record.country.is_empty() && now.country != record.country && now.country != "ZZ" => {
