@@ -77,8 +77,6 @@ enum Command {
     Greylist(commands::greylist::Arguments),
     /// DNS and its lists: do they answer, and do they serve us?
     Dns(commands::dns::Arguments),
-    /// Report messages as spam to networks of other sites
-    Report(commands::collaborative::Arguments),
     /// Other virus scanners: are they there, and do they find anything?
     Scanners(commands::scanners::Arguments),
     /// Rules and signatures that others publish: list, update, add, remove, status, verify.
@@ -160,7 +158,6 @@ fn main() -> ExitCode {
         Command::List(arguments) => commands::list::run(&arguments),
         Command::Greylist(arguments) => commands::greylist::run(&arguments),
         Command::Dns(arguments) => commands::dns::run(&arguments),
-        Command::Report(arguments) => commands::collaborative::run(&arguments),
         Command::Scanners(arguments) => commands::scanners::run(&arguments),
         Command::Feeds(arguments) => commands::feeds::run(&arguments),
         Command::Isp(arguments) => commands::isp::run(&arguments),

@@ -26,21 +26,6 @@ pub struct Options {
     rules: RuleArguments,
 }
 
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    /// Messages to report as spam to Pyzor, Razor and DCC (docs/digests.md)
-    #[arg(value_name = "FILE|DIR", required = true)]
-    files: Vec<PathBuf>,
-    #[command(flatten)]
-    networks: Options,
-    #[command(flatten)]
-    store: StoreArguments,
-}
-
-pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
-    report(&arguments.files, &arguments.networks, &arguments.store)
-}
-
 /// What each network made of it, by its name; empty: there is none to tell.
 pub type Told = Vec<(&'static str, anyhow::Result<()>)>;
 

@@ -10,7 +10,7 @@ use workshop::statistics::CHARTS;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Messages to report as spam (see docs/collaborative.md); without them the statistics are shown
+    /// Messages to report as spam to Pyzor, Razor and DCC (docs/digests.md); without them the statistics are shown
     #[arg(value_name = "FILE|DIR", conflicts_with_all = ["since", "until", "html", "svg", "csv", "json", "output"])]
     files: Vec<PathBuf>,
     /// From this day on, 2026-11-01, or so long ago, 12h, 7d, 8w; default: 30d
@@ -35,18 +35,14 @@ pub struct Arguments {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
+    networks: super::collaborative::Options,
+    #[command(flatten)]
     store: StoreArguments,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     if !arguments.files.is_empty() {
-        bail!(
-            "{}",
-            language::pick(
-                "reporting to Pyzor, Razor or DCC is not part of this build",
-                "Pyzor・Razor・DCC への報告はこのビルドに含まれていません"
-            )
-        );
+        return super::collaborative::report(&arguments.files, &arguments.networks, &arguments.store);
     }
     let (config, store) = arguments.store.open()?;
     let since = Some(moment(&arguments.since, false)?);
