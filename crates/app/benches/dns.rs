@@ -45,8 +45,11 @@ impl Service {
              trusted_networks 198.51.100.0/24\n",
         );
         for n in 0..lists {
-            writeln!(rules, "header L{n} eval:check_rbl('s{n}-lastexternal', 'l{n}.list.test.')\ntflags L{n} net\nscore L{n} 1")
-                .expect("a string grows");
+            writeln!(
+                rules,
+                "header L{n} eval:check_rbl('s{n}-lastexternal', 'l{n}.list.test.')\ntflags L{n} net\nscore L{n} 1"
+            )
+            .expect("a string grows");
         }
         let own = folder.join("own.cf");
         std::fs::write(&own, rules).expect("writes");
@@ -173,7 +176,9 @@ fn plain_server() -> String {
         let mut packet = [0; 1500];
         let mut number = 0u32;
         while let Ok((length, from)) = socket.recv_from(&mut packet) {
-            let Some(name) = packet.get(12..length).and_then(|rest| rest.iter().position(|byte| *byte == 0)) else { continue };
+            let Some(name) = packet.get(12..length).and_then(|rest| rest.iter().position(|byte| *byte == 0)) else {
+                continue;
+            };
             let end = 12 + name + 5;
             number += 1;
             let listed = number.is_multiple_of(10);
@@ -219,8 +224,14 @@ fn many_messages() {
                                 return;
                             }
                             let rules = service.ask(number as u32);
-                            hits.fetch_add(rules.iter().filter(|rule| rule.starts_with('L')).count() as u64, Ordering::Relaxed);
-                            unanswered.fetch_add(u64::from(rules.iter().any(|rule| rule.starts_with("DNS_"))), Ordering::Relaxed);
+                            hits.fetch_add(
+                                rules.iter().filter(|rule| rule.starts_with('L')).count() as u64,
+                                Ordering::Relaxed,
+                            );
+                            unanswered.fetch_add(
+                                u64::from(rules.iter().any(|rule| rule.starts_with("DNS_"))),
+                                Ordering::Relaxed,
+                            );
                         }
                     })
                 })

@@ -3,7 +3,7 @@
 use crate::debug::Debug;
 use crate::learning::Learnt;
 use crate::rule_files::{self, Found, Includes, Selection};
-use crate::{cache, environment, language, learning};
+use crate::{cache, environment, geography, language, learning};
 use engine::{Engine, EngineOptions};
 use rules::settings::LanguageModels;
 use rules::{Diagnostic, LoadOptions, Ruleset, ScoreSet, Severity, Source, SourceKind};
@@ -53,7 +53,7 @@ pub fn load_with_model(selection: &Selection, use_cache: bool, learnt: Option<&L
 
 fn load_for(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, bayes: bool, debug: &Debug) -> Loaded {
     let options = load_options(false, bayes, selection.local);
-    let found = rule_files::find(selection);
+    let mut found = rule_files::find(selection);
     for source in &found.sources {
         debug.line("config", || format!("read file {}", source.name));
     }
@@ -78,7 +78,8 @@ fn load_for(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, b
         }
     };
     add_language_models(&mut ruleset, &found);
-    let engine = Engine::new(ruleset, engine_options(&options, beyond_spamassassin));
+    let mut engine = Engine::new(ruleset, engine_options(&options, beyond_spamassassin));
+    engine.geography = geography::find(selection, &engine.ruleset, &mut found.problems);
     Loaded { engine, diagnostics, problems: found.problems }
 }
 
@@ -97,7 +98,8 @@ pub fn load_for_user(selection: &Selection, bayes: bool, user: Source) -> Loaded
     let (mut ruleset, diagnostics) =
         rules::load(&found.sources, &engine::catalog(), &options, &mut Includes::default());
     add_language_models(&mut ruleset, &found);
-    let engine = Engine::new(ruleset, engine_options(&options, true));
+    let mut engine = Engine::new(ruleset, engine_options(&options, true));
+    engine.geography = geography::find(selection, &engine.ruleset, &mut found.problems);
     Loaded { engine, diagnostics, problems: found.problems }
 }
 

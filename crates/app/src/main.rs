@@ -12,6 +12,7 @@ mod debug;
 mod draft;
 mod environment;
 mod feeds;
+mod geography;
 mod handover;
 mod input;
 mod language;
@@ -81,6 +82,8 @@ enum Command {
     Scanners(commands::scanners::Arguments),
     /// Rules and signatures that others publish: list, update, add, remove, status, verify.
     Feeds(commands::feeds::Arguments),
+    /// Data about addresses and domains: list, update, status
+    Data(commands::data::Arguments),
     /// Networks that spam comes from, as rules: look up, propose, add, verify, import.
     Isp(commands::isp::Arguments),
     /// The rule writer's bench: try a rule, suggest rules for look-alike spams, convert byte patterns.
@@ -160,6 +163,7 @@ fn main() -> ExitCode {
         Command::Dns(arguments) => commands::dns::run(&arguments),
         Command::Scanners(arguments) => commands::scanners::run(&arguments),
         Command::Feeds(arguments) => commands::feeds::run(&arguments),
+        Command::Data(arguments) => commands::data::run(&arguments),
         Command::Isp(arguments) => commands::isp::run(&arguments),
         Command::Rule(arguments) => commands::rule::run(&arguments),
         Command::Masscheck(arguments) => commands::masscheck::run(&arguments),

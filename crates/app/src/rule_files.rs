@@ -63,6 +63,9 @@ pub struct Selection {
     pub cf: Vec<String>,
     /// Without the tests that need the network.
     pub local: bool,
+    /// Databases of addresses that were fetched.
+    pub countries: Option<PathBuf>,
+    pub systems: Option<PathBuf>,
 }
 
 /// The texts to load, and what could not be read.

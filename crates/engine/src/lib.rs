@@ -8,6 +8,7 @@ pub mod answers;
 pub mod check;
 pub mod checks;
 mod explain;
+pub mod geography;
 pub mod markup;
 mod meta;
 mod plan;
@@ -23,6 +24,7 @@ mod special;
 pub use answers::{Answer, Answers, Asking, Network, Question, Record};
 pub use check::{Arg, Availability, CheckEntry, Context, Finding, Kinds, Memo, Outcome, Pending};
 pub use checks::dns::reversed as reversed_address;
+pub use geography::Geography;
 pub use scan::{Scan, Step, judge, judge_asking, judge_with_answers, judge_with_views};
 pub use scratch::{Scratch, Timing, Values};
 
@@ -50,6 +52,8 @@ pub struct Engine {
     pub score_set: ScoreSet,
     pub views: ViewConfig,
     pub style: markup::Style,
+    /// `None`: nobody knows where addresses are.
+    pub geography: Option<Arc<dyn Geography>>,
     pub(crate) plan: Plan,
 }
 
@@ -60,7 +64,7 @@ impl Engine {
         try_unset(&ruleset, &mut plan);
         let views = view_config(&ruleset, requests, options.beyond_spamassassin);
         let style = markup::Style::new(&ruleset);
-        Engine { ruleset, score_set: options.score_set, views, style, plan }
+        Engine { ruleset, score_set: options.score_set, views, style, geography: None, plan }
     }
 
     /// What the rules ask for and this version cannot do: evals unknown or in need of a network, by name and number of

@@ -9,7 +9,7 @@ use crate::check::{Context, Memo, Pending};
 use crate::plan::GroupText;
 use crate::score::{Counted, score};
 use crate::scratch::{Scratch, Values};
-use crate::{Engine, explain, special};
+use crate::{Engine, explain, geography, special};
 use mail::views::Views;
 use mail::{ForRecipient, Note, Transaction, Trouble, Verdict};
 use patterns::Text;
@@ -122,6 +122,7 @@ impl<'a> Scan<'a> {
         let mut watch = Stopwatch::start(scratch);
         if !self.began {
             self.began = true;
+            self.look_around();
             self.make_views();
             watch.lap(&mut scratch.timing.views);
             self.match_patterns(scratch);
@@ -158,6 +159,22 @@ impl<'a> Scan<'a> {
                 spam: verdict.spam,
             })
             .collect()
+    }
+
+    /// What tables of addresses say of the relays.
+    fn look_around(&mut self) {
+        let Some(tables) = self.engine.geography.as_deref() else { return };
+        let ruleset = &self.engine.ruleset;
+        if ruleset.has_plugin("RelayCountry") && tables.has_countries() {
+            for (tag, countries) in geography::put_countries(tables, &self.views) {
+                set_tag(&mut self.verdict.tags, tag, countries.into_bytes());
+            }
+        }
+        if ruleset.has_plugin("ASN")
+            && let Some(system) = geography::system(tables, &self.views, &ruleset.settings)
+        {
+            set_tag(&mut self.verdict.tags, "ASN", system.into_bytes());
+        }
     }
 
     /// Views are made on first use; all that the patterns need are needed now.

@@ -8,6 +8,8 @@
 
 pub mod archive;
 pub mod channel;
+pub mod data;
+pub mod mmdb;
 pub mod range;
 pub mod registry;
 pub mod shape;

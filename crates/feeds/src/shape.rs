@@ -14,6 +14,8 @@ pub enum Kind {
     Container,
     /// A compressed tar file.
     Archive,
+    /// Neither rules nor signatures: see [`crate::data`].
+    Data,
     /// Belongs to a set, and nothing here reads it: a licence, a list of languages.
     Other,
 }
@@ -26,6 +28,9 @@ pub const SIGNATURES: &[&str] = &[
 ];
 
 pub fn kind(name: &str) -> Kind {
+    if crate::data::form(name).is_some() {
+        return Kind::Data;
+    }
     let name = name.to_ascii_lowercase();
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     match ending {
@@ -55,6 +60,7 @@ pub fn check(name: &str, content: &[u8]) -> Result<(), Refusal> {
         Kind::Container if !content.starts_with(b"ClamAV-VDB:") => wrong("no container of ClamAV"),
         Kind::Archive if !content.starts_with(&[0x1f, 0x8b]) => wrong("not compressed by gzip"),
         Kind::Rules | Kind::Signatures if content.contains(&0) => wrong("not text"),
+        Kind::Data => crate::data::check(name, content).map(drop),
         _ => Ok(()),
     }
 }

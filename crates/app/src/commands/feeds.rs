@@ -108,10 +108,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     }
     let mut output = Output::new();
     let code = match &arguments.what {
-        What::List { files, format } => list(&config, *files, *format, &mut output)?,
+        What::List { files, format } => list(&config, Scope::Feeds, *files, *format, &mut output)?,
         What::Update { names, now, accept } => {
             let options = Options { early: *now || *accept, accept: *accept };
-            run_updates(&config, names, options, &mut output)?
+            run_updates(&config, Scope::Feeds, names, options, &mut output)?
         }
         What::Add { what, name, file, checksum, signature, key, fingerprint, every, risk } => {
             let (url, channel) = match what.strip_prefix("channel:") {
@@ -134,8 +134,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             add(&config, what, feed, &mut output)?
         }
         What::Remove { name } => remove(&config, name, &mut output)?,
-        What::Status { names, format } => status(&config, names, *format, &mut output)?,
-        What::Verify { names } => verify(&config, names, &mut output)?,
+        What::Status { names, format } => status(&config, Scope::Feeds, names, *format, &mut output)?,
+        What::Verify { names } => verify(&config, Scope::Feeds, names, &mut output)?,
         What::Rollback { name } => {
             let feed = one(&config, name)?;
             update::roll_back(&config, &feed)?;
@@ -156,17 +156,35 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     Ok(code)
 }
 
-fn one(config: &Config, name: &str) -> anyhow::Result<Feed> {
+pub(super) fn one(config: &Config, name: &str) -> anyhow::Result<Feed> {
     let all = app::all(config)?;
     let names: Vec<&str> = all.iter().map(|feed| feed.name.as_str()).collect();
     let known = format!("there is no feed {name:?}; there are: {}", names.join(", "));
     all.into_iter().find(|feed| feed.name == name).context(known)
 }
 
+/// Which part of what is fetched a command is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Rules and signatures.
+    Feeds,
+    Data,
+}
+
+impl Scope {
+    fn has(self, feed: &Feed) -> bool {
+        (self == Scope::Data) == feed.is_data()
+    }
+
+    fn name(self) -> &'static str {
+        if self == Scope::Data { "data" } else { "feeds" }
+    }
+}
+
 /// Those named, or all that are on.
-fn chosen(config: &Config, names: &[String]) -> anyhow::Result<Vec<Feed>> {
+fn chosen(config: &Config, scope: Scope, names: &[String]) -> anyhow::Result<Vec<Feed>> {
     match names.is_empty() {
-        true => Ok(app::all(config)?.into_iter().filter(|feed| feed.on).collect()),
+        true => Ok(app::all(config)?.into_iter().filter(|feed| feed.on && scope.has(feed)).collect()),
         false => names.iter().map(|name| one(config, name)).collect(),
     }
 }
@@ -192,9 +210,15 @@ struct ListedFile<'a> {
     wanted: bool,
 }
 
-fn list(config: &Config, files: bool, format: Format, output: &mut Output) -> anyhow::Result<u8> {
+pub(super) fn list(
+    config: &Config,
+    scope: Scope,
+    files: bool,
+    format: Format,
+    output: &mut Output,
+) -> anyhow::Result<u8> {
     let painter = output.painter();
-    for feed in app::all(config)? {
+    for feed in app::all(config)?.into_iter().filter(|feed| scope.has(feed)) {
         let source = feed.source;
         let gone = match feed.how {
             How::Gone { reason } => Some(reason),
@@ -276,10 +300,16 @@ fn span_text(seconds: u64) -> String {
     }
 }
 
-fn run_updates(config: &Config, names: &[String], options: Options, output: &mut Output) -> anyhow::Result<u8> {
-    let feeds = chosen(config, names)?;
+pub(super) fn run_updates(
+    config: &Config,
+    scope: Scope,
+    names: &[String],
+    options: Options,
+    output: &mut Output,
+) -> anyhow::Result<u8> {
+    let feeds = chosen(config, scope, names)?;
     if feeds.is_empty() {
-        bail!("no feed is on; see: sekisho feeds list, and turn one on: sekisho feeds add NAME");
+        bail!("nothing is on; see: sekisho {0} list, and turn one on: sekisho feeds add NAME", scope.name());
     }
     let mut code = CLEAN;
     let progress = Progress::shown();
@@ -421,12 +451,18 @@ struct Status<'a> {
     can_go_back: bool,
 }
 
-fn status(config: &Config, names: &[String], format: Format, output: &mut Output) -> anyhow::Result<u8> {
+pub(super) fn status(
+    config: &Config,
+    scope: Scope,
+    names: &[String],
+    format: Format,
+    output: &mut Output,
+) -> anyhow::Result<u8> {
     let suspended = Suspended::load(config);
     let mut code = CLEAN;
-    let feeds = chosen(config, names)?;
+    let feeds = chosen(config, scope, names)?;
     if feeds.is_empty() && format == Format::Text {
-        output.line("no feed is on; see: sekisho feeds list")?;
+        output.line(&format!("nothing is on; see: sekisho {} list", scope.name()))?;
     }
     for feed in &feeds {
         let shelf = feed.shelf(config);
@@ -502,9 +538,9 @@ fn print_status(status: &Status<'_>, output: &mut Output) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn verify(config: &Config, names: &[String], output: &mut Output) -> anyhow::Result<u8> {
+pub(super) fn verify(config: &Config, scope: Scope, names: &[String], output: &mut Output) -> anyhow::Result<u8> {
     let mut code = CLEAN;
-    for feed in chosen(config, names)? {
+    for feed in chosen(config, scope, names)? {
         let shelf = feed.shelf(config);
         let state = State::load(&shelf);
         let damaged = update::damaged(&shelf, &state);

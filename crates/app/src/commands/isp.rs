@@ -277,8 +277,12 @@ impl Desk {
 
     fn delegations(&self) -> anyhow::Result<Delegations> {
         let mut all = Delegations::default();
-        for name in app_feeds::names(&self.data).iter().filter(|name| name.starts_with("delegated-")) {
-            let path = self.data.join(name);
+        let folders = app_feeds::registries(&self.config, &self.data);
+        let in_folder = |folder: &PathBuf| {
+            let names = app_feeds::names(folder).into_iter().filter(|name| name.starts_with("delegated-"));
+            names.map(|name| folder.join(name)).collect::<Vec<_>>()
+        };
+        for path in folders.iter().flat_map(in_folder) {
             let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
             let before = all.wrong;
             all.add(&text);

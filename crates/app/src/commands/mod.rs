@@ -4,6 +4,7 @@ pub mod check;
 pub mod clamscan;
 pub mod collaborative;
 pub mod config;
+pub mod data;
 pub mod dns;
 pub mod explain;
 pub mod feeds;

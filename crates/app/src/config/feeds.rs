@@ -177,7 +177,11 @@ impl Feed {
         if !is_name(name) {
             return Err(format!("feed: name {name:?} must be small letters, digits and - only"));
         }
-        if feeds::sources::find(name).is_some() || name == "local" || name == "recommended" {
+        if feeds::sources::find(name).is_some()
+            || feeds::data::find(name).is_some()
+            || name == "local"
+            || name == "recommended"
+        {
             return Err(format!("feed: {name:?} is a feed that sekisho knows: give yours another name"));
         }
         match (url.is_empty(), self.channel.is_empty()) {
@@ -221,7 +225,7 @@ fn is_name(name: &str) -> bool {
 
 impl Feeds {
     pub fn check(&self, own: &[Feed]) -> Result<(), String> {
-        let mut names: Vec<&str> = feeds::SOURCES.iter().map(|source| source.name).collect();
+        let mut names: Vec<&str> = feeds::SOURCES.iter().chain(feeds::data::DATA).map(|source| source.name).collect();
         for feed in own {
             feed.check()?;
             if names.contains(&feed.name.as_str()) {

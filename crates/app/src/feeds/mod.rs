@@ -109,6 +109,11 @@ impl Feed {
         Shelf::new(&config.feeds.folder, &self.name)
     }
 
+    /// A set of data, which `sekisho data` shows.
+    pub fn is_data(&self) -> bool {
+        feeds::data::find(&self.name).is_some()
+    }
+
     /// SpamAssassin's own rules take the place of those that the system brought.
     pub fn replaces_rules(&self) -> bool {
         self.source.is_some_and(|source| matches!(source.fetch, Fetch::Channel { .. }))
@@ -157,7 +162,8 @@ pub fn make_home(config: &Config) -> anyhow::Result<()> {
 /// All feeds, those that we know first, as the configuration and the commands have them.
 pub fn all(config: &Config) -> anyhow::Result<Vec<Feed>> {
     let added = Added::load(&config.feeds.folder)?;
-    let mut all: Vec<Feed> = feeds::SOURCES.iter().map(|source| known(config, &added, source)).collect();
+    let mut all: Vec<Feed> =
+        feeds::SOURCES.iter().chain(feeds::data::DATA).map(|source| known(config, &added, source)).collect();
     let own =
         config.feed.iter().chain(added.feed.iter().filter(|feed| config.feed.iter().all(|own| own.name != feed.name)));
     all.extend(own.filter(|feed| feed.check().is_ok()).map(|feed| own_feed(config, &added, feed)));
@@ -282,6 +288,14 @@ fn selection_with(config: &Config, instead: Option<(&str, &Path)>) -> Selection 
             _ if feed.on => feed.shelf(config).current(),
             _ => None,
         };
+        if let Some(folder) = &folder {
+            let database = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
+            match feed.name.as_str() {
+                "country" => selection.countries = database("asn-country.mmdb"),
+                "asn" => selection.systems = database("asn.mmdb"),
+                _ => {}
+            }
+        }
         let Some(folder) = folder.filter(|folder| holds_rules(folder)) else { continue };
         match feed.replaces_rules() {
             true => selection.rules_path = Some(folder),
@@ -297,6 +311,12 @@ fn selection_with(config: &Config, instead: Option<(&str, &Path)>) -> Selection 
     }
     selection.extra.extend(config.rules.extra.iter().cloned());
     selection
+}
+
+/// Folders with the registries' statistics: the administrator's own, then what was fetched.
+pub fn registries(config: &Config, own: &Path) -> Vec<PathBuf> {
+    let fetched = all(config).unwrap_or_default().into_iter().filter(|feed| feed.on && feed.name.starts_with("rir-"));
+    std::iter::once(own.to_owned()).chain(fetched.filter_map(|feed| feed.shelf(config).current())).collect()
 }
 
 fn holds_rules(folder: &Path) -> bool {

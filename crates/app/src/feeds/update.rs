@@ -325,7 +325,10 @@ impl Run<'_> {
             self.state.files = std::mem::take(&mut self.files);
             return Ok(Outcome::Unchanged);
         }
-        if self.files.keys().any(|name| shape::kind(name) == Kind::Rules) {
+        if self.feed.is_data() {
+            self.make_rules()?;
+        }
+        if super::holds_rules(&self.staging) {
             self.progress.step(&self.feed.name, "checking rules");
             if !self.options.accept {
                 parse::rules(self.config, self.feed, &self.staging)?;
@@ -346,6 +349,19 @@ impl Run<'_> {
         let lines = self.files.values().map(|file| file.lines).sum();
         self.state.files = std::mem::take(&mut self.files);
         Ok(Outcome::Changed { files: self.new.len(), lines })
+    }
+
+    /// Of data that rules can use.
+    fn make_rules(&self) -> Result<(), Failure> {
+        let mut files = Vec::new();
+        for name in self.files.keys() {
+            files.push((name.as_str(), fs::read(self.staging.join(name))?));
+        }
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+        if let Some(text) = feeds::data::rules(&self.feed.name, &files) {
+            fs::write(self.staging.join(feeds::data::RULES), text)?;
+        }
+        Ok(())
     }
 
     fn suspend(&mut self, mut suspended: Suspended, found: Vec<Suspension>) -> Result<(), Failure> {

@@ -149,6 +149,10 @@ pub fn asn_lookup(cx: &Context<'_>, _: &[Arg]) -> Outcome {
     if cx.settings.other("asn_use_dns").is_some_and(|value| !uridnsbl::is_true(value)) {
         return Ok(Finding::NO);
     }
+    let preferred = cx.settings.other("asn_prefer_geodb").is_none_or(uridnsbl::is_true);
+    if preferred && cx.tags.iter().any(|(tag, values)| tag == "ASN" && !values.is_empty()) {
+        return Ok(Finding::NO);
+    }
     let directive = if address.is_ipv4() { "asn_lookup" } else { "asn_lookup_ipv6" };
     let prefix = cx.settings.other("asn_prefix").unwrap_or("AS").trim_matches(['"', '\'']);
     let zones: Vec<(String, String, String)> = cx.settings.others(directive).filter_map(asn_zone).collect();

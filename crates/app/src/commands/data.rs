@@ -1,0 +1,74 @@
+//! `sekisho data`: who has which addresses, where they are, which domains give mailboxes to anybody. It is fetched, looked at
+//! and put in force as feeds are, by the same code; `sekisho feeds add NAME` and `remove NAME` turn a set on and off.
+
+use super::Format;
+use super::feeds::{self, Scope};
+use crate::config::Config;
+use crate::feeds::update::{self, Options};
+use crate::output::Output;
+use crate::{CLEAN, owner};
+use clap::Subcommand;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// Configuration of the service; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
+    #[arg(long, short, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Which sets there are, what they are for, which are on
+    List {
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Fetch what is due: look at it, put it in force. Exit 1: something was refused, 2: a set failed
+    Update {
+        /// Sets; default: all that are on
+        names: Vec<String>,
+        /// Ask although it is not time yet
+        #[arg(long)]
+        now: bool,
+        /// Take it though it shrank or was taken back
+        #[arg(long, requires = "names")]
+        accept: bool,
+    },
+    /// What is in force, since when, and what is wrong. Exit 1: something is wrong
+    Status {
+        names: Vec<String>,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Whether the files are still those that were taken. Exit 1: some are not
+    Verify { names: Vec<String> },
+    /// Put the set before in force again; the present one is not taken a second time
+    Rollback { name: String },
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    let (config, _) = Config::load(arguments.config.as_deref())?;
+    if matches!(arguments.what, What::Update { .. } | What::Rollback { .. }) {
+        owner::become_owner(&config.feeds.folder)?;
+    }
+    let mut output = Output::new();
+    let code = match &arguments.what {
+        What::List { format } => feeds::list(&config, Scope::Data, false, *format, &mut output)?,
+        What::Update { names, now, accept } => {
+            let options = Options { early: *now || *accept, accept: *accept };
+            feeds::run_updates(&config, Scope::Data, names, options, &mut output)?
+        }
+        What::Status { names, format } => feeds::status(&config, Scope::Data, names, *format, &mut output)?,
+        What::Verify { names } => feeds::verify(&config, Scope::Data, names, &mut output)?,
+        What::Rollback { name } => {
+            update::roll_back(&config, &feeds::one(&config, name)?)?;
+            output.line(&format!("{name}: the set before is in force again"))?;
+            CLEAN
+        }
+    };
+    output.flush()?;
+    Ok(code)
+}
