@@ -100,6 +100,11 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
         "html" => leaves()?.into_iter().filter(|(html, _)| *html).map(|(_, body)| body).collect(),
         // The first byte chooses the label; the fuzzer will try the others.
         "charset" => leaves()?.into_iter().map(|(_, body)| [&[1], &body[..]].concat()).collect(),
+        "data" => DATA.iter().map(|seed| seed.to_vec()).collect(),
+        "digests" => {
+            let mails = messages()?.into_iter().flat_map(|raw| [[&[0][..], &raw].concat(), [&[1][..], &raw].concat()]);
+            mails.chain(DIGESTS.iter().map(|seed| seed.to_vec())).collect()
+        }
         "dns" => DNS.iter().map(|seed| seed.to_vec()).collect(),
         "feeds" => FEEDS.iter().map(|seed| seed.to_vec()).collect(),
         "received" => received()?,
@@ -139,6 +144,25 @@ const WORKSHOP: &[&[u8]] = &[
     b"lY   12 /spam/a%20b RULE_A,RULE_B points=12.300\n",
     b"o180.94.0.0\t180.94.31.255\t17639\tPH\tGLOBALSPEED\n1.0.0.0\t24\t13335_1\n",
     b"iheader A X-Spam-Relays-Untrusted =~ /^\\[ ip=180\\.94\\./\ndescribe A [PH]A\nscore A 1.5\n",
+];
+
+/// The first byte chooses the kind of file.
+const DATA: &[&[u8]] = &[
+    b"\x002|apnic|20261121|1|19830613|20261120|+1000\napnic|*|ipv4|*|1|summary\napnic|JP|ipv4|1.0.16.0|4096|20110412|allocated|A1\n",
+    b"\x01// ===BEGIN ICANN DOMAINS===\ncom\n// ===END ICANN DOMAINS===\n// ===END PRIVATE DOMAINS===\n",
+    b"\x02[\"a.example\",\"b.example\"]",
+    b"\x03a.example\nb.example\n",
+    b"\x04{\"cidr\":\"1.10.16.0/20\"}\n{\"type\":\"metadata\",\"records\":1}\n",
+    b"\x05\xab\xcd\xefMaxMind.com\xe1\x4aip_version\xa1\x04",
+];
+
+/// Answers of servers; the first byte chooses whose.
+const DIGESTS: &[&[u8]] = &[
+    b"\x02Code: 200\nDiag: OK\nPV: 2.1\nThread: 2000\nCount: 12\nWL-Count: 3\n\n",
+    b"\x02127.0.0.1 : 24441 : bob : salt,key\npublic.pyzor.org:24441\n",
+    b"\x03-p=1&cf=88\r\np=0&ct=1\r\n.\r\n",
+    b"\x03-csl=?&se=88\r\na.example\r\n.\r\n",
+    b"\x04A\nA\nX-DCC-x-Metrics: host 1; Body=many\n\tFuz1=12 rep=83%\n",
 ];
 
 /// Answers to questions, a line each.

@@ -1,8 +1,9 @@
-//! Networks of digests: Pyzor beside the real `pyzord` and `pyzor`, DCC beside a stand-in for its daemon (no package has it).
+//! Networks of digests: Pyzor beside the real `pyzord` and `pyzor`, DCC beside a stand-in for its daemon (no package has it),
+//! Razor beside a stand-in for its servers (nobody can have them).
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -277,4 +278,97 @@ fn dcc_counts_and_reputations() {
     assert!(said.recv().unwrap().starts_with("header spam grey-off \n"));
     // Nothing can be taken back there, so there is nobody to tell.
     assert_eq!(site.report(&file, &["--revoke"]).status.code(), Some(2));
+}
+
+/// A server of all three kinds: it knows what it was told, and believes who answers its challenge as `secret` does.
+fn razor() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let known = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::new()));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let known = known.clone();
+            std::thread::spawn(move || {
+                let mut out = stream.try_clone().unwrap();
+                out.write_all(b"sn=C&srl=9&a=cg&ep4=7542-10\r\n").unwrap();
+                let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+                let mut believed = false;
+                let mut batch: Option<String> = None;
+                while let Some(line) = lines.next() {
+                    let field = |name: &str| {
+                        let mut pairs = line.trim_start_matches('-').split('&').filter_map(|pair| pair.split_once('='));
+                        pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).unwrap_or_default()
+                    };
+                    if line.starts_with('-') {
+                        batch = Some("-".to_owned());
+                    }
+                    let signature = format!("{} {}", field("e"), field("s"));
+                    let mut known = known.lock().unwrap();
+                    let said = match field("a").as_str() {
+                        _ if line == "." => batch.take().unwrap() + ".\r\n",
+                        "q" => return,
+                        "g" if field("pm") == "state" => "-ac=20&se=88&bql=4&bqs=16&dre=4\r\n.\r\n".to_owned(),
+                        "g" => format!("-{}=?\r\n127.0.0.1:{port}\r\n.\r\n", field("pm")),
+                        "c" if known.contains(&signature) => "p=1&cf=95\r\n".to_owned(),
+                        "c" => "p=0\r\n".to_owned(),
+                        "reg" => "res=1&user=bob&pass=secret\r\n".to_owned(),
+                        "ai" if field("user") == "bob" => "achal=challenge\r\n".to_owned(),
+                        "auth" => {
+                            believed = field("aresp") == PROOF;
+                            format!("res={}\r\n", u8::from(believed))
+                        }
+                        "r" if believed => {
+                            known.insert(signature);
+                            "res=1\r\n".to_owned()
+                        }
+                        "revoke" if believed => {
+                            known.remove(&signature);
+                            "res=1\r\n".to_owned()
+                        }
+                        "" => continue,
+                        _ => "err=202\r\n".to_owned(),
+                    };
+                    match &mut batch {
+                        Some(batch) => batch.push_str(&said),
+                        None => out.write_all(said.as_bytes()).unwrap(),
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+/// As the agents' own `hmac_sha1` has it for this challenge and password.
+const PROOF: &str = "GNdo-181nSO7quEUUjvIu8BozJIA";
+
+const RAZOR_RULES: &str = "loadplugin Mail::SpamAssassin::Plugin::Razor2\nfull RAZOR2_CHECK eval:check_razor2()\ntflags \
+                           RAZOR2_CHECK net\nfull RAZOR2_CF_RANGE_51_100 eval:check_razor2_range('','51','100')\ntflags \
+                           RAZOR2_CF_RANGE_51_100 net\nfull E8 eval:check_razor2_range('8','51','100')\ntflags E8 net\n\
+                           razor_timeout 20\n";
+
+#[test]
+fn razor_is_asked_told_and_told_otherwise() {
+    let port = razor();
+    let name = "digests-razor";
+    let home = std::env::temp_dir().join(format!("sekisho-razor-home-{}", std::process::id()));
+    let digests = format!("razor = [\"127.0.0.1:{port}\"]\nrazor_home = {home:?}");
+    let site = Site::new(name, &digests, RAZOR_RULES);
+    let text = mails()[0].replace("nobody\n", "nobody at http://www.example.com/x\n");
+    let mail = site.folder.file("mail.eml", &text);
+    assert!(hits(&site.check(&mail, &[])).is_empty());
+    // The first report registers us, the second finds who we are.
+    for _ in 0..2 {
+        let told = site.report(&mail, &[]);
+        let said = String::from_utf8_lossy(&told.stdout).into_owned() + &String::from_utf8_lossy(&told.stderr);
+        assert!(told.status.success() && said.contains("Razor"), "{said}");
+    }
+    assert_eq!(std::fs::read_to_string(home.join("identity")).unwrap(), "user = bob\npass = secret\n");
+    let report = site.check(&mail, &[]);
+    let mut found = hits(&report);
+    found.sort();
+    assert_eq!(found, ["RAZOR2_CF_RANGE_51_100", "RAZOR2_CHECK"], "{report}");
+    assert!(site.report(&mail, &["--revoke"]).status.success());
+    assert!(hits(&site.check(&mail, &[])).is_empty());
+    std::fs::remove_dir_all(home).unwrap();
 }

@@ -52,6 +52,7 @@ pub mod lmtp;
 pub mod milter;
 pub mod policy;
 pub mod pyzor;
+pub mod razor;
 pub mod received;
 pub mod scanner;
 pub mod smtp;
