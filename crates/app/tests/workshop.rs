@@ -49,7 +49,7 @@ fn a_pattern_is_shown_where_it_died() {
     assert_eq!(code, Some(0), "{said}{error}");
     let lines: Vec<&str> = said.lines().collect();
     let at =
-        lines.iter().position(|line| line.contains("died at byte 13 on '5' (35)")).unwrap_or_else(|| panic!("{said}"));
+        lines.iter().position(|line| line.contains("died at byte 14 on '5' (35)")).unwrap_or_else(|| panic!("{said}"));
     // The marks stand under the part and under the byte.
     let under = |text: usize, marks: usize| -> String {
         let (text, marks): (Vec<char>, Vec<char>) = (lines[text].chars().collect(), lines[marks].chars().collect());
@@ -344,10 +344,11 @@ fn the_statistics_come_by_mail() {
         Entry { client_address: "180.94.8.6".into(), spam: true, subject: "お支払い".into(), ..Entry::default() };
     store.history().add(Time::from_seconds(now).before(Duration::from_secs(60)), &[7; 32], entry).unwrap();
     drop(store);
+    let rules = folder.file("rules.cf", "body SOME /some/\ndescribe SOME some\n");
     let _sekisho = Sekisho::start(
         &folder,
         &format!(
-            "[[listen]]\nprotocol = \"spamd\"\nsocket = \"inet:127.0.0.1:0\"\n[rules]\nset = \"none\"\n[learn]\nfolder = \"{here}/learn\"\n\
+            "[[listen]]\nprotocol = \"spamd\"\nsocket = \"inet:127.0.0.1:0\"\n[rules]\nset = \"none\"\nextra = [{rules:?}]\n[learn]\nfolder = \"{here}/learn\"\n\
              [store]\nlocation = \"{here}/store\"\nrelease = [\"/bin/sh\", \"-c\", \"cat >> {here}/sent.eml\"]\n\
              [notify]\nlanguage = \"ja\"\n[report]\nevery = \"7d\"\nto = \"admin@example.test\"\n"
         ),

@@ -406,10 +406,12 @@ fn tell_death(
     let said = match language::pick(false, true) {
         true => format!(
             "全 {} 部のうち {} 部まで進み、{} バイト目{place}の {byte} で止まりました",
-            death.parts, death.passed, death.at
+            death.parts,
+            death.passed,
+            death.at + 1
         ),
         false => {
-            format!("passed {} of {} parts, died at byte {}{place} on {byte}", death.passed, death.parts, death.at)
+            format!("passed {} of {} parts, died at byte {}{place} on {byte}", death.passed, death.parts, death.at + 1)
         }
     };
     output.line(&format!("    {said}"))?;
@@ -586,17 +588,19 @@ impl Suggest {
         let mut known = Ham::default();
         let mut other: Vec<Vec<u32>> = Vec::new();
         let mut number = 0;
-        let hits = |place: &Place| sample(place).map(|sample| candidates.hits(&sample, &mut suggest::Scratch::new()));
+        let hits = |place: &Place| {
+            sample(place).map(|sample| (candidates.hits(&sample, &mut suggest::Scratch::new()), sample.is_eastern()))
+        };
         each_in_order(
             &ham,
             self.jobs,
             |place, _| hits(place),
             |hits| {
                 progress.inc(1);
-                if let Some(hits) = hits {
+                if let Some((hits, eastern)) = hits {
                     match self.prove && number % 2 == 1 {
                         true => other.push(hits),
-                        false => known.add(hits),
+                        false => known.add(hits, eastern),
                     }
                 }
                 number += 1;
@@ -622,16 +626,18 @@ impl Suggest {
         let of: usize = made_of.iter().map(Vec::len).sum();
         match language::pick(false, true) {
             true => eprintln!(
-                "迷惑メール {} 通: 似たもの {} グループ（{grouped} 通）。{made} グループにルールを提案、{of} 通中 {covered} 通に一致。通常メール {} 通には一致なし",
+                "迷惑メール {} 通: 似たもの {} グループ（{grouped} 通）。{made} グループにルールを提案、{of} 通中 {covered} 通に一致。通常メール {} 通（うち日中韓の文字のもの {} 通）には一致なし",
                 samples.len(),
                 clusters.len(),
-                known.messages
+                known.messages,
+                known.eastern
             ),
             false => eprintln!(
-                "{} spam: {} groups of look-alikes ({grouped} messages); rules for {made} of them hit {covered} of {of}, and none of {} ham",
+                "{} spam: {} groups of look-alikes ({grouped} messages); rules for {made} of them hit {covered} of {of}, and none of {} ham ({} of it with kana, kanji or hangul)",
                 samples.len(),
                 clusters.len(),
-                known.messages
+                known.messages,
+                known.eastern
             ),
         }
         if self.prove {
