@@ -216,6 +216,13 @@ pub fn done(what: &Message, at: &str, by: &str) -> String {
     }
 }
 
+pub fn dns_failed(code: u16) -> String {
+    match is_japanese() {
+        true => format!("DNS がエラーを返しました（応答コード {code}）"),
+        false => format!("DNS answers with an error (response code {code})"),
+    }
+}
+
 pub const DETAILS: Message = Message::new("Details", "詳細");
 pub const NETWORK_OFF: Message = Message::new(
     "nobody may be asked: local tests only (-L, SEKISHO_LOCAL=1 or [dns] ask)",

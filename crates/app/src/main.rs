@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod counted;
 mod debug;
+mod dmarc;
 mod draft;
 mod environment;
 mod feeds;
@@ -30,6 +31,7 @@ mod registries;
 mod rule_files;
 mod serve;
 mod signatures;
+mod signing;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use commands::{check, explain, lint, spamassassin};
@@ -78,6 +80,10 @@ enum Command {
     Greylist(commands::greylist::Arguments),
     /// DNS and its lists: do they answer, and do they serve us?
     Dns(commands::dns::Arguments),
+    /// Keys that sign our mail: make one, compare it with what DNS says.
+    Dkim(commands::dkim::Arguments),
+    /// DMARC's aggregate reports: what is counted for whom; write or send them.
+    Dmarc(commands::dmarc::Arguments),
     /// Other virus scanners: are they there, and do they find anything?
     Scanners(commands::scanners::Arguments),
     /// Rules and signatures that others publish: list, update, add, remove, status, verify.
@@ -161,6 +167,8 @@ fn main() -> ExitCode {
         Command::List(arguments) => commands::list::run(&arguments),
         Command::Greylist(arguments) => commands::greylist::run(&arguments),
         Command::Dns(arguments) => commands::dns::run(&arguments),
+        Command::Dkim(arguments) => commands::dkim::run(&arguments),
+        Command::Dmarc(arguments) => commands::dmarc::run(&arguments),
         Command::Scanners(arguments) => commands::scanners::run(&arguments),
         Command::Feeds(arguments) => commands::feeds::run(&arguments),
         Command::Data(arguments) => commands::data::run(&arguments),

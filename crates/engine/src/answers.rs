@@ -103,6 +103,10 @@ pub enum Question {
     SpamProbability,
     /// What a network of other sites knows of this message.
     Digest(Network),
+    /// What earlier mail scored whose sender goes by this name.
+    Reputation { kind: String, who: String },
+    /// Whether we have met.
+    Acquaintance(Acquaintance),
 }
 
 /// Sites that tell each other of mail by digests.
@@ -130,6 +134,25 @@ impl Network {
     }
 }
 
+/// What may be known of earlier mail here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Acquaintance {
+    /// One of the recipients had mail of this author.
+    Recipient,
+    /// Somebody here had.
+    Site,
+    /// Somebody here had mail from the author's domain.
+    Domain,
+    /// One of the recipients wrote to this author.
+    PenPal,
+    /// It answers mail of ours.
+    Answer,
+    /// We sent the message of this Message-ID; its author must be one of us, or nothing is known.
+    Ours { id: String, author: String },
+}
+
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -149,6 +172,10 @@ pub enum Answer {
     Figures(Vec<(String, i64)>),
     /// The same with the header field that it would write.
     Metrics { header: String, figures: Vec<(String, i64)> },
+    /// Messages and their scores, in thousandths of a point.
+    Standing { count: u64, total: i64 },
+    /// It is so, or it is not. Where it cannot be told the answer is `Unknown`.
+    Known(bool),
     /// Not asked: the message had too many questions already, or the list is left alone for a while.
     NotAsked,
     /// No answer within the deadline. Never the same as "no".

@@ -21,7 +21,7 @@ pub mod scratch;
 pub mod signatures;
 mod special;
 
-pub use answers::{Answer, Answers, Asking, Network, Question, Record};
+pub use answers::{Acquaintance, Answer, Answers, Asking, Network, Question, Record};
 pub use check::{Arg, Availability, CheckEntry, Context, Finding, Kinds, Memo, Outcome, Pending};
 pub use checks::dns::reversed as reversed_address;
 pub use geography::Geography;

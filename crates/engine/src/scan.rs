@@ -136,6 +136,7 @@ impl<'a> Scan<'a> {
         let (values, counted) = (&mut self.values, &mut self.counted);
         self.engine.plan.metas.run(values, &mut scratch.desk, |rule| counted.push(Counted::once(rule)));
         score(self.engine, std::mem::take(counted), &mut self.verdict);
+        crate::checks::reputation::adjust(self.engine, &self.memo, &mut self.verdict);
         if scratch.explain {
             explain::add_evidence(self.engine, &self.views, &self.values, &mut self.verdict);
         }

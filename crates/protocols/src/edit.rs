@@ -106,6 +106,15 @@ pub fn fields_and_rest(message: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], &[
     fields.into_iter().zip(starts).map(|(field, next)| (field.name(message), field.value(message), &message[next..]))
 }
 
+/// Name and value of each field as they stand, and what follows the blank line.
+pub fn split(message: &[u8]) -> (Vec<(&[u8], &[u8])>, &[u8]) {
+    let (_, fields, end) = fields(message);
+    let rest = &message[end..];
+    let body = rest.strip_prefix(b"\r\n").or(rest.strip_prefix(b"\n")).unwrap_or(rest);
+    let whole = |field: Field| (&message[field.start..field.colon], field.value(message));
+    (fields.into_iter().map(whole).collect(), body)
+}
+
 /// Edits that remove each field of which `foreign` says so: copies of our own headers that strangers wrote.
 pub fn remove_fields(message: &[u8], mut foreign: impl FnMut(&[u8], &[u8]) -> bool) -> Vec<Edit> {
     let mut edits = Vec::new();

@@ -21,13 +21,24 @@ pub enum Shelf {
     Lists,
     Outbox,
     Quarantine,
+    Reports,
+    Reputation,
     Seen,
     Users,
 }
 
 impl Shelf {
-    pub const ALL: [Shelf; 7] =
-        [Shelf::History, Shelf::Lessons, Shelf::Lists, Shelf::Outbox, Shelf::Quarantine, Shelf::Seen, Shelf::Users];
+    pub const ALL: [Shelf; 9] = [
+        Shelf::History,
+        Shelf::Lessons,
+        Shelf::Lists,
+        Shelf::Outbox,
+        Shelf::Quarantine,
+        Shelf::Reports,
+        Shelf::Reputation,
+        Shelf::Seen,
+        Shelf::Users,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -36,6 +47,8 @@ impl Shelf {
             Shelf::Lists => "lists",
             Shelf::Outbox => "outbox",
             Shelf::Quarantine => "quarantine",
+            Shelf::Reports => "reports",
+            Shelf::Reputation => "reputation",
             Shelf::Seen => "seen",
             Shelf::Users => "users",
         }

@@ -1,8 +1,8 @@
 //! What must outlive a message: one small [`Backend`], typed shelves above it.
 //!
 //! A [`Store`] is opened once from a [`Location`] and cloned freely (an `Arc` inside). Its shelves are [`Quarantine`],
-//! [`History`], [`Seen`] (greylist), [`Rates`], [`Users`] (preferences), [`Lists`] (allow and block), [`Outbox`] and
-//! [`Lessons`] (learning on several machines).
+//! [`History`], [`Seen`] (greylist), [`Rates`], [`Users`] (preferences), [`Lists`] (allow and block), [`Outbox`],
+//! [`Lessons`] (learning on several machines), [`Reputation`] (what senders' mail scored) and [`Reports`] (DMARC).
 //! What a shelf means is written once, in `shelves/`, over [`Backend`]; where the bytes lie is written in `backends/`:
 //! SQLite in one directory, PostgreSQL, Redis or Valkey. Every call blocks its thread: call from worker threads, never
 //! from inside an async runtime.
@@ -29,6 +29,8 @@ pub use shelves::lists::{self, Lists};
 pub use shelves::outbox::{self, Outbox};
 pub use shelves::quarantine::{self, Quarantine};
 pub use shelves::rates::{self, Rates};
+pub use shelves::reports::{self, Reports};
+pub use shelves::reputation::{self, Reputation};
 pub use shelves::seen::{self, Seen};
 pub use shelves::users::{self, Users};
 pub use time::{Span, Time};
@@ -94,6 +96,16 @@ impl Store {
     /// How much a user or client sent lately.
     pub fn rates(&self) -> Rates {
         Rates::new(self.backend.clone())
+    }
+
+    /// What senders' mail scored, on average.
+    pub fn reputation(&self) -> Reputation {
+        Reputation::new(self.backend.clone())
+    }
+
+    /// What DMARC made of mail, by day and domain.
+    pub fn reports(&self) -> Reports {
+        Reports::new(self.backend.clone())
     }
 
     /// Preferences of users.

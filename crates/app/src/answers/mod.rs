@@ -9,6 +9,7 @@ pub mod dns;
 mod fake;
 mod razor;
 pub mod record;
+pub mod reputation;
 
 use crate::config::dns::Ask;
 use dns::Resolver;

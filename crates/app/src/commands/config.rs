@@ -2,7 +2,9 @@
 
 use crate::config::{Config, SAMPLE, here, origin};
 use crate::output::Output;
+use crate::serve::privileges::Account;
 use crate::serve::tls::Certificates;
+use crate::signing::{self, Signer};
 use crate::{CLEAN, FOUND};
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
@@ -56,6 +58,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             Ok((config, place)) => {
                 let mut looked = here::look(&config);
                 looked.mistakes.extend(Certificates::load(&config.relay).err().map(|error| format!("{error:#}")));
+                match Signer::load(&config) {
+                    Ok(signer) => looked.doubts.extend(signer.notes),
+                    Err(error) => looked.mistakes.push(format!("{error:#}")),
+                }
+                if let Ok(Some(account)) = Account::of(&config) {
+                    looked.mistakes.extend(signing::closed_to(&config, account.owner()));
+                }
                 let place = place.map_or("no file; the defaults hold".to_owned(), |place| place.display().to_string());
                 for mistake in looked.mistakes.iter() {
                     eprintln!("sekisho: {place}: {mistake}");

@@ -5,6 +5,8 @@ pub mod clamscan;
 pub mod collaborative;
 pub mod config;
 pub mod data;
+pub mod dkim;
+pub mod dmarc;
 pub mod dns;
 pub mod explain;
 pub mod feeds;

@@ -6,6 +6,7 @@
 mod actions;
 pub mod clamd;
 pub mod digests;
+pub mod dkim;
 pub mod dns;
 mod exempt;
 mod feeds;
@@ -20,6 +21,8 @@ pub mod origin;
 mod rates;
 pub mod relay;
 mod report;
+mod reports;
+mod reputation;
 pub mod scanner;
 mod service;
 mod signatures;
@@ -39,6 +42,8 @@ pub use networks::Networks;
 pub use notify::{Language, Notify};
 pub use rates::{RateAction, Rates};
 pub use report::Report;
+pub use reports::Reports;
+pub use reputation::Reputation;
 use serde::Deserialize;
 pub use service::Service;
 pub use signatures::{Mean, Signatures, meaning};
@@ -75,10 +80,14 @@ pub struct Config {
     pub limits: Limits,
     pub dns: dns::Dns,
     pub digests: digests::Digests,
+    pub dkim: dkim::Dkim,
+    pub arc: dkim::Arc,
     pub clamd: clamd::Clamd,
     pub scanner: Vec<scanner::Scanner>,
     pub relay: relay::Relay,
     pub store: Store,
+    pub reputation: Reputation,
+    pub reports: Reports,
     pub isp: Isp,
     pub learn: Learn,
     pub log: Log,
@@ -229,10 +238,14 @@ impl Default for Config {
             limits: Limits::default(),
             dns: dns::Dns::default(),
             digests: digests::Digests::default(),
+            dkim: dkim::Dkim::default(),
+            arc: dkim::Arc::default(),
             clamd: clamd::Clamd::default(),
             scanner: Vec::new(),
             relay: relay::Relay::default(),
             store: Store::default(),
+            reputation: Reputation::default(),
+            reports: Reports::default(),
             isp: Isp::default(),
             learn: Learn::default(),
             log: Log { format: LogFormat::Text },
@@ -332,6 +345,10 @@ impl Config {
             told(self.clamd.check()),
             told(self.dns.check()),
             told(self.digests.check()),
+            told(self.dkim.check()),
+            told(self.arc.check(&self.dkim)),
+            told(self.reputation.check()),
+            told(self.reports.check(store)),
             told(scanner::check(&self.scanner, limits.deadline)),
             told(self.service.check()),
             self.feeds.check(&self.feed),

@@ -311,6 +311,7 @@ pub async fn outcome(
         engine,
         signatures: service.signatures.load_full(),
         gate: service.gate.load_full(),
+        signer: service.signer.load_full(),
         lookup: service.lookup.clone(),
         via,
         store: service.store.clone(),

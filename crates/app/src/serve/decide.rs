@@ -8,10 +8,12 @@ use super::once::{self, Held};
 use super::scanners::Scanned;
 use super::unasked::Unasked;
 use crate::answers::dns::Resolver;
+use crate::answers::reputation::Memory;
 use crate::answers::{self, Desk};
 use crate::config::relay::MARK;
 use crate::config::{Action, Config, Late, Mode};
 use crate::counted;
+use crate::dmarc;
 use crate::environment;
 use crate::learning;
 use crate::lookup::Lookup;
@@ -19,6 +21,7 @@ use crate::policy::category::{self, Category};
 use crate::policy::split::{self, Copy, Told};
 use crate::policy::{self, Fate, Findings, lists, notices};
 use crate::signatures::{Allowed, Loaded};
+use crate::signing::{self, Signer};
 use anyhow::Context;
 use engine::markup::{Stamp, Tags, rewrite};
 use engine::{Answers, Engine, Question, Scratch};
@@ -58,6 +61,7 @@ pub struct Bench {
     pub engine: Arc<Engine>,
     pub signatures: Arc<Loaded>,
     pub gate: Arc<Gate>,
+    pub signer: Arc<Signer>,
     pub lookup: Arc<Lookup>,
     pub store: Option<Store>,
     pub learner: Option<Arc<Learner>>,
@@ -72,7 +76,8 @@ pub struct Bench {
 
 /// Judges a message, does what is to be done here (quarantine), and says what is to be done elsewhere.
 pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> Outcome {
-    let Bench { config, engine, signatures, gate, lookup, store, learner, via, resolver, places, scanned } = bench;
+    let Bench { config, engine, signatures, gate, signer, lookup, store, learner, via, resolver, places, scanned } =
+        bench;
     let store = store.as_ref();
     let remembers = store.is_some() && scan.want == Want::Decision;
     scratch.explain = remembers;
@@ -91,6 +96,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     let settings = &engine.ruleset.settings;
     let wait = |ask: &mut dyn FnMut()| places.waiting(ask);
     let mut desk = Desk::new(resolver.as_ref(), settings, &wait).with_digests(&config.digests, &bytes);
+    let memory = Memory { config, engine, store, scan, now: environment::now(), trouble: Default::default() };
     let mut features = None;
     let (mut verdict, views, answers) =
         engine::judge_asking(engine, &transaction, scratch, Answers::default(), |questions, views, answers| {
@@ -98,7 +104,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
                 (Question::SpamProbability, Some(learner)) => {
                     learner.answer(features.get_or_insert_with(|| learner.features(views)), views, taught)
                 }
-                _ => engine::Answer::Unknown,
+                _ => memory.answer(question, views),
             });
         });
     if let Some(resolver) = resolver {
@@ -108,6 +114,10 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     let mut troubles: Vec<String> = scanned.iter().filter_map(Scanned::trouble).collect();
     let mut store_errors = 0;
     let now = environment::now();
+    if let Err(error) = memory.remember(&verdict, &views, &answers) {
+        troubles.push(format!("reputation: {error}"));
+        store_errors += 1;
+    }
     if let Some(signatures) = &signatures.signatures {
         match store {
             Some(store) => {
@@ -183,6 +193,12 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     if matches!(peer, Peer::Relays { .. }) {
         split::without_holding(&mut fates, store.is_some());
     }
+    if let (Some(store), Some(found)) = (store, &verdict.authentication)
+        && let Err(error) = dmarc::collect(config, store, scan, found, &fates, now)
+    {
+        troubles.push(format!("reports: {error}"));
+        store_errors += 1;
+    }
     let mut kept = vec![None; fates.len()];
     if let Err(error) = quarantined(store, scan, &mut fates, &views, &mut kept) {
         troubles.push(format!("quarantine: {error:#}; the message was deferred"));
@@ -202,11 +218,12 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     }
     let mut headers = Headers { engine, stamp: &stamp, views: &views, content: &scan.content.bytes, made: Vec::new() };
     let told: Vec<Told> = fates.iter().map(|fate| told(fate, &verdict, &mut headers)).collect();
-    let plan = match peer {
+    let mut plan = match peer {
         Peer::Relays { .. } => split::for_relay(scan, &told),
         Peer::KeepsMessage { copies } => split::for_mail_server(scan, &told, copies),
     };
-    troubles.extend(plan.troubles);
+    signing::add(signer, config, scan, &fates, None, &mut plan, environment::unix_time());
+    troubles.append(&mut plan.troubles);
     let mut line = Line::of(scan, &verdict);
     line.tell(&fates);
     line.troubles.extend(troubles);

@@ -26,9 +26,10 @@ pub mod privileges;
 mod proxy;
 mod relay;
 pub mod reload;
+mod reports;
 pub mod scanners;
 pub mod tls;
-mod unasked;
+pub mod unasked;
 pub mod users;
 
 use crate::answers::dns::Resolver;
@@ -41,6 +42,7 @@ use crate::lookup::Lookup;
 use crate::policy::notices;
 use crate::rule_files::Selection;
 use crate::signatures;
+use crate::signing::Signer;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use drift::Change;
@@ -75,6 +77,7 @@ pub struct Service {
     /// In the rule files that are in force.
     errors: AtomicUsize,
     gate: ArcSwap<Gate>,
+    signer: ArcSwap<Signer>,
     users: users::Users,
     judges: Judges,
     /// `None`: nothing is asked.
@@ -153,6 +156,9 @@ pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
     let signatures = signatures::load(&crate::feeds::signatures(&config), true);
     reload::tell_signatures(&journal, "", &signatures);
     let gate = Gate::new(&config)?;
+    // As who will have to read new ones on reload.
+    let signer = Signer::load(&config)?;
+    signer.describe().iter().chain(&signer.notes).for_each(|line| journal.note(line));
     let store = config.store.open()?;
     if let Some(store) = &store {
         journal.note(&format!("store: {}", store.place()));
@@ -168,6 +174,7 @@ pub fn run(config: Config, origin: Origin) -> anyhow::Result<()> {
         engine,
         signatures,
         gate,
+        signer,
         store,
         learner,
         lookup,
@@ -224,6 +231,7 @@ async fn serve(
     (engine, errors): (Engine, usize),
     signatures: signatures::Loaded,
     gate: Gate,
+    signer: Signer,
     store: Option<Store>,
     learner: Option<Arc<Learner>>,
     lookup: Arc<Lookup>,
@@ -263,6 +271,7 @@ async fn serve(
         signatures: ArcSwap::from_pointee(signatures),
         errors: AtomicUsize::new(errors),
         gate: ArcSwap::from_pointee(gate),
+        signer: ArcSwap::from_pointee(signer),
         users: users::Users::default(),
         judges: Judges::start(concurrent, config.dns.waiting),
         resolver: ArcSwap::from_pointee(resolver),
@@ -309,6 +318,7 @@ async fn serve(
     tokio::spawn(tidy(service.clone()));
     tokio::spawn(outbox::run(service.clone()));
     tokio::spawn(feeds::run(service.clone()));
+    tokio::spawn(reports::run(service.clone()));
     let (changed, mut changes) = mpsc::channel(2);
     for what in [What::Rules, What::Signatures] {
         tokio::spawn(reload::watch(service.clone(), what, changed.clone()));
@@ -478,9 +488,12 @@ async fn tidy(service: Arc<Service>) {
             let history = store.history().expire(now, settings.history.0).map(drop);
             let seen = store.seen().expire(now).map(drop);
             let rates = store.rates().expire(now).map(drop);
+            let reputation = store.reputation().expire(now).map(drop);
+            let reports = store.reports().expire(now).map(drop);
             let lists = store.lists().expire(now).map(drop);
             let sent = store.outbox().expire(now, settings.history.0).map(drop);
-            for error in [expired, history, seen, rates, lists, sent].into_iter().filter_map(Result::err) {
+            let all = [expired, history, seen, rates, reputation, reports, lists, sent];
+            for error in all.into_iter().filter_map(Result::err) {
                 metrics.store_errors(1);
                 journal.note(&format!("store: {error}. {}", error.remedy()));
             }

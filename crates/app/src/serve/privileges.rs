@@ -37,6 +37,10 @@ impl Account {
         Ok(Some(Account { user, group }))
     }
 
+    pub fn owner(self) -> Owner {
+        Owner { user: self.user, group: self.group }
+    }
+
     /// The folders that the service writes to, where they are still missing.
     pub fn make_folders(self, config: &Config) -> anyhow::Result<()> {
         let store = config.store.location.as_str();

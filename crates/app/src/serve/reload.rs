@@ -10,6 +10,7 @@ use crate::answers::dns::Resolver;
 use crate::config::Config;
 use crate::environment;
 use crate::rule_files::Selection;
+use crate::signing::Signer;
 use crate::{feeds, rule_files, signatures};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ pub async fn configuration(service: &Service, origin: &Origin) {
     let taken = match loaded {
         Ok(Ok(mut config)) => {
             let fixed = keep_fixed(&service.config.load(), &mut config);
+            signer(service, &mut config);
             match Gate::new(&config) {
                 Ok(gate) => service.gate.store(Arc::new(gate)),
                 Err(error) => journal.note(&format!("exempt clients not reloaded: {error:#}; the old ones stay")),
@@ -115,6 +117,21 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     new.store.location = old.store.location.clone();
     new.log.format = old.log.format;
     fixed
+}
+
+/// New keys, all of them, or the old ones with what was said of them.
+fn signer(service: &Service, config: &mut Config) {
+    match Signer::load(config) {
+        Ok(signer) => {
+            signer.notes.iter().for_each(|note| service.journal.note(note));
+            service.signer.store(Arc::new(signer));
+        }
+        Err(error) => {
+            service.journal.note(&format!("keys not reloaded: {error:#}; the old ones stay"));
+            let old = service.config.load();
+            (config.dkim, config.arc) = (old.dkim.clone(), old.arc.clone());
+        }
+    }
 }
 
 /// Another resolver, where the configuration or the rules name other servers.

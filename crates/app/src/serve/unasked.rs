@@ -83,7 +83,7 @@ impl Unasked<'_> {
         self.scan.recipients.iter().map(|to| String::from_utf8_lossy(&to.address).to_lowercase())
     }
 
-    fn is_from_outside(&self) -> bool {
+    pub fn is_from_outside(&self) -> bool {
         !self.scan.recipients.is_empty()
             && self.recipients().all(|to| policy::direction(self.config, self.scan, &to) == Direction::Inbound)
     }
@@ -101,7 +101,7 @@ impl Unasked<'_> {
     }
 
     /// It names a message of ours that went to where this one comes from. Names alone can be read in list archives.
-    fn is_answer(&self) -> store::Result<bool> {
+    pub fn is_answer(&self) -> store::Result<bool> {
         let (Some(store), Some(from)) = (self.store, self.from()) else { return Ok(false) };
         let domain = self.domain(&from);
         let headers = self.views.message.headers();
@@ -118,10 +118,12 @@ impl Unasked<'_> {
 
     /// Each of its recipients whom we know of wrote to its author, and it comes from the author's own servers.
     fn is_of_pen_pal(&self) -> store::Result<bool> {
+        Ok(self.from().is_some_and(|from| self.is_authentic(&from)) && self.is_written_to()?)
+    }
+
+    /// A recipient wrote to its author, or to whom it says is its author.
+    pub fn is_written_to(&self) -> store::Result<bool> {
         let (Some(store), Some(from)) = (self.store, self.from()) else { return Ok(false) };
-        if !self.is_authentic(&from) {
-            return Ok(false);
-        }
         for recipient in self.recipients().take(LOOKED_UP) {
             if store.seen().known(PEN_PAL, &key(recipient.as_bytes(), &from), self.now)?.is_some() {
                 return Ok(true);
@@ -139,7 +141,7 @@ impl Unasked<'_> {
     }
 
     /// The registered domain of an address.
-    fn domain(&self, address: &[u8]) -> String {
+    pub fn domain(&self, address: &[u8]) -> String {
         let domain = address.rsplit(|byte| *byte == b'@').next().unwrap_or_default().to_ascii_lowercase();
         String::from_utf8_lossy(self.engine.views.tlds.trim_domain(&domain)).into_owned()
     }
@@ -154,12 +156,12 @@ impl Unasked<'_> {
     }
 }
 
-fn key(first: &[u8], second: &[u8]) -> Vec<u8> {
+pub fn key(first: &[u8], second: &[u8]) -> Vec<u8> {
     [first, b"\0", second].concat()
 }
 
 /// What stands between angle brackets.
-fn message_ids(field: &[u8]) -> Vec<Vec<u8>> {
+pub fn message_ids(field: &[u8]) -> Vec<Vec<u8>> {
     let parts = field.split(|byte| *byte == b'<').skip(1);
     let ids = parts.filter_map(|part| part.split(|byte| *byte == b'>').next());
     ids.filter(|id| (3..=MESSAGE_ID).contains(&id.len()) && id.contains(&b'@'))

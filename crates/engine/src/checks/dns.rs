@@ -55,7 +55,10 @@ pub fn answers<'a, Q: IntoIterator<Item = Question>>(
 pub fn name_of(question: &Question) -> &str {
     match question {
         Question::Dns { name, .. } => name,
-        Question::SpamProbability | Question::Digest(_) => "",
+        Question::SpamProbability
+        | Question::Digest(_)
+        | Question::Reputation { .. }
+        | Question::Acquaintance(_) => "",
     }
 }
 

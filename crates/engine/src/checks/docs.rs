@@ -32,6 +32,13 @@ pub const ASN: &str = doc!(
     "Networks change hands; the registry may lag. Without a network it never hits.",
     "SpamAssassin 4.0, plugin ASN."
 );
+pub const ANSWER_TO_US: &str = doc!(
+    "Names a message of ours, by its Message-ID, that went to the domain this one comes from.",
+    "Answers to one's own mail are wanted.",
+    "`header ANSWER_TO_US eval:check_answer_to_us()`.",
+    "A correspondent whose mailbox was broken into answers too. Without a store it never hits.",
+    "sekisho; SpamAssassin has no like of it."
+);
 pub const AUTHRES: &str = doc!(
     "What an Authentication-Results field of a trusted server says.",
     "Saves asking again.",
@@ -43,8 +50,15 @@ pub const AWL: &str = doc!(
     "The average of what this sender sent before.",
     "Known senders keep their standing.",
     "`header AWL eval:check_from_in_auto_welcomelist()`.",
-    "Answered from what was learnt; until the learner is there, it never hits.",
+    "Whoever writes under another's name and from his network has his standing. Without a store it never hits.",
     "SpamAssassin 4.0, plugin AWL."
+);
+pub const BACKSCATTER: &str = doc!(
+    "A bounce that gives back mail in the name of one of us that we never sent.",
+    "Spam is sent under other people's names, and what cannot be delivered comes back to them.",
+    "`header BACKSCATTER eval:check_backscatter()`.",
+    "Mail that our people send past this filter. Bounces that quote no Message-ID are not judged; without a store, or in its first days, it never hits.",
+    "sekisho; SpamAssassin's VBounce asks for names of relays instead."
 );
 pub const BAYES: &str = doc!(
     "The probability that the mail is spam, by its words, within bounds.",
@@ -1138,11 +1152,25 @@ pub const TVD_VERTICAL_WORDS: &str = doc!(
     "Tables.",
     "SpamAssassin 4.0, plugin BodyEval."
 );
+pub const FIRST_CONTACT: &str = doc!(
+    "None of the recipients has had mail from this author's address before; with `'site'`, nobody here; with `'domain'`, nobody here from the author's domain.",
+    "Fraud in a superior's name comes from an address that the victim never saw.",
+    "`header __FIRST_CONTACT eval:check_first_contact()`.",
+    "Everybody writes for the first time once: use it in metas. Without a store, or in its first days, it never hits.",
+    "sekisho; SpamAssassin has no like of it."
+);
+pub const PEN_PAL: &str = doc!(
+    "One of the recipients wrote to this author's address before.",
+    "People want answers from those they write to.",
+    "`header PEN_PAL eval:check_pen_pal()`.",
+    "The author's address can be forged: use it together with DMARC. Without a store it never hits.",
+    "sekisho; amavis calls it pen pals."
+);
 pub const TXREP: &str = doc!(
     "The reputation of sender, domain, address and greeting.",
     "Known senders keep their standing.",
     "`header TXREP eval:check_senders_reputation()`.",
-    "Answered from what was learnt; until the learner is there, it never hits.",
+    "Whoever writes under another's name and from his network has his standing. Without a store and `use_txrep 1` it never hits.",
     "SpamAssassin 4.0, plugin TxRep."
 );
 pub const URIDNSBL: &str = doc!(

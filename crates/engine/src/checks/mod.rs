@@ -3,6 +3,7 @@
 //! A check is named as SpamAssassin names it, since rules call it by that name. Old spellings (`whitelist`,
 //! `blacklist`) are entries of their own with the same function behind them.
 
+pub mod acquaintance;
 mod antivirus;
 mod argument_pattern;
 mod askdns;
@@ -30,6 +31,7 @@ mod mime;
 pub mod pdf;
 mod perl;
 mod relay;
+pub mod reputation;
 mod text;
 mod uri;
 mod uridnsbl;
@@ -56,6 +58,11 @@ const fn later(
     availability: Availability,
 ) -> CheckEntry {
     CheckEntry { name, kinds, plugin, doc, availability, run: elsewhere::no_answer }
+}
+
+/// A check that asks whom we have met.
+const fn acquainted(name: &'static str, doc: &'static str, run: Run) -> CheckEntry {
+    CheckEntry { name, kinds: Header, plugin: "Sekisho", doc, availability: Learner, run }
 }
 
 /// A check that asks DNS.
@@ -89,10 +96,12 @@ pub static CHECKS: &[CheckEntry] = &[
     later("check_access_database", Header, "AccessDB", docs::CHECK_ACCESS_DATABASE, Missing),
     now("check_all_trusted", Any, "RelayEval", docs::CHECK_ALL_TRUSTED, relay::check_all_trusted),
     now("check_alternatives_differ", Header, "Sekisho", docs::CHECK_ALTERNATIVES_DIFFER, text::check_alternatives_differ),
+    acquainted("check_answer_to_us", docs::ANSWER_TO_US, acquaintance::check_answer_to_us),
     later("check_arc_signed", Full, "DKIM", docs::DKIM, Network),
     later("check_arc_valid", Full, "DKIM", docs::DKIM, Network),
     dns_check("check_asn", Header, "ASN", docs::ASN, askdns::check_asn),
     now("check_authres_result", Header, "AuthRes", docs::AUTHRES, authres::check_authres_result),
+    acquainted("check_backscatter", docs::BACKSCATTER, acquaintance::check_backscatter),
     now("check_base64_length", Body, "MIMEEval", docs::CHECK_BASE64_LENGTH, mime::check_base64_length),
     CheckEntry { availability: Learner, ..now("check_bayes", Body, "Bayes", docs::BAYES, bayes::check_bayes) },
     now("check_blank_line_ratio", Body, "BodyEval", docs::CHECK_BLANK_LINE_RATIO, body::check_blank_line_ratio),
@@ -124,6 +133,7 @@ pub static CHECKS: &[CheckEntry] = &[
         docs::CHECK_EQUAL_FROM_DOMAINS,
         header::check_equal_from_domains,
     ),
+    acquainted("check_first_contact", docs::FIRST_CONTACT, acquaintance::check_first_contact),
     now(
         "check_for_ascii_text_illegal",
         Body,
@@ -327,8 +337,14 @@ pub static CHECKS: &[CheckEntry] = &[
     now("check_freemail_from", Header, "FreeMail", docs::CHECK_FREEMAIL_FROM, freemail::check_freemail_from),
     now("check_freemail_header", Header, "FreeMail", docs::CHECK_FREEMAIL_HEADER, freemail::check_freemail_header),
     now("check_freemail_replyto", Header, "FreeMail", docs::CHECK_FREEMAIL_REPLYTO, freemail::check_freemail_replyto),
-    later("check_from_in_auto_welcomelist", Header, "AWL", docs::AWL, Learner),
-    later("check_from_in_auto_whitelist", Header, "AWL", docs::AWL, Learner),
+    CheckEntry {
+        availability: Learner,
+        ..now("check_from_in_auto_welcomelist", Header, "AWL", docs::AWL, reputation::check_from_in_auto_welcomelist)
+    },
+    CheckEntry {
+        availability: Learner,
+        ..now("check_from_in_auto_whitelist", Header, "AWL", docs::AWL, reputation::check_from_in_auto_welcomelist)
+    },
     now(
         "check_from_in_blacklist",
         Header,
@@ -490,6 +506,7 @@ pub static CHECKS: &[CheckEntry] = &[
         docs::CHECK_OUTLOOK_MESSAGE_ID,
         header::check_outlook_message_id,
     ),
+    acquainted("check_pen_pal", docs::PEN_PAL, acquaintance::check_pen_pal),
     later("check_phishing", Body, "Phishing", docs::PHISHING, Network),
     digest_check("check_pyzor", "Pyzor", docs::PYZOR, digests::check_pyzor),
     now("check_qp_ratio", Body, "MIMEEval", docs::CHECK_QP_RATIO, mime::check_qp_ratio),
@@ -515,7 +532,10 @@ pub static CHECKS: &[CheckEntry] = &[
     dns_check("check_rbl_txt", Header, "DNSEval", docs::DNSBL, dnsbl::check_rbl_txt),
     now("check_relays_unparseable", Any, "RelayEval", docs::CHECK_RELAYS_UNPARSEABLE, relay::check_relays_unparseable),
     now("check_replyto_in_list", Header, "WLBLEval", docs::CHECK_REPLYTO_IN_LIST, welcomelist::check_replyto_in_list),
-    later("check_senders_reputation", Header, "TxRep", docs::TXREP, Learner),
+    CheckEntry {
+        availability: Learner,
+        ..now("check_senders_reputation", Header, "TxRep", docs::TXREP, reputation::check_senders_reputation)
+    },
     later("check_shortcircuit", Any, "Shortcircuit", docs::CHECK_SHORTCIRCUIT, Now),
     later("check_spf_skipped_noenvfrom", Header, "SPF", docs::SPF, Network),
     now("check_stock_info", Body, "BodyEval", docs::CHECK_STOCK_INFO, body::check_stock_info),

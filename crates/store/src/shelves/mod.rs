@@ -7,6 +7,8 @@ pub mod lists;
 pub mod outbox;
 pub mod quarantine;
 pub mod rates;
+pub mod reports;
+pub mod reputation;
 pub mod seen;
 pub mod users;
 
@@ -84,6 +86,8 @@ pub(crate) fn rebuild(shelf: Shelf, key: Vec<u8>, value: Vec<u8>, content: Optio
         Shelf::Lists => again::<lists::Entry>(&record, content),
         Shelf::Outbox => again::<outbox::Notice>(&record, content),
         Shelf::Quarantine => again::<quarantine::Entry>(&record, content),
+        Shelf::Reports => again::<reports::Row>(&record, content),
+        Shelf::Reputation => again::<reputation::Standing>(&record, content),
         Shelf::Seen => again::<seen::Sighting>(&record, content),
         Shelf::Users => again::<users::User>(&record, content),
     }

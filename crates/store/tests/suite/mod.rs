@@ -11,6 +11,8 @@ use store::history::{Evidence, ForRecipient, Hit};
 use store::lists::{Effect, Kind, Scope, Subject};
 use store::outbox::{Backoff, State as Sending};
 use store::quarantine::{NewEntry, Release, Retention, State, Who};
+use store::reports::Row;
+use store::reputation::Decay;
 use store::seen::{Policy, Reason, Triplet};
 use store::{Backend, Bytes, Error, Hash, Id, Store, Time, history, lessons, lists, quarantine};
 
@@ -32,6 +34,8 @@ pub const CASES: &[(&str, fn(Open<'_>))] = &[
     ("quarantine: released once, held again after failure", quarantine_releases),
     ("quarantine: retention by age and by size", quarantine_retention),
     ("rates: a window slides", rates_slide),
+    ("reports: alike messages are counted together", reports_count),
+    ("reputation: averages, watered down, forgotten", reputation_averages),
     ("seen: first, last, count", seen_notes),
     ("threads: contents come and go", threads_on_contents),
     ("threads: counts lose nothing", threads_on_counts),
@@ -610,6 +614,60 @@ fn rates_slide(open: Open<'_>) {
     assert_eq!(again.add("messages", b"user", hour, 0, at(start + 3_720)).expect("adds"), 2);
     again.expire(at(start + 20 * 3_600)).expect("expires");
     assert_eq!(add("user", 0, start + 3_720), 0);
+}
+
+fn reputation_averages(open: Open<'_>) {
+    let reputation = open().reputation();
+    let decay = Decay { factor: 1.0, keep: seconds(1000) };
+    let add = |who: &[u8], score, now| {
+        let standing = open().reputation().add("email", who, score, &decay, at(now)).expect("adds");
+        (standing.count, standing.total)
+    };
+    assert_eq!(reputation.get("email", b"a@x", at(0)).expect("reads"), None);
+    assert_eq!(add(b"a@x", 3000, 0), (1, 3000));
+    assert_eq!(add(b"a@x", -1000, 10), (2, 2000));
+    let standing = reputation.get("email", b"a@x", at(11)).expect("reads").expect("is there");
+    assert_eq!((standing.mean(), standing.first, standing.last), (1000, at(0), at(10)));
+    assert_eq!(reputation.get("domain", b"a@x", at(11)).expect("reads"), None, "kinds are apart");
+    // Half of the weight is lost: (0.5 * 4000 + 0) / (0.5 * 1 + 1) is the average of two.
+    let halved = Decay { factor: 0.5, ..decay };
+    reputation.add("email", b"b@x", 4000, &halved, at(0)).expect("adds");
+    assert_eq!(reputation.add("email", b"b@x", 0, &halved, at(1)).expect("adds").total, 2667);
+    // Nonsense is bounded.
+    assert_eq!(add(&[b'x'; 10_000], i64::MAX, 0), (1, 1_000_000));
+    let all = reputation.list("email", None, 100).expect("lists");
+    assert_eq!(all.len(), 3);
+    assert_eq!(reputation.list("email", Some(&all[1]), 100).expect("lists"), all[2..]);
+    assert!(reputation.forget(&standing).expect("forgets") && !reputation.forget(&standing).expect("forgets"));
+    assert_eq!(reputation.get("email", b"b@x", at(2000)).expect("reads"), None);
+    assert_eq!(reputation.expire(at(2000)).expect("expires"), 2);
+}
+
+fn reports_count(open: Open<'_>) {
+    let reports = open().reports();
+    let now = at(0);
+    let day = Row::day_of(now);
+    let row = |domain: &str, source: &str| Row {
+        domain: domain.into(),
+        source: source.into(),
+        disposition: "none".into(),
+        header_from: domain.into(),
+        ..Row::default()
+    };
+    for (domain, source) in [("b.example", "192.0.2.1"), ("a.example", "192.0.2.1"), ("b.example", "192.0.2.1")] {
+        assert!(open().reports().add(row(domain, source), seconds(1000), now).expect("adds"));
+    }
+    assert!(reports.add(row("b.example", "192.0.2.2"), seconds(1000), at(1)).expect("adds"));
+    assert!(reports.add(row("c.example", "192.0.2.2"), seconds(1000), at(200_000)).expect("adds"));
+    assert_eq!(reports.domains(day).expect("lists"), ["a.example", "b.example"]);
+    let mut rows = reports.of(day, "b.example").expect("lists");
+    rows.sort_by(|a, b| a.source.cmp(&b.source));
+    let counts: Vec<_> = rows.iter().map(|row| (row.source.as_str(), row.count)).collect();
+    assert_eq!(counts, [("192.0.2.1", 2), ("192.0.2.2", 1)]);
+    assert_eq!(reports.left_out(day, "b.example", 0, now).expect("counts"), 0);
+    assert_eq!(reports.expire(at(2000)).expect("expires"), 3);
+    assert_eq!(reports.domains(day).expect("lists"), [""; 0]);
+    assert_eq!(reports.expire(at(300_000)).expect("expires"), 1);
 }
 
 fn seen_notes(open: Open<'_>) {
