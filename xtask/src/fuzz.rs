@@ -106,6 +106,7 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
             mails.chain(DIGESTS.iter().map(|seed| seed.to_vec())).collect()
         }
         "dns" => DNS.iter().map(|seed| seed.to_vec()).collect(),
+        "spf" => SPF.iter().map(|seed| seed.to_vec()).collect(),
         "feeds" => FEEDS.iter().map(|seed| seed.to_vec()).collect(),
         "received" => received()?,
         "clamd" => conversations("crates/protocols/tests/transcripts/clamd", &[0])?,
@@ -166,6 +167,12 @@ const DIGESTS: &[&[u8]] = &[
 ];
 
 /// Answers to questions, a line each.
+const SPF: &[&[u8]] = &[
+    b"v=spf1 include:%{ir}.%{v}.x.example a:%{d2}/24//64 mx ptr:%{p} exists:%{l1r-}.x ?all exp=e.example\nv=spf1 ip4:192.0.2.0/24 ~all",
+    b"v=spf1 redirect=%{o}\nv=spf1 ip6:2001:db8::/32 mx:x.example -all\nmx.x.example|y.example\n192.0.2.1",
+    b"6v=spf1\n?",
+];
+
 const DNS: &[&[u8]] = &[
     b"A127.0.0.2\nA127.0.0.4;127.0.0.6\nAlisted\nAns1.example.;ns2.example.\nA64500|192.0.2.0|24\nA10 mx.example.\nn\nf\x02\n-\no",
     b"A64500 | 192.0.2.0/24 | JP\nA192.0.2.0/24 | AS64500\nA127.255.255.254\nn",

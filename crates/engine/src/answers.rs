@@ -7,10 +7,13 @@
 //! A `HashMap` is enough: questions are few (tens a message) and asked once each.
 
 use crate::check::Pending;
+use mail::Authentication;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A DNS record type, by its number; written by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,6 +102,8 @@ impl TryFrom<String> for Record {
 pub enum Question {
     /// A DNS look-up of a fully written name, lower case, without the trailing dot.
     Dns { name: String, record: Record },
+    /// Who sent the message, proven by SPF, DKIM, ARC and DMARC.
+    Authentication(Sender),
     /// How likely what was learnt of earlier mail makes it that this message is spam.
     SpamProbability,
     /// What a network of other sites knows of this message.
@@ -153,6 +158,16 @@ pub enum Acquaintance {
     Ours { id: String, author: String },
 }
 
+/// Who claims to have sent a message, and from where; the rest is the message's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Sender {
+    /// The first relay outside.
+    pub client: Option<IpAddr>,
+    pub helo: String,
+    /// Empty for the null sender.
+    pub sender: Option<String>,
+}
+
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -166,6 +181,8 @@ pub enum Answer {
     NoSuchName,
     /// The name server answered with this code instead (2: SERVFAIL, 5: REFUSED).
     Failed(u16),
+    /// What all methods found.
+    Authentication(Arc<Authentication>),
     /// A probability, in millionths: whole, so that a recorded answer is the same answer.
     Millionths(u32),
     /// What a network of digests counts, by name.
@@ -224,6 +241,14 @@ impl Answers {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What is known of who sent the message.
+    pub fn authentication(&self) -> Option<&Arc<Authentication>> {
+        self.0.values().find_map(|answer| match answer {
+            Answer::Authentication(found) => Some(found),
+            _ => None,
+        })
     }
 
     /// In no order.

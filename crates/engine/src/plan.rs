@@ -2,7 +2,7 @@
 
 use crate::check::{CheckEntry, Kinds};
 use crate::checks::dnsbl::Lists;
-use crate::checks::{ASKDNS, ASN_LOOKUP, CHECKS};
+use crate::checks::{ASKDNS, ASN_LOOKUP, AUTHENTICATION, CHECKS};
 use crate::meta::Metas;
 use crate::score::area;
 use mail::views::{HeaderRequest, HeaderRequestId, HeaderRequests};
@@ -184,6 +184,10 @@ impl Plan {
         let asn = ["asn_lookup", "asn_lookup_ipv6"].iter().any(|zones| settings.other(zones).is_some());
         if asn && !local_only {
             plan.evals.push(PlannedEval { rule: None, kind: Kinds::Header, arguments: Vec::new(), run: &ASN_LOOKUP });
+        }
+        if !local_only && ["SPF", "DKIM", "DMARC"].iter().any(|plugin| ruleset.has_plugin(plugin)) {
+            let run = &AUTHENTICATION;
+            plan.evals.push(PlannedEval { rule: None, kind: Kinds::Header, arguments: Vec::new(), run });
         }
         plan.set_targets(direct, ruleset.pattern_rules.len());
         plan.groups = ruleset

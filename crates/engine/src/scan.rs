@@ -142,6 +142,7 @@ impl<'a> Scan<'a> {
         }
         let mut verdict = std::mem::take(&mut self.verdict);
         verdict.troubles.extend(self.views.limits_reached().into_iter().filter_map(limit_trouble));
+        verdict.authentication = answers.authentication().cloned();
         verdict.recipients = self.for_recipients(&verdict);
         scratch.values = std::mem::take(&mut self.values);
         watch.lap(&mut scratch.timing.metas);

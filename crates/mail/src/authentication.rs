@@ -229,7 +229,11 @@ mod tests {
         let dkim = |domain: &str, result| Dkim { domain: domain.into(), result, ..Dkim::default() };
         let mut found = Authentication {
             spf: Some(Spf { domain: "a.example".into(), result: Outcome::Pass, ..Spf::default() }),
-            dkim: vec![dkim("b.example", Outcome::Pass), dkim("c.example", Outcome::Fail), dkim("a.example", Outcome::Pass)],
+            dkim: vec![
+                dkim("b.example", Outcome::Pass),
+                dkim("c.example", Outcome::Fail),
+                dkim("a.example", Outcome::Pass),
+            ],
             ..Authentication::default()
         };
         assert_eq!(found.domains(), ["b.example", "a.example"]);

@@ -74,6 +74,8 @@ const LONGEST_REST: Duration = Duration::from_secs(30);
 const RECORDS: usize = 100;
 /// Bytes of one record in text; a TXT record may have 65,535.
 const LONGEST_RECORD: usize = 16_384;
+/// Of a name in text, without the last dot.
+pub const LONGEST_NAME: usize = 253;
 /// Zones left alone at the same time.
 const BLOCKED: usize = 1000;
 

@@ -5,6 +5,7 @@
 //! alone, so that a replay says the same.
 
 pub mod digests;
+pub mod auth;
 pub mod dns;
 mod fake;
 mod razor;
@@ -14,6 +15,7 @@ pub mod reputation;
 use crate::config::dns::Ask;
 use dns::Resolver;
 use engine::{Answer, Answers, Question};
+use mail::views::Views;
 use mail::{Hit, Trouble, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -50,14 +52,18 @@ impl<'a> Desk<'a> {
     pub fn answer(
         &mut self,
         questions: Vec<Question>,
+        views: &Views<'_>,
+        now: i64,
         answers: &mut Answers,
         mut other: impl FnMut(&Question) -> Answer,
     ) {
         let mut open = Vec::new();
         let mut networks = Vec::new();
+        let mut sender = None;
         for question in questions {
             match question {
                 Question::Dns { .. } => open.push(question),
+                Question::Authentication(of) => sender = Some(of),
                 Question::Digest(network) => {
                     let prepared =
                         self.resolver.filter(|resolver| resolver.settings().ask == Ask::Yes).and(self.digests);
@@ -75,6 +81,35 @@ impl<'a> Desk<'a> {
                 }
             }
         }
+        match sender {
+            Some(sender) if self.resolver.is_some() => {
+                let (found, _) = auth::verify(&sender, views, now, answers, &mut |mut asked, answers| {
+                    // What other checks wait for goes with the first.
+                    asked.extend(open.drain(..).filter(|question| answers.get(question).is_none()));
+                    asked.sort();
+                    asked.dedup();
+                    self.ask_all(asked, std::mem::take(&mut networks), answers);
+                });
+                answers.insert(Question::Authentication(sender), Answer::Authentication(found.into()));
+            }
+            Some(sender) => answers.insert(Question::Authentication(sender), Answer::NotAsked),
+            None => {}
+        }
+        self.ask_all(open, networks, answers);
+    }
+
+    /// Asks DNS, within the message's limits.
+    pub fn ask(&mut self, open: Vec<Question>, answers: &mut Answers) {
+        self.ask_all(open, Vec::new(), answers);
+    }
+
+    fn ask_all(
+        &mut self,
+        mut open: Vec<Question>,
+        networks: Vec<(Question, digests::Prepared)>,
+        answers: &mut Answers,
+    ) {
+        open.retain(|question| answers.get(question).is_none());
         let Some(resolver) = self.resolver else {
             open.into_iter().for_each(|question| answers.insert(question, Answer::NotAsked));
             return;
@@ -167,11 +202,15 @@ fn findings(answers: &Answers, points: Points) -> Vec<(Hit, String)> {
     let mut unknown: BTreeSet<&str> = BTreeSet::new();
     let mut not_asked: BTreeSet<&str> = BTreeSet::new();
     let mut refusing: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut limits: Vec<&str> = Vec::new();
     let mut asked = 0;
     let mut silent: BTreeSet<&str> = BTreeSet::new();
     for (question, answer) in answers.iter() {
         if let (Question::Digest(network), Answer::Unknown) = (question, answer) {
             silent.insert(network.title());
+        }
+        if let Answer::Authentication(found) = answer {
+            limits.extend(found.limits.iter().map(String::as_str));
         }
         let Question::Dns { name, .. } = question else { continue };
         asked += 1;
@@ -195,6 +234,10 @@ fn findings(answers: &Answers, points: Points) -> Vec<(Hit, String)> {
         let what =
             format!("DNS: {} questions were not asked (limit, or left alone): {}", not_asked.len(), some(&not_asked));
         findings.push((Hit::new("DNS_NOT_ASKED", 0.0, "More questions to DNS than a message may have"), what));
+    }
+    if !limits.is_empty() {
+        let what = format!("authentication: {}", limits.join("; "));
+        findings.push((Hit::new("AUTHENTICATION_LIMIT", 0.0, "More signatures than are looked at"), what));
     }
     for (zone, code) in refusing {
         let what = format!(

@@ -283,7 +283,7 @@ fn judge(
             Desk::new(network.resolver.as_ref(), settings, &|ask| ask()).with_digests(&network.digests, &raw);
         let (mut verdict, views, answers) =
             engine::judge_asking(&loaded.engine, &transaction, scratch, known, |questions, views, answers| {
-                desk.answer(questions, answers, |question| match (question, learnt) {
+                desk.answer(questions, views, transaction.now, answers, |question| match (question, learnt) {
                     (Question::SpamProbability, Some(learnt)) if !network.replays() => {
                         let probability = reader.probability(learnt, &reader.features(views), views, User::default());
                         probability.map_or(Answer::Unknown, learning::answer)

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub mod auth;
 pub mod check;
 pub mod clamscan;
 pub mod collaborative;

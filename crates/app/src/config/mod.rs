@@ -4,6 +4,7 @@
 //! the service keeps what it has rather than run with half of a configuration.
 
 mod actions;
+mod authentication;
 pub mod clamd;
 pub mod digests;
 pub mod dkim;
@@ -32,6 +33,7 @@ use crate::rule_files::RuleSet;
 use crate::serve::listen::Address;
 pub use actions::{Action, Actions, Banned, Categories, Changes, Direction, Policy, When};
 use anyhow::Context;
+pub use authentication::{Authentication, Dmarc, Wished};
 pub use exempt::Client;
 pub use feeds::{Feed, Feeds, Risk, SHORTEST};
 pub use gate::{Asked, Gate, Greylist, S25r, S25rAction, Trouble};
@@ -82,6 +84,8 @@ pub struct Config {
     pub digests: digests::Digests,
     pub dkim: dkim::Dkim,
     pub arc: dkim::Arc,
+    pub authentication: Authentication,
+    pub dmarc: Dmarc,
     pub clamd: clamd::Clamd,
     pub scanner: Vec<scanner::Scanner>,
     pub relay: relay::Relay,
@@ -240,6 +244,8 @@ impl Default for Config {
             digests: digests::Digests::default(),
             dkim: dkim::Dkim::default(),
             arc: dkim::Arc::default(),
+            authentication: Authentication::default(),
+            dmarc: Dmarc::default(),
             clamd: clamd::Clamd::default(),
             scanner: Vec::new(),
             relay: relay::Relay::default(),
@@ -349,6 +355,8 @@ impl Config {
             told(self.arc.check(&self.dkim)),
             told(self.reputation.check()),
             told(self.reports.check(store)),
+            self.authentication.check(),
+            self.dmarc.check(),
             told(scanner::check(&self.scanner, limits.deadline)),
             told(self.service.check()),
             self.feeds.check(&self.feed),

@@ -1,5 +1,6 @@
 //! From a message to an answer: judged, and turned into what was configured for each recipient.
 
+use super::authentication;
 use super::gate::Gate;
 use super::journal::Line;
 use super::judges::Places;
@@ -100,7 +101,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     let mut features = None;
     let (mut verdict, views, answers) =
         engine::judge_asking(engine, &transaction, scratch, Answers::default(), |questions, views, answers| {
-            desk.answer(questions, answers, |question| match (question, learner) {
+            desk.answer(questions, views, transaction.now, answers, |question| match (question, learner) {
                 (Question::SpamProbability, Some(learner)) => {
                     learner.answer(features.get_or_insert_with(|| learner.features(views)), views, taught)
                 }
@@ -143,6 +144,10 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     for hit in scanned.iter().filter_map(Scanned::hit) {
         verdict.add(hit);
     }
+    let wish = authentication::wish(config, scan, &verdict, &views).map(|(wish, hit)| {
+        verdict.add(hit);
+        wish
+    });
     let stamp = environment::stamp();
     if scan.want != Want::Decision {
         if let Some(user) = &scan.user {
@@ -181,6 +186,12 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         troubles.extend(wishes.troubles.iter().cloned());
     }
     let mut fates = policy::fates(config, scan, &findings);
+    if let Some(wish) = &wish {
+        authentication::follow(wish, &mut fates, |fate| {
+            let named = lists::of(&findings.lists, &String::from_utf8_lossy(&fate.recipient.address));
+            named.decision().is_some_and(|entry| entry.effect == store::lists::Effect::Allow)
+        });
+    }
     if let Some(why) = scanned.iter().find_map(Scanned::defers) {
         defer(&mut fates, &why);
     }
@@ -216,7 +227,8 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     {
         troubles.push(format!("notices: {error:#}"));
     }
-    let mut headers = Headers { engine, stamp: &stamp, views: &views, content: &scan.content.bytes, made: Vec::new() };
+    let mut headers =
+        Headers { config, engine, stamp: &stamp, views: &views, content: &scan.content.bytes, made: Vec::new() };
     let told: Vec<Told> = fates.iter().map(|fate| told(fate, &verdict, &mut headers)).collect();
     let mut plan = match peer {
         Peer::Relays { .. } => split::for_relay(scan, &told),
@@ -414,6 +426,8 @@ fn entry(
     categories.sort();
     categories.dedup();
     let relays = views.relays();
+    let mut details = for_statistics(message, views);
+    details.extend(verdict.authentication.iter().flat_map(|found| authentication::details(found)));
     history::Entry {
         queue_id: scan.queue_id.clone().unwrap_or_default(),
         message_id: message.headers().last("message-id").map(|field| field.decoded.clone()).unwrap_or_default().into(),
@@ -436,7 +450,7 @@ fn entry(
             .filter(|hop| !hop.is_empty())
             .collect(),
         troubles: line.troubles.clone(),
-        details: for_statistics(message, views),
+        details,
         ..history::Entry::of_verdict(verdict)
     }
 }
@@ -488,6 +502,7 @@ fn told(fate: &Fate, verdict: &Verdict, headers: &mut Headers<'_>) -> Told {
 
 /// Our headers on top, foreign ones away, and the subject as the rules want it; made once for recipients who get the same.
 struct Headers<'a> {
+    config: &'a Config,
     engine: &'a Engine,
     stamp: &'a Stamp,
     views: &'a Views<'a>,
@@ -538,6 +553,9 @@ impl Headers<'_> {
             });
             let value = [&tags.expand(template)[..], b" ", subject.trim_ascii_start()].concat();
             edits.push(Edit::ReplaceHeader { name: b"Subject".to_vec(), index: 1, value });
+        }
+        if let Some(found) = &verdict.authentication {
+            edits.extend(authentication::edits(&self.config.authentication, found, self.content));
         }
         edits
     }

@@ -4,6 +4,7 @@
 //! configuration says for that. Stopping means: no new connections, messages in work are finished, then the end. Rules
 //! are swapped whole, and only where the new ones are usable.
 
+pub mod authentication;
 mod clamd;
 mod connection;
 pub mod decide;

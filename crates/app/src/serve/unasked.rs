@@ -146,9 +146,13 @@ impl Unasked<'_> {
         String::from_utf8_lossy(self.engine.views.tlds.trim_domain(&domain)).into_owned()
     }
 
-    /// Whether it is known to come from its author's domain. Today: the client's confirmed name lies in that domain and is
-    /// no PC's. Here DMARC's word belongs as soon as there is one.
+    /// Whether it is known to come from its author's domain: by DMARC's measure, or since the client's confirmed name lies in
+    /// that domain and is no PC's.
     fn is_authentic(&self, from: &[u8]) -> bool {
+        let proven = self.verdict.authentication.as_ref().and_then(|found| found.author());
+        if proven.is_some_and(|author| from.ends_with(format!("@{author}").as_bytes())) {
+            return true;
+        }
         let peer = &self.scan.peer;
         let (Some(name), Some(address)) = (&peer.name, peer.address) else { return false };
         let host = name.trim_end_matches('.').as_bytes();

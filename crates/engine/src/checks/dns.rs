@@ -56,6 +56,7 @@ pub fn name_of(question: &Question) -> &str {
     match question {
         Question::Dns { name, .. } => name,
         Question::SpamProbability
+        | Question::Authentication(_)
         | Question::Digest(_)
         | Question::Reputation { .. }
         | Question::Acquaintance(_) => "",

@@ -764,14 +764,14 @@ pub const DKIM: &str = doc!(
     "Signatures by DKIM or ARC, and whether they hold.",
     "A signature that holds says who answers for the mail.",
     "`full DKIM_VALID eval:check_dkim_valid()`.",
-    "Answered by the network; until a module here asks, it never hits.",
+    "Lists and gateways change mail and break signatures. A signature by rsa-sha1 or with a key below 1024 bits does not count (RFC 8301). Without a network it never hits.",
     "SpamAssassin 4.0, plugin DKIM."
 );
 pub const DMARC: &str = doc!(
     "What the author's domain says is to be done with mail that is not signed and not sent by its relays.",
     "Forged authors.",
     "`header DMARC_REJECT eval:check_dmarc_reject()`.",
-    "Answered by the network; until a module here asks, it never hits.",
+    "Mailing lists and forwarders break both proofs. Without a network it never hits.",
     "SpamAssassin 4.0, plugin DMARC."
 );
 pub const DNSBL: &str = doc!(
@@ -1135,7 +1135,7 @@ pub const SPF: &str = doc!(
     "Whether the sender's domain allows the relay that delivered.",
     "Forged envelope senders.",
     "`header SPF_FAIL eval:check_for_spf_fail()`.",
-    "Answered by the network; until a module here asks, it never hits.",
+    "Forwarders send for domains that do not know them; networks of our own that `internal_networks` does not name look like forgers. Without a network it never hits.",
     "SpamAssassin 4.0, plugin SPF."
 );
 pub const SUBJECT_IS_ALL_CAPS: &str = doc!(

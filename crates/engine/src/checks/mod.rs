@@ -7,6 +7,7 @@ pub mod acquaintance;
 mod antivirus;
 mod argument_pattern;
 mod askdns;
+pub mod authentication;
 mod authres;
 mod bayes;
 mod body;
@@ -80,6 +81,10 @@ pub(crate) static ASKDNS: CheckEntry = dns_check("askdns", Header, "AskDNS", doc
 /// What `asn_lookup` asks.
 pub(crate) static ASN_LOOKUP: CheckEntry = dns_check("asn_lookup", Header, "ASN", docs::ASN, askdns::asn_lookup);
 
+/// What sets the tags of authentication.
+pub(crate) static AUTHENTICATION: CheckEntry =
+    dns_check("authentication", Header, "DKIM", docs::DKIM, authentication::authentication);
+
 /// The entry of that name.
 pub fn find(name: &str) -> Option<&'static CheckEntry> {
     CHECKS.binary_search_by(|entry| entry.name.cmp(name)).ok().map(|at| &CHECKS[at])
@@ -97,8 +102,8 @@ pub static CHECKS: &[CheckEntry] = &[
     now("check_all_trusted", Any, "RelayEval", docs::CHECK_ALL_TRUSTED, relay::check_all_trusted),
     now("check_alternatives_differ", Header, "Sekisho", docs::CHECK_ALTERNATIVES_DIFFER, text::check_alternatives_differ),
     acquainted("check_answer_to_us", docs::ANSWER_TO_US, acquaintance::check_answer_to_us),
-    later("check_arc_signed", Full, "DKIM", docs::DKIM, Network),
-    later("check_arc_valid", Full, "DKIM", docs::DKIM, Network),
+    dns_check("check_arc_signed", Full, "DKIM", docs::DKIM, authentication::check_arc_signed),
+    dns_check("check_arc_valid", Full, "DKIM", docs::DKIM, authentication::check_arc_valid),
     dns_check("check_asn", Header, "ASN", docs::ASN, askdns::check_asn),
     now("check_authres_result", Header, "AuthRes", docs::AUTHRES, authres::check_authres_result),
     acquainted("check_backscatter", docs::BACKSCATTER, acquaintance::check_backscatter),
@@ -110,21 +115,21 @@ pub static CHECKS: &[CheckEntry] = &[
     now("check_brand", Header, "Sekisho", docs::CHECK_BRAND, brand::check_brand),
     digest_check("check_dcc", "DCC", docs::DCC, digests::check_dcc),
     digest_check("check_dcc_reputation_range", "DCC", docs::DCC, digests::check_dcc_reputation_range),
-    later("check_dkim_adsp", Header, "DKIM", docs::DKIM, Network),
-    later("check_dkim_dependable", Full, "DKIM", docs::DKIM, Network),
-    later("check_dkim_signall", Any, "DKIM", docs::DKIM, Network),
-    later("check_dkim_signed", Full, "DKIM", docs::DKIM, Network),
-    later("check_dkim_signsome", Any, "DKIM", docs::DKIM, Network),
-    later("check_dkim_testing", Header, "DKIM", docs::DKIM, Network),
-    later("check_dkim_valid", Full, "DKIM", docs::DKIM, Network),
-    later("check_dkim_valid_author_sig", Full, "DKIM", docs::DKIM, Network),
-    later("check_dkim_valid_envelopefrom", Full, "DKIM", docs::DKIM, Network),
-    later("check_dkim_verified", Any, "DKIM", docs::DKIM, Network),
-    later("check_dmarc_missing", Header, "DMARC", docs::DMARC, Network),
-    later("check_dmarc_none", Header, "DMARC", docs::DMARC, Network),
-    later("check_dmarc_pass", Header, "DMARC", docs::DMARC, Network),
-    later("check_dmarc_quarantine", Header, "DMARC", docs::DMARC, Network),
-    later("check_dmarc_reject", Header, "DMARC", docs::DMARC, Network),
+    dns_check("check_dkim_adsp", Header, "DKIM", docs::DKIM, authentication::check_dkim_adsp),
+    dns_check("check_dkim_dependable", Full, "DKIM", docs::DKIM, authentication::check_dkim_dependable),
+    dns_check("check_dkim_signall", Any, "DKIM", docs::DKIM, authentication::check_dkim_signall),
+    dns_check("check_dkim_signed", Full, "DKIM", docs::DKIM, authentication::check_dkim_signed),
+    dns_check("check_dkim_signsome", Any, "DKIM", docs::DKIM, authentication::check_dkim_signsome),
+    dns_check("check_dkim_testing", Header, "DKIM", docs::DKIM, authentication::check_dkim_testing),
+    dns_check("check_dkim_valid", Full, "DKIM", docs::DKIM, authentication::check_dkim_valid),
+    dns_check("check_dkim_valid_author_sig", Full, "DKIM", docs::DKIM, authentication::check_dkim_valid_author_sig),
+    dns_check("check_dkim_valid_envelopefrom", Full, "DKIM", docs::DKIM, authentication::check_dkim_valid_envelopefrom),
+    dns_check("check_dkim_verified", Any, "DKIM", docs::DKIM, authentication::check_dkim_valid),
+    dns_check("check_dmarc_missing", Header, "DMARC", docs::DMARC, authentication::check_dmarc_missing),
+    dns_check("check_dmarc_none", Header, "DMARC", docs::DMARC, authentication::check_dmarc_none),
+    dns_check("check_dmarc_pass", Header, "DMARC", docs::DMARC, authentication::check_dmarc_pass),
+    dns_check("check_dmarc_quarantine", Header, "DMARC", docs::DMARC, authentication::check_dmarc_quarantine),
+    dns_check("check_dmarc_reject", Header, "DMARC", docs::DMARC, authentication::check_dmarc_reject),
     dns_check("check_dns_sender", Header, "DNSEval", docs::DNSBL, dnsbl::check_dns_sender),
     now(
         "check_equal_from_domains",
@@ -141,12 +146,48 @@ pub static CHECKS: &[CheckEntry] = &[
         docs::CHECK_FOR_ASCII_TEXT_ILLEGAL,
         mime::check_for_ascii_text_illegal,
     ),
-    later("check_for_def_dkim_welcomelist_from", Header, "DKIM", docs::DKIM, Network),
-    later("check_for_def_dkim_whitelist_from", Header, "DKIM", docs::DKIM, Network),
-    later("check_for_def_spf_welcomelist_from", Header, "SPF", docs::SPF, Network),
-    later("check_for_def_spf_whitelist_from", Header, "SPF", docs::SPF, Network),
-    later("check_for_dkim_welcomelist_from", Header, "DKIM", docs::DKIM, Network),
-    later("check_for_dkim_whitelist_from", Header, "DKIM", docs::DKIM, Network),
+    dns_check(
+        "check_for_def_dkim_welcomelist_from",
+        Header,
+        "DKIM",
+        docs::DKIM,
+        authentication::check_for_def_dkim_welcomelist_from,
+    ),
+    dns_check(
+        "check_for_def_dkim_whitelist_from",
+        Header,
+        "DKIM",
+        docs::DKIM,
+        authentication::check_for_def_dkim_welcomelist_from,
+    ),
+    dns_check(
+        "check_for_def_spf_welcomelist_from",
+        Header,
+        "SPF",
+        docs::SPF,
+        authentication::check_for_def_spf_welcomelist_from,
+    ),
+    dns_check(
+        "check_for_def_spf_whitelist_from",
+        Header,
+        "SPF",
+        docs::SPF,
+        authentication::check_for_def_spf_welcomelist_from,
+    ),
+    dns_check(
+        "check_for_dkim_welcomelist_from",
+        Header,
+        "DKIM",
+        docs::DKIM,
+        authentication::check_for_dkim_welcomelist_from,
+    ),
+    dns_check(
+        "check_for_dkim_whitelist_from",
+        Header,
+        "DKIM",
+        docs::DKIM,
+        authentication::check_for_dkim_welcomelist_from,
+    ),
     now(
         "check_for_fake_aol_relay_in_rcvd",
         Header,
@@ -280,22 +321,28 @@ pub static CHECKS: &[CheckEntry] = &[
         relay::check_for_sender_no_reverse,
     ),
     now("check_for_shifted_date", Header, "HeaderEval", docs::CHECK_FOR_SHIFTED_DATE, header::check_for_shifted_date),
-    later("check_for_spf_fail", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_helo_fail", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_helo_neutral", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_helo_none", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_helo_pass", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_helo_permerror", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_helo_softfail", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_helo_temperror", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_neutral", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_none", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_pass", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_permerror", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_softfail", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_temperror", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_welcomelist_from", Header, "SPF", docs::SPF, Network),
-    later("check_for_spf_whitelist_from", Header, "SPF", docs::SPF, Network),
+    dns_check("check_for_spf_fail", Header, "SPF", docs::SPF, authentication::check_for_spf_fail),
+    dns_check("check_for_spf_helo_fail", Header, "SPF", docs::SPF, authentication::check_for_spf_helo_fail),
+    dns_check("check_for_spf_helo_neutral", Header, "SPF", docs::SPF, authentication::check_for_spf_helo_neutral),
+    dns_check("check_for_spf_helo_none", Header, "SPF", docs::SPF, authentication::check_for_spf_helo_none),
+    dns_check("check_for_spf_helo_pass", Header, "SPF", docs::SPF, authentication::check_for_spf_helo_pass),
+    dns_check("check_for_spf_helo_permerror", Header, "SPF", docs::SPF, authentication::check_for_spf_helo_permerror),
+    dns_check("check_for_spf_helo_softfail", Header, "SPF", docs::SPF, authentication::check_for_spf_helo_softfail),
+    dns_check("check_for_spf_helo_temperror", Header, "SPF", docs::SPF, authentication::check_for_spf_helo_temperror),
+    dns_check("check_for_spf_neutral", Header, "SPF", docs::SPF, authentication::check_for_spf_neutral),
+    dns_check("check_for_spf_none", Header, "SPF", docs::SPF, authentication::check_for_spf_none),
+    dns_check("check_for_spf_pass", Header, "SPF", docs::SPF, authentication::check_for_spf_pass),
+    dns_check("check_for_spf_permerror", Header, "SPF", docs::SPF, authentication::check_for_spf_permerror),
+    dns_check("check_for_spf_softfail", Header, "SPF", docs::SPF, authentication::check_for_spf_softfail),
+    dns_check("check_for_spf_temperror", Header, "SPF", docs::SPF, authentication::check_for_spf_temperror),
+    dns_check(
+        "check_for_spf_welcomelist_from",
+        Header,
+        "SPF",
+        docs::SPF,
+        authentication::check_for_spf_welcomelist_from,
+    ),
+    dns_check("check_for_spf_whitelist_from", Header, "SPF", docs::SPF, authentication::check_for_spf_welcomelist_from),
     now(
         "check_for_to_in_subject",
         Header,
@@ -537,7 +584,7 @@ pub static CHECKS: &[CheckEntry] = &[
         ..now("check_senders_reputation", Header, "TxRep", docs::TXREP, reputation::check_senders_reputation)
     },
     later("check_shortcircuit", Any, "Shortcircuit", docs::CHECK_SHORTCIRCUIT, Now),
-    later("check_spf_skipped_noenvfrom", Header, "SPF", docs::SPF, Network),
+    dns_check("check_spf_skipped_noenvfrom", Header, "SPF", docs::SPF, authentication::check_spf_skipped_noenvfrom),
     now("check_stock_info", Body, "BodyEval", docs::CHECK_STOCK_INFO, body::check_stock_info),
     now(
         "check_subject_in_blacklist",

@@ -281,7 +281,7 @@ impl Run<'_> {
             &transaction,
             &mut self.scratch,
             Answers::default(),
-            |questions, _, answers| desk.answer(questions, answers, |_| Answer::Unknown),
+            |questions, views, answers| desk.answer(questions, views, transaction.now, answers, |_| Answer::Unknown),
         );
         if let Some(resolver) = self.resolver {
             answers::leave_alone(resolver, settings, &verdict);

@@ -1,0 +1,81 @@
+//! `[authentication]` and `[dmarc]`: what is said of who sent a message, and what comes of it.
+
+use super::units::{Addresses, Network};
+use crate::environment;
+use serde::Deserialize;
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Authentication {
+    /// Whether `Authentication-Results` is written, and removed where somebody else wrote it in our name.
+    pub header: bool,
+    /// Our name in it; empty: the host's.
+    pub name: String,
+    /// Domains whose ARC seals are believed.
+    pub sealers: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dmarc {
+    pub action: Wished,
+    /// Points for a message whose author's domain asks for quarantine or rejection.
+    pub points: f64,
+    /// Mailing lists that prove themselves are let pass.
+    pub lists: bool,
+    /// Clients and authors' domains that are let pass.
+    pub except_clients: Vec<Network>,
+    pub except: Vec<Addresses>,
+}
+
+/// How far a domain's wish goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wished {
+    Off,
+    /// Rules and points.
+    Score,
+    /// Whatever the domain asks for beyond "none" is quarantine.
+    Quarantine,
+    /// As the domain asks.
+    Reject,
+}
+
+impl Default for Authentication {
+    fn default() -> Self {
+        Authentication { header: true, name: String::new(), sealers: Vec::new() }
+    }
+}
+
+impl Default for Dmarc {
+    fn default() -> Self {
+        Dmarc { action: Wished::Score, points: 0.0, lists: true, except_clients: Vec::new(), except: Vec::new() }
+    }
+}
+
+impl Authentication {
+    /// The authserv-id.
+    pub fn name(&self) -> &str {
+        if self.name.is_empty() { environment::host_name() } else { &self.name }
+    }
+
+    pub fn check(&self) -> Result<(), String> {
+        let sound = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+        if !sound(&self.name) {
+            return Err(format!("authentication: name {:?} is no host name", self.name));
+        }
+        match self.sealers.iter().find(|domain| domain.is_empty() || !sound(domain)) {
+            Some(wrong) => Err(format!("authentication: sealers: {wrong:?} is no domain")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Dmarc {
+    pub fn check(&self) -> Result<(), String> {
+        match self.points.is_finite() {
+            true => Ok(()),
+            false => Err(format!("dmarc: points = {} is no score", self.points)),
+        }
+    }
+}
