@@ -19,6 +19,8 @@ struct Borrowed {
     in_subject: Vec<BrandId>,
     /// Whose domain the From address is in.
     owners: Vec<BrandId>,
+    /// ... where everybody may have a mailbox.
+    mailbox: bool,
     /// Links to the web, as hosts.
     hosts: Vec<String>,
 }
@@ -65,6 +67,7 @@ fn borrowed(cx: &Context<'_>) -> Rc<Borrowed> {
             in_name: names(brands.named(&view.from_name, 60)),
             in_subject,
             owners: brands.owners(&host).to_vec(),
+            mailbox: brands.is_mailbox(&host),
             hosts,
         }
     })
@@ -102,6 +105,7 @@ pub fn check_brand(cx: &Context<'_>, args: &[Arg]) -> Outcome {
     Ok(match args.first().map(String::as_str) {
         Some("name") if !own(&borrowed, &borrowed.in_name) => found(cx, &borrowed.in_name),
         Some("subject") if !own(&borrowed, &borrowed.in_subject) => found(cx, &borrowed.in_subject),
+        Some("own" | "own_leads_away") if borrowed.mailbox => Finding::NO,
         Some("own") => found(cx, &borrowed.owners),
         Some("no_link_home") => {
             let named = named();
@@ -123,11 +127,15 @@ pub fn check_brand(cx: &Context<'_>, args: &[Arg]) -> Outcome {
         Some("link_text") => {
             let view = cx.views.text();
             let disguised = view.links.iter().take(200).find_map(|link| {
+                if link.href.trim_start().get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("mailto:")) {
+                    return None;
+                }
                 let shown = host_in(&link.text)?;
                 let owners = brands.owners(&shown);
                 let target = target_hosts(cx, &link.href);
                 let away = !owners.is_empty()
                     && !target.is_empty()
+                    && !target.iter().any(|host| REWRITERS.iter().any(|known| host.ends_with(known)))
                     && !target.iter().any(|host| brands.owners(host).iter().any(|owner| owners.contains(owner)));
                 away.then(|| owners.to_vec())
             });
@@ -136,6 +144,13 @@ pub fn check_brand(cx: &Context<'_>, args: &[Arg]) -> Outcome {
         _ => Finding::NO,
     })
 }
+
+/// Gateways that write links anew for their customers; what the link's text says is left as it was.
+const REWRITERS: &[&str] = &[
+    "urldefense.com", "urldefense.proofpoint.com", "safelinks.protection.outlook.com", "mimecastprotect.com", "mimecast.com",
+    "linkprotect.cudasvc.com", "secure-web.cisco.com", "protection.sophos.com", "clicktime.symantec.com", "fireeye.com", "trendmicro.com",
+    "barracudanetworks.com", "awstrack.me", "sendgrid.net", "list-manage.com", "mandrillapp.com",
+];
 
 /// Hosts of a link in all forms that a browser would make of it, the targets of redirectors included.
 fn target_hosts(cx: &Context<'_>, href: &str) -> Vec<String> {
@@ -155,7 +170,9 @@ fn host_in(text: &str) -> Option<String> {
     let after = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
     let end = after.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))).unwrap_or(after.len());
     let host = after[..end].trim_end_matches('.');
-    (host.contains('.') && host.len() <= 253).then(|| host.to_ascii_lowercase())
+    // "Example.com is for sale" is a sentence, not an address.
+    let whole = after[end..].is_empty() || after[end..].starts_with(['/', '?', ':']);
+    (whole && host.contains('.') && host.len() <= 253).then(|| host.to_ascii_lowercase())
 }
 
 pub fn check_officer(cx: &Context<'_>, args: &[Arg]) -> Outcome {
@@ -292,6 +309,7 @@ mod tests {
         assert_eq!(host_in("https://www.Example.co.jp/login"), Some("www.example.co.jp".to_owned()));
         assert_eq!(host_in("▶ www.example.jp"), Some("www.example.jp".to_owned()));
         assert_eq!(host_in("こちら"), None);
+        assert_eq!(host_in("Example.com on sale"), None);
     }
 
     #[test]

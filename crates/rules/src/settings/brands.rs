@@ -6,7 +6,7 @@
 
 use super::names::{Folded, above, is_domain, quoted_words};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A line of the table, by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub struct Brands {
     /// In the order of their first lines.
     ids: Vec<String>,
     domains: BTreeMap<String, Vec<BrandId>>,
+    /// Domains in which everybody may have a mailbox.
+    mailboxes: BTreeSet<String>,
     /// Sorted by text.
     aliases: Vec<Alias>,
     /// Latin aliases, and what stands before the public suffix in a domain: what forged hosts are made of.
@@ -56,10 +58,14 @@ impl Brands {
         let brand = BrandId(u16::try_from(at).map_err(|_| BrandFault::TooMany)?);
         let mut fault = Ok(());
         for (word, quoted) in &words {
-            if !quoted && is_domain(word) {
-                let domain = word.to_ascii_lowercase();
+            let everybodys = word.strip_prefix('~').filter(|_| !quoted);
+            if !quoted && is_domain(everybodys.unwrap_or(word)) {
+                let domain = everybodys.unwrap_or(word).to_ascii_lowercase();
+                if everybodys.is_some() {
+                    self.mailboxes.insert(domain.clone());
+                }
                 let label = domain.split('.').next().unwrap_or_default();
-                if label.len() >= 5 && domain.matches('.').count() <= 2 {
+                if label.len() >= 5 && domain.matches('.').count() <= 2 && !ORDINARY.contains(&label) {
                     enter(&mut self.in_hosts, &skeleton(label), brand);
                 }
                 enter(&mut self.domains, &domain, brand);
@@ -107,6 +113,11 @@ impl Brands {
         above(&host).find_map(|domain| self.domains.get(domain)).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether everybody may have a mailbox in this very domain: it says nothing of who writes.
+    pub fn is_mailbox(&self, host: &str) -> bool {
+        self.mailboxes.contains(&host.to_ascii_lowercase())
+    }
+
     /// The names that a normalised text shows, each once, with where it begins (in letters). `within`: only so many
     /// letters from the beginning are looked at; `whole` ones are found where nothing else stands but words of courtesy.
     pub fn named(&self, text: &str, within: usize) -> Vec<(BrandId, usize)> {
@@ -151,6 +162,13 @@ impl Brands {
         found
     }
 }
+
+/// First labels of domains in the table that stand in anybody's host names.
+const ORDINARY: &[&str] = &[
+    "accounts", "android", "apple", "azure", "beauty", "booking", "canva", "chase", "courts", "customs", "digital", "energia", "family", "force",
+    "freee", "github", "google", "hotmail", "icloud", "infoseek", "kraken", "ledger", "loyalty", "matsui", "mobile", "nomura", "notion", "office", "outlook",
+    "recruit", "sakura", "skype", "slack", "stripe", "teams", "txn-email", "value-domain", "welcome", "wester", "windows", "workplace", "yahoo", "youtube",
+];
 
 fn enter(map: &mut BTreeMap<String, Vec<BrandId>>, key: &str, brand: BrandId) {
     let list = map.entry(key.to_owned()).or_default();
