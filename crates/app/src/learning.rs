@@ -14,6 +14,7 @@
 pub mod exchange;
 pub mod imported;
 mod queue;
+pub mod rehearsal;
 
 use crate::lessons::{About, By, Lessons};
 use crate::records::Keep;
@@ -386,6 +387,20 @@ impl<'a> Teacher<'a> {
                 Ok(true)
             }
         }
+    }
+
+    pub fn model(&self) -> &Model {
+        &self.learnt.model
+    }
+
+    /// Takes a lesson back and learns it anew, by as much as it needs now. False: nothing was said of this message.
+    pub fn learn_again(&mut self, digest: u128, features: &Features) -> anyhow::Result<bool> {
+        let Some(seen) = self.learnt.model.seen(digest).copied() else { return Ok(false) };
+        let features = self.in_order(features);
+        let Some(lesson) = self.learnt.model.forget(digest, &features) else { return Ok(false) };
+        // Two statements: other machines work both out.
+        self.write(&[lesson])?;
+        self.learn(digest, &features, seen.class, seen.user, seen.at)
     }
 
     /// False: nothing was said of this message.

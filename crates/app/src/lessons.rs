@@ -34,6 +34,8 @@ pub enum By {
     PenPal,
     /// Something was taken back.
     Undo,
+    /// What was taught before is learnt anew, since later lessons of the other class had made it forgotten.
+    Again,
 }
 
 impl By {
@@ -46,6 +48,7 @@ impl By {
             By::Reply => "reply",
             By::PenPal => "pen-pal",
             By::Undo => "undo",
+            By::Again => "again",
         }
     }
 

@@ -1,5 +1,5 @@
 //! What SpamAssassin's Bayes had learnt is taken over: the real `sa-learn` teaches and backs up, ours imports and says the
-//! same of other mail as the real `spamassassin`.
+//! same of other mail as the real `spamassassin`. And in which order lessons of many messages come.
 
 mod support;
 
@@ -246,9 +246,39 @@ fn both_classes_in_one_call_come_in_turns() {
     let day = learn(&["journal"]).split_whitespace().next().unwrap().to_owned();
     let order: Vec<String> = learn(&["journal", "--day", &day])
         .lines()
+        .filter(|line| !line.contains("  again  "))
         .map(|line| if line.contains("+spam") { "s" } else { "h" }.to_owned())
         .collect();
     assert_eq!(order.concat(), "shsshsshs");
     let output = sekisho(&folder, &["learn", "--model", &model, "--spam", "--ham", &path(&folder, "ham")]);
     assert_eq!(output.status.code(), Some(2), "whose paths are these? {output:?}");
+}
+
+/// The usual way to begin: one folder, then the other.
+#[test]
+fn a_row_of_one_class_does_not_make_the_other_forgotten() {
+    let folder = Folder::new("learn-rows");
+    let mut chance = Chance(3);
+    for number in 0..60 {
+        folder.file(&format!("spam/{number}"), &mail(&mut chance, number, true));
+        folder.file(&format!("ham/{number}"), &mail(&mut chance, number, false));
+    }
+    for (first, second) in [("spam", "ham"), ("ham", "spam")] {
+        let model = path(&folder, &format!("{first}-first"));
+        let learn = |arguments: &[&str]| sekisho(&folder, &[&["learn", "--model", &model], arguments].concat());
+        for class in [first, second] {
+            let told = said(&learn(&[&format!("--{class}"), &path(&folder, class)]));
+            assert_eq!(told, "60 learnt, 0 known before, 0 not readable\n");
+        }
+        assert!(said(&learn(&["status"])).contains("60 ham, 60 spam learnt"));
+        for number in (0..60).step_by(6) {
+            for class in ["spam", "ham"] {
+                let code = learn(&["explain", &path(&folder, &format!("{class}/{number}"))]).status.code();
+                assert_eq!(code, Some(i32::from(class == "spam")), "{first} first: {class}/{number}");
+            }
+        }
+        // All of it can be taken back, what was learnt anew too.
+        said(&learn(&["undo", "--since", "2001-01-01"]));
+        assert!(said(&learn(&["status"])).contains("0 ham, 0 spam learnt\n0 words"));
+    }
 }

@@ -5,6 +5,7 @@ use crate::config::{Config, Exchange as Shared, Learn};
 use crate::input::{self, Place};
 use crate::language::Message as Text;
 use crate::learning::exchange::{self, Exchange};
+use crate::learning::rehearsal::Rehearsal;
 use crate::learning::{self, Heeded, Learnt, Reader, Turns};
 use crate::lessons::{self, About, By};
 use crate::output::{Output, readable};
@@ -291,6 +292,9 @@ fn filled(text: &Text, values: &[(&str, String)]) -> String {
     values.iter().fold(text.text().to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
 }
 
+/// So many messages in one call may be a row of one class.
+const ROW: usize = 5;
+
 /// Does it, and tells on standard error what could not be read.
 pub fn teach(folder: &Path, places: &[(Place, Deed)], user: &str, progress: bool) -> anyhow::Result<Tally> {
     let (views, style) = (ViewConfig::default(), Style::default());
@@ -298,14 +302,18 @@ pub fn teach(folder: &Path, places: &[(Place, Deed)], user: &str, progress: bool
     // What root wrote the service could not go on with.
     let acting = Acting::as_owner_of(folder)?;
     let mut turns = Turns::new(folder);
+    // Who teaches a few messages now and then teaches no rows.
+    let mut rehearsal = (places.len() >= ROW).then(|| Rehearsal::read(folder));
     let tally = each(places, progress, &acting, |raw, deed| {
         let (digest, features) = learning::features(raw, &views, &style, &mut extractor);
         turns.teach(|teacher| {
             teacher.about = About::new(By::Hand, "", user, &subject(raw));
-            match deed {
-                Deed::Learn(class) => teacher.learn(digest, &features, class, learning::user(user), now()),
-                Deed::Forget => teacher.forget(digest, &features),
+            let Deed::Learn(class) = deed else { return teacher.forget(digest, &features) };
+            let new = teacher.learn(digest, &features, class, learning::user(user), now())?;
+            if let Some(rehearsal) = rehearsal.as_mut().filter(|_| new) {
+                rehearsal.after(teacher, digest, features, class)?;
             }
+            Ok(new)
         })
     })?;
     turns.sync()?;

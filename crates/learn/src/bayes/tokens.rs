@@ -241,8 +241,8 @@ impl Tokenizer {
 
     fn line(&self, line: &[u8], prefix: &[u8], region: Region, give: &mut impl FnMut(&[u8])) {
         let line = cleaned(line);
-        let line = replaced(&DOTS, &line, b"$1 $2 $3");
-        let mut line = replaced(&DASHES, &line, b"$1 $2 $3");
+        let line = replaced(&DOTS, b"...", line);
+        let mut line = replaced(&DASHES, b"--", line);
         if region != Region::Header {
             line = title_case(&line);
         }
@@ -352,8 +352,12 @@ fn pattern(text: &str) -> Regex {
 static DOTS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(\w)(\.{3,6})(\w)"));
 static DASHES: LazyLock<Regex> = LazyLock::new(|| pattern(r"(\w)(-{2,6})(\w)"));
 
-fn replaced(pattern: &Regex, line: &[u8], with: &[u8]) -> Vec<u8> {
-    pattern.replace_all(line, with).into_owned()
+/// What stands between two words is set apart. `has`: without it there is nothing to look for.
+fn replaced(pattern: &Regex, has: &[u8], line: Vec<u8>) -> Vec<u8> {
+    match memchr::memmem::find(&line, has) {
+        Some(_) => pattern.replace_all(&line, &b"$1 $2 $3"[..]).into_owned(),
+        None => line,
+    }
 }
 
 /// Letters, digits, some punctuation and whole UTF-8 characters stay; all else is a blank.
