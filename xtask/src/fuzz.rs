@@ -105,6 +105,11 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
             let mails = messages()?.into_iter().flat_map(|raw| [[&[0][..], &raw].concat(), [&[1][..], &raw].concat()]);
             mails.chain(DIGESTS.iter().map(|seed| seed.to_vec())).collect()
         }
+        "backup" => vec![
+            b"v\t3\tdb_version # this must be the first line!!!\nv\t10\tnum_spam\nv\t20\tnum_nonspam\n\
+              t\t5\t0\t1700000000\t0123456789\nt\t0\t9\t1700000000\tff00000000\ns\ts\tabc@sa_generated\n"
+                .to_vec(),
+        ],
         "dns" => DNS.iter().map(|seed| seed.to_vec()).collect(),
         "spf" => SPF.iter().map(|seed| seed.to_vec()).collect(),
         "feeds" => FEEDS.iter().map(|seed| seed.to_vec()).collect(),

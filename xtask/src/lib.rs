@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // a chore prints its result
 
+pub mod bayes;
 pub mod fuzz;
 pub mod losses;
 pub mod normalise;

@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use xtask::{fuzz, losses, normalise, parity, picture, signatures};
+use xtask::{bayes, fuzz, losses, normalise, parity, picture, signatures};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Chores of the sekisho repository")]
 enum Chore {
+    /// Compare what is imported from SpamAssassin's Bayes with SpamAssassin, message by message
+    Bayes(bayes::Args),
     /// Compare every rule on every message with the installed SpamAssassin
     Parity(parity::Args),
     /// Run the fuzz targets
@@ -23,6 +25,7 @@ enum Chore {
 
 fn main() -> anyhow::Result<()> {
     match Chore::parse() {
+        Chore::Bayes(args) => bayes::run(&args),
         Chore::Parity(args) => parity::run(&args),
         Chore::Fuzz(args) => fuzz::run(&args),
         Chore::Losses(args) => losses::run(&args),
