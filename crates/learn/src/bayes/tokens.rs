@@ -288,7 +288,7 @@ impl Tokenizer {
             let token = short.as_deref().unwrap_or(token);
             if region != Region::Header {
                 let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'*');
-                let odd = !token.iter().all(|byte| plain(byte));
+                let odd = !token.iter().all(plain);
                 let bare: Vec<u8> = token.iter().copied().filter(plain).collect();
                 if odd {
                     prefixed(&[&bare], give);
