@@ -328,7 +328,12 @@ fn in_encoding(
 
 /// As the text view writes it.
 fn normal(text: &str) -> String {
-    mail::views::text::header_text(text.as_bytes(), &["utf-8"])
+    let seen = mail::views::text::header_text(text.as_bytes(), &["utf-8"]);
+    let blank = |at: Option<char>| if at.is_some_and(char::is_whitespace) { " " } else { "" };
+    match seen.trim() {
+        "" => blank(text.chars().next()).to_owned(),
+        words => format!("{}{words}{}", blank(text.chars().next()), blank(text.chars().next_back())),
+    }
 }
 
 /// Text as a pattern.

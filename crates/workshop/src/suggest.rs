@@ -469,7 +469,7 @@ impl Candidates {
         let mut scan = |place: Place, values: &[&str]| {
             let mut text = UnitText::default();
             values.iter().for_each(|value| text.push(value.as_bytes()));
-            if !text.ends.is_empty() && self.database.len() > 0 {
+            if !text.ends.is_empty() && !self.database.is_empty() {
                 let text = Text { bytes: &text.bytes, ends: &text.ends };
                 self.database.scan(place.group(), text, scratch, &mut found);
             }
@@ -603,11 +603,7 @@ fn weight(pattern: &str) -> usize {
     let mut chars = pattern.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => {
-                if chars.next() == Some('d') {
-                    said += 1;
-                }
-            }
+            '\\' => said += usize::from(chars.next() == Some('d')),
             '[' => {
                 chars.by_ref().take_while(|c| *c != ']').for_each(drop);
             }

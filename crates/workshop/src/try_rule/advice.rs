@@ -250,7 +250,7 @@ fn encoding(trial: &Trial, looked: Looked, name: &str, all: &mut Vec<Advice>) {
         Some(format!("{directive} {name} /{}/{flags}", String::from_utf8_lossy(pattern)))
     };
     match convert::pattern(&trial.source, trial.flags) {
-        convert::Converted::To { pattern, encoding, words } if encoding == "UTF-8" => {
+        convert::Converted::To { pattern, encoding: "UTF-8", words } => {
             if matches!(looked, Looked::RawBody | Looked::Full) && !words.is_empty() {
                 all.push(Advice::OnlyUtf8 { rule: rule(&pattern) });
             }
