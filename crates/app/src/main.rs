@@ -80,6 +80,8 @@ enum Command {
     Greylist(commands::greylist::Arguments),
     /// Who sent a message, and how that is known: SPF, DKIM, ARC and DMARC step by step. Exit 1: nobody is proven.
     Auth(commands::auth::Arguments),
+    /// What senders' mail scored on average: show, forget.
+    Reputation(commands::reputation::Arguments),
     /// DNS and its lists: do they answer, and do they serve us?
     Dns(commands::dns::Arguments),
     /// Keys that sign our mail: make one, compare it with what DNS says.
@@ -169,6 +171,7 @@ fn main() -> ExitCode {
         Command::List(arguments) => commands::list::run(&arguments),
         Command::Greylist(arguments) => commands::greylist::run(&arguments),
         Command::Auth(arguments) => commands::auth::run(&arguments),
+        Command::Reputation(arguments) => commands::reputation::run(&arguments),
         Command::Dns(arguments) => commands::dns::run(&arguments),
         Command::Dkim(arguments) => commands::dkim::run(&arguments),
         Command::Dmarc(arguments) => commands::dmarc::run(&arguments),

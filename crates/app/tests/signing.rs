@@ -129,7 +129,8 @@ fn keys_that_cannot_be_used_are_told_before_the_start() {
     let folder = Folder::new("dkim-bad");
     let printed = keygen(&folder, &["example.test", "--selector", "s1", "--ed25519"]);
     let key = folder.0.join("keys/example.test.s1.pem");
-    let config = folder.file("bad.toml", &configuration(&printed)).display().to_string();
+    let listen = "[[listen]]\nprotocol = \"http\"\nsocket = \"inet:127.0.0.1:0\"\n";
+    let config = folder.file("bad.toml", &settings(&folder, &configuration(&printed), listen)).display().to_string();
     let check = || {
         let checked = sekisho(&["config", "check", &config]);
         (checked.status.code(), text(&checked.stderr))

@@ -22,6 +22,7 @@ pub mod postfix;
 pub mod quarantine;
 pub mod report;
 pub mod rule;
+pub mod reputation;
 pub mod sa_learn;
 pub mod scanners;
 pub mod serve;

@@ -7,6 +7,7 @@
 pub mod send;
 pub mod xml;
 
+use crate::config::dkim::is_domain;
 use crate::config::{Action, Config, Direction};
 use crate::policy::Fate;
 use engine::{Answer, Record};
@@ -36,8 +37,8 @@ pub fn collect(
 fn row(scan: &Scan, found: &Authentication, fates: &[Fate]) -> Option<Row> {
     let dmarc = &found.dmarc;
     let published = dmarc.published.as_ref().filter(|published| !published.rua.is_empty())?;
-    // DMARC says nothing about mail whose author it could not find out.
-    if dmarc.policy_domain.is_empty() || !matches!(dmarc.result, Outcome::Pass | Outcome::Fail) {
+    // DMARC says nothing about mail whose author it could not find out. The name becomes part of a file's.
+    if !is_domain(&dmarc.policy_domain) || !matches!(dmarc.result, Outcome::Pass | Outcome::Fail) {
         return None;
     }
     let asked = dmarc.result == Outcome::Fail && dmarc.policy != Policy::None;
@@ -126,11 +127,8 @@ fn read_destinations(list: &str) -> Vec<Destination> {
         let address = unescaped(address.split('?').next()?)?;
         let (local, domain) = address.rsplit_once('@')?;
         let plain = |c: char| c.is_ascii_graphic() && !"<>,;\"()\\".contains(c);
-        (!local.is_empty()
-            && !local.starts_with('-')
-            && local.chars().all(plain)
-            && crate::config::dkim::is_domain(domain))
-        .then(|| Destination { address: address.clone(), limit: limit.and_then(size) })
+        (!local.is_empty() && !local.starts_with('-') && local.chars().all(plain) && is_domain(domain))
+            .then(|| Destination { address: address.clone(), limit: limit.and_then(size) })
     };
     list.split(',').filter_map(one).take(DESTINATIONS).collect()
 }

@@ -159,7 +159,7 @@ fn message(reporter: &Reporter, report: &Report, day: i64, to: &str, packed: &[u
     let message = MessageBuilder::new()
         .from((reporter.organisation.as_str(), reporter.address.as_str()))
         .to(to)
-        .subject(xml::subject(reporter, &report.domain, day))
+        .header("Subject", Raw::new(xml::subject(reporter, &report.domain, day)))
         .message_id(format!("{random}@{}", reporter.submitter))
         .header("Auto-Submitted", Raw::new("auto-generated"))
         .text_body(text)

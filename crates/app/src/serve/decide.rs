@@ -234,7 +234,8 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         Peer::Relays { .. } => split::for_relay(scan, &told),
         Peer::KeepsMessage { copies } => split::for_mail_server(scan, &told, copies),
     };
-    signing::add(signer, config, scan, &fates, None, &mut plan, environment::unix_time());
+    let chain = verdict.authentication.as_deref().and_then(signing::arc::Chain::of);
+    signing::add(signer, config, scan, &fates, chain, &mut plan, environment::unix_time());
     troubles.append(&mut plan.troubles);
     let mut line = Line::of(scan, &verdict);
     line.tell(&fates);

@@ -8,6 +8,8 @@ use crate::config::dkim::{Canonicalization, Form};
 use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mail::Authentication;
+use mail::authentication::Outcome;
 use protocols::{Edit, edit};
 
 /// What was found out about the message when it came.
@@ -24,6 +26,18 @@ pub enum Chain {
     None,
     Pass,
     Fail,
+}
+
+impl Chain {
+    /// `None`: not known now; sealing would say so for ever.
+    pub fn of(found: &Authentication) -> Option<Chain> {
+        match found.arc.result {
+            Outcome::None => Some(Chain::None),
+            Outcome::Pass => Some(Chain::Pass),
+            Outcome::TempError => None,
+            _ => Some(Chain::Fail),
+        }
+    }
 }
 
 /// RFC 8617, 4.2.1.

@@ -107,14 +107,14 @@ pub fn closed_to(config: &Config, user: crate::owner::Owner) -> Vec<String> {
     closed.map(|file| format!("dkim.key: {0}: not for {who} to read: chown {who} {0}", file.display())).collect()
 }
 
-/// Signs what a plan lets out, where it is ours to sign; seals it where that is wanted. `results`: what was found out about
-/// the message's own signatures, if anything.
+/// Signs what a plan lets out, where it is ours to sign; seals it where that is wanted, with what our own
+/// Authentication-Results field says. `chain`: of the seals that it came with, if that was looked at.
 pub fn add(
     signer: &Signer,
     config: &Config,
     scan: &Scan,
     fates: &[Fate],
-    results: Option<&arc::Results>,
+    chain: Option<arc::Chain>,
     plan: &mut Plan,
     now: i64,
 ) {
@@ -144,9 +144,9 @@ pub fn add(
         let message = edit::apply(&scan.content.bytes, edits);
         let signatures = if ours { signer.sign(&message, now)? } else { Vec::new() };
         let mut top = if signatures.is_empty() && sealed {
-            match results {
-                Some(results) => signer.seal(&message, results, now)?,
-                None => Vec::new(),
+            match (chain, results(edits)) {
+                (Some(chain), Some(text)) => signer.seal(&message, &arc::Results { text, chain }, now)?,
+                _ => Vec::new(),
             }
         } else {
             signatures
@@ -178,6 +178,16 @@ pub fn add(
             }
         }
     }
+}
+
+/// What we say of who sent it.
+fn results(edits: &[Edit]) -> Option<String> {
+    edits.iter().find_map(|edit| match edit {
+        Edit::InsertHeader { name, value, .. } if is(name, "Authentication-Results") => {
+            Some(String::from_utf8_lossy(value).into_owned())
+        }
+        _ => None,
+    })
 }
 
 type Field<'m> = (&'m [u8], &'m [u8]);

@@ -111,3 +111,66 @@ fn a_seal_follows_the_chain() {
     assert!(value(&failed[0]).contains("i=2; a=ed25519-sha256; cv=fail;"));
     assert_eq!(seal(&edit::apply(&one, &failed), arc::Chain::Pass), []);
 }
+
+/// What dkimpy says of a message and of its chain. `None`: there is no dkimpy.
+fn dkimpy(record: &str, message: &[u8]) -> Option<String> {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    const PYTHON: &str = "/usr/bin/python3";
+    let there = Command::new(PYTHON).args(["-c", "import dkim, nacl"]).output().is_ok_and(|done| done.status.success());
+    if !there {
+        eprintln!("skipped: there is no dkimpy");
+        return None;
+    }
+    let zone = std::env::temp_dir().join(format!("sekisho-arc-{}.zone", std::process::id()));
+    std::fs::write(&zone, record).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/zone_verify.py");
+    let mut child = Command::new(PYTHON)
+        .args([script.as_ref(), zone.as_os_str()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(message).unwrap();
+    let output = child.wait_with_output().unwrap();
+    std::fs::remove_file(zone).unwrap();
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn a_chain_of_seals_is_believed_by_another_program() {
+    let key = Key::parse(key::make(key::Kind::Rsa { bits: 2048 }).unwrap().as_bytes()).unwrap();
+    let record = key::zone_line("brisbane", "example.jp", &key.record()) + "\n";
+    let mut signer = signer(&["example.jp"], |_, arc| {
+        (arc.domain, arc.selector) = ("example.jp".into(), "brisbane".into());
+    });
+    signer.keys[0].1 = key;
+    let results = |chain| arc::Results { text: "mx.example.jp;\n\tspf=pass smtp.mailfrom=a@b".into(), chain };
+    let seal = |message: &[u8], chain| edit::apply(message, &signer.seal(message, &results(chain), 7).unwrap());
+    let one = seal(MESSAGE, arc::Chain::None);
+    let two = seal(&one, arc::Chain::Pass);
+    let Some(said) = dkimpy(&record, &one) else { return };
+    assert_eq!(said, "arc pass\n", "{}", String::from_utf8_lossy(&one));
+    assert_eq!(dkimpy(&record, &two).unwrap(), "arc pass\n", "{}", String::from_utf8_lossy(&two));
+    // A chain that is changed fails, and what is sealed on top says so.
+    let changed = String::from_utf8_lossy(&two).replace("Are you hungry", "Are you  thirsty").into_bytes();
+    assert_eq!(dkimpy(&record, &changed).unwrap(), "arc fail\n");
+    // Here dkimpy 1.1 breaks off.
+    let sealed = String::from_utf8(seal(&changed, arc::Chain::Fail)).unwrap();
+    assert!(sealed.starts_with("ARC-Seal: i=3; a=rsa-sha256; cv=fail;"), "{sealed}");
+}
+
+#[test]
+fn what_our_own_field_says_is_sealed() {
+    let edits = [Edit::top("X", "1"), Edit::top("Authentication-Results", "mx.example.jp;\n\tspf=pass")];
+    assert_eq!(results(&edits).as_deref(), Some("mx.example.jp;\n\tspf=pass"));
+    assert_eq!(results(&edits[..1]), None);
+    let chain = |result| {
+        let arc = mail::authentication::ArcChain { result, ..Default::default() };
+        arc::Chain::of(&mail::Authentication { arc, ..Default::default() })
+    };
+    use mail::authentication::Outcome;
+    assert_eq!(chain(Outcome::Pass), Some(arc::Chain::Pass));
+    assert_eq!(chain(Outcome::PermError), Some(arc::Chain::Fail));
+    assert_eq!(chain(Outcome::TempError), None, "it may be found out later");
+}
