@@ -394,20 +394,9 @@ fn reference(text: &str) -> Option<(String, usize)> {
         return Some((letters.clone(), length + 1));
     }
     // Without `;` the longest beginning that is a name by itself.
-    let ends = name.char_indices().map(|(at, _)| at).chain([length]).filter(|at| *at > 1);
-    let (letters, used) = ends.rev_find(|end| Some((NAMES.get(&name[..*end])?.clone(), *end)))?;
+    let ends: Vec<usize> = name.char_indices().map(|(at, _)| at).chain([length]).filter(|at| *at > 1).collect();
+    let (letters, used) = ends.into_iter().rev().find_map(|end| Some((NAMES.get(&name[..end])?.clone(), end)))?;
     Some((letters, used))
-}
-
-trait RevFind: Iterator {
-    fn rev_find<T>(self, found: impl FnMut(&Self::Item) -> Option<T>) -> Option<T>;
-}
-
-impl<I: Iterator> RevFind for I {
-    fn rev_find<T>(self, mut found: impl FnMut(&I::Item) -> Option<T>) -> Option<T> {
-        let all: Vec<I::Item> = self.collect();
-        all.iter().rev().find_map(|item| found(item))
-    }
 }
 
 /// Windows' characters where a number means a control character.

@@ -359,11 +359,7 @@ fn without_tags(body: &[u8]) -> Vec<u8> {
                 in_declaration |= body.get(at) == Some(&b'!');
                 at += 1;
             }
-            b'>' => {
-                if in_tag {
-                    (in_tag, in_declaration) = (false, false);
-                }
-            }
+            b'>' => (in_tag, in_declaration) = (false, false),
             b'-' if last == b'-' && in_declaration => quote = b'-',
             b'"' | b'\'' if in_tag => quote = byte,
             b'&' => match character(&body[at..]) {
