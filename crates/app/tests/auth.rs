@@ -104,8 +104,9 @@ fn mail_of_dkimpy_changed_in_twenty_ways() {
     // The same from what was recorded, without the zone.
     let nobody = folder.file("nobody.toml", "[dns]\nask = \"fake\"\n");
     assert_eq!(check(&folder, &nobody, &mails, &["--replay", tape]), said);
-    // With the network off nothing is asked, and nothing breaks.
-    assert!(hits(&check(&folder, &config, &mails, &["-L"])).values().all(BTreeSet::is_empty));
+    // With the network off nothing is asked, and nothing breaks: what servers of our own wrote is all that is known.
+    let silent = hits(&check(&folder, &config, &mails, &["-L"]));
+    assert!(silent.values().flatten().all(|hit| hit == "SPF_PASS"), "{silent:?}");
 }
 
 const ZONE: &str = r#"
@@ -232,8 +233,10 @@ fn the_service_does_as_the_authors_domain_asks() {
     let reject = start("action = \"reject\"\npoints = 1.5");
     let (reply, edits) = send(&reject, from_joe);
     assert!(reply == 'y' || reply == 'r', "{reply} {edits}");
-    let history =
-        sekisho(&folder, &["history", "--explain", "--config", folder.0.join("sekisho.toml").to_str().unwrap()]);
+    let history = sekisho(
+        &folder,
+        &["explain", "end", "--rule-set", "none", "--config", folder.0.join("sekisho.toml").to_str().unwrap()],
+    );
     let history = String::from_utf8_lossy(&history.stdout).into_owned();
     for expected in ["DMARC_POLICY", "DMARC: example.net asks for reject", "dmarc: fail", "spf: fail example.net"] {
         assert!(history.contains(expected), "{expected}\n{history}");

@@ -14,10 +14,11 @@ pub mod reputation;
 
 use crate::config::dns::Ask;
 use dns::Resolver;
-use engine::{Answer, Answers, Question};
+use engine::{Answer, Answers, Question, Sender};
 use mail::views::Views;
-use mail::{Hit, Trouble, Verdict};
+use mail::{Envelope, Hit, Trouble, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// Answers one message's questions.
@@ -30,6 +31,8 @@ pub struct Desk<'a> {
     asked: usize,
     /// Networks of digests, and the message that they are asked about.
     digests: Option<(&'a crate::config::digests::Digests, &'a [u8])>,
+    /// What the SMTP session said, where there was one.
+    envelope: Option<&'a Envelope>,
     /// Runs what waits: whoever has a place among those that judge gives it away meanwhile.
     wait: &'a dyn Fn(&mut dyn FnMut()),
 }
@@ -40,12 +43,30 @@ impl<'a> Desk<'a> {
         settings: &'a rules::Settings,
         wait: &'a dyn Fn(&mut dyn FnMut()),
     ) -> Desk<'a> {
-        Desk { resolver, settings, deadline: None, asked: 0, digests: None, wait }
+        Desk { resolver, settings, deadline: None, asked: 0, digests: None, envelope: None, wait }
     }
 
     /// Networks of digests are asked too.
     pub fn with_digests(self, config: &'a crate::config::digests::Digests, message: &'a [u8]) -> Desk<'a> {
         Desk { digests: Some((config, message)), ..self }
+    }
+
+    /// A client that we spoke with ourselves is taken at its own word, not at that of a Received field.
+    pub fn spoke(&mut self, envelope: &'a Envelope) {
+        self.envelope = Some(envelope);
+    }
+
+    fn sender(&self, said: &Sender) -> Sender {
+        let mut sender = said.clone();
+        let with = self.envelope.filter(|envelope| {
+            envelope.client_address.is_some() && envelope.client_address.map(canonical) == said.client.map(canonical)
+        });
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).trim().to_owned();
+        if let Some(envelope) = with {
+            sender.sender = envelope.sender.as_ref().map(|sender| text(sender).to_lowercase()).or(sender.sender);
+            sender.helo = envelope.helo.as_ref().map(text).filter(|helo| !helo.is_empty()).unwrap_or(sender.helo);
+        }
+        sender
     }
 
     /// Answers what is DNS's to answer, and waits for it; `other` answers the rest.
@@ -83,7 +104,7 @@ impl<'a> Desk<'a> {
         }
         match sender {
             Some(sender) if self.resolver.is_some() => {
-                let (found, _) = auth::verify(&sender, views, now, answers, &mut |mut asked, answers| {
+                let (found, _) = auth::verify(&self.sender(&sender), views, now, answers, &mut |mut asked, answers| {
                     // What other checks wait for goes with the first.
                     asked.extend(open.drain(..).filter(|question| answers.get(question).is_none()));
                     asked.sort();
@@ -141,6 +162,10 @@ impl<'a> Desk<'a> {
         });
         found.into_iter().for_each(|(question, answer)| answers.insert(question, answer));
     }
+}
+
+fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
 }
 
 /// `rbl_timeout 5 zone`: the closest that was named.

@@ -97,6 +97,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     let settings = &engine.ruleset.settings;
     let wait = |ask: &mut dyn FnMut()| places.waiting(ask);
     let mut desk = Desk::new(resolver.as_ref(), settings, &wait).with_digests(&config.digests, &bytes);
+    desk.spoke(&transaction.envelope);
     let memory = Memory { config, engine, store, scan, now: environment::now(), trouble: Default::default() };
     let mut features = None;
     let (mut verdict, views, answers) =
