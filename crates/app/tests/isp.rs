@@ -149,3 +149,99 @@ fn a_user_prefs_is_taken_over() {
     let (said, _, _) = isp.run(&["import", &prefs.display().to_string()]);
     assert!(said.contains("0 networks taken over, 2 were there already"), "{said}");
 }
+
+/// What the service judged speaks for a network or against it, and the postmaster is told.
+#[test]
+fn the_history_speaks_of_networks() {
+    let isp = Isp(Folder::new("isp-history"));
+    isp.delegated(DELEGATED);
+    let here = isp.0.0.display().to_string();
+    let config = isp.0.file(
+        "with-store.toml",
+        &format!("[rules]\nset = \"shipped\"\n[store]\nlocation = \"{here}/store\"\n[notify]\npostmaster = \"root@example.test\"\n"),
+    );
+    let file = format!("{here}/isp.cf");
+    fs::write(&file, RULES).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
+            .args([
+                "isp",
+                "--file",
+                &file,
+                "--data",
+                &format!("{here}/data"),
+                "--config",
+                &config.display().to_string(),
+            ])
+            .args(arguments)
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap(), output.status.code())
+    };
+    let store = store::Store::open(&format!("{here}/store").parse().unwrap()).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let add = |rule: &str, spam: bool, number: u8| {
+        let hits = vec![store::history::Hit { rule: rule.into(), ..Default::default() }];
+        let entry = store::history::Entry { client_address: "180.94.8.6".into(), spam, hits, ..Default::default() };
+        store.history().add(store::Time::from_seconds(now - 60 - i64::from(number)), &[number; 32], entry).unwrap();
+    };
+    add("GLOBALSPEED_PH", true, 1);
+    assert_eq!(run(&["verify"]).2, Some(0));
+    let (said, _, code) = run(&["stats"]);
+    assert!(
+        code == Some(0)
+            && said.lines().any(|line| line.ends_with("GLOBALSPEED_PH") && line.starts_with("       1        0")),
+        "{said}"
+    );
+    // It spoke yesterday, so it is not silent; without its history it would be.
+    assert_eq!(run(&["expire", "--days", "5"]).2, Some(0));
+    assert!(fs::read_to_string(&file).unwrap().contains("\"seen\":\""));
+
+    add("DMARC_PASS", false, 2);
+    let (said, error, code) = run(&["verify", "--suspend", "--tell"]);
+    assert!(code == Some(1) && said.contains("GLOBALSPEED_PH: good mail came from 180.94.8.6"), "{said}{error}");
+    assert!(fs::read_to_string(&file).unwrap().contains("score GLOBALSPEED_PH 0\n"));
+    let notices = store.outbox().list(None, 10).unwrap();
+    assert_eq!(
+        notices.iter().map(|notice| (notice.kind.as_str(), notice.recipient.lossy())).collect::<Vec<_>>(),
+        [("networks", "root@example.test".to_owned())]
+    );
+    assert_eq!(run(&["expire", "--days", "5", "--remove"]).2, Some(0));
+    assert_eq!(run(&["list"]).2, Some(1));
+}
+
+/// RDAP is asked once; what it said is kept, for the neighbours too, and there is a limit.
+#[test]
+fn rdap_is_asked_seldom() {
+    let isp = Isp(Folder::new("isp-rdap"));
+    isp.delegated(DELEGATED);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("http://127.0.0.1:{}/rdap", listener.local_addr().unwrap().port());
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = Vec::new();
+            let mut byte = [0];
+            while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+                asked.push(byte[0]);
+            }
+            let json = r#"{"startAddress":"180.94.0.0","endAddress":"180.94.31.255","name":"GLOBALSPEED-PH","country":"PH","type":"ALLOCATED PORTABLE"}"#;
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/rdap+json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{json}",
+                json.len()
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+            if tell.send(String::from_utf8(asked).unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    let (said, error, code) = isp.run(&["lookup", "180.94.8.6", "--server", &server]);
+    assert!(code == Some(0) && said.contains("180.94.0.0/19: GLOBALSPEED-PH"), "{said}{error}");
+    assert!(told.recv().unwrap().starts_with("GET /rdap/ip/180.94.8.6 "));
+    let (said, error, _) = isp.run(&["propose", "180.94.20.6", "--server", &server]);
+    assert!(said.starts_with(RULES), "{said}{error}");
+    assert!(told.try_recv().is_err(), "the neighbour was known");
+}
