@@ -35,7 +35,10 @@ struct Judged {
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let said = |word: &str| words.iter().any(|w| w == word);
-    let engine = Engine::new(load(said("stock"), !said("alone"))?, EngineOptions { local_only: true, beyond_spamassassin: true, ..EngineOptions::default() });
+    let engine = Engine::new(
+        load(said("stock"), !said("alone"))?,
+        EngineOptions { local_only: true, beyond_spamassassin: true, ..EngineOptions::default() },
+    );
     let mut corpora = written(said("sealed"));
     match std::env::var_os("SEKISHO_DATA") {
         Some(data) if !said("written") => corpora.extend(folders(Path::new(&data))?),
@@ -45,13 +48,20 @@ fn main() -> Result<()> {
     let wanted = words.iter().position(|w| w == "names").and_then(|at| words.get(at + 1));
     let required = engine.ruleset.settings.required_score;
     let mut table: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    let mut out = String::from("| corpus | messages | at the threshold | share | mean score |\n|---|---:|---:|---:|---:|\n");
+    let mut out =
+        String::from("| corpus | messages | at the threshold | share | mean score |\n|---|---:|---:|---:|---:|\n");
     let mut below: Vec<String> = Vec::new();
     for (at, corpus) in corpora.iter().enumerate() {
         let judged = judge_all(&engine, &corpus.mails);
         let over = judged.iter().filter(|j| j.score >= required).count();
         let mean = judged.iter().map(|j| j.score).sum::<f64>() / judged.len().max(1) as f64;
-        writeln!(out, "| {} | {} | {over} | {:.2} % | {mean:.1} |", corpus.name, judged.len(), over as f64 * 100.0 / judged.len().max(1) as f64)?;
+        writeln!(
+            out,
+            "| {} | {} | {over} | {:.2} % | {mean:.1} |",
+            corpus.name,
+            judged.len(),
+            over as f64 * 100.0 / judged.len().max(1) as f64
+        )?;
         for ((name, _), judged) in corpus.mails.iter().zip(&judged) {
             for (rule, _) in &judged.hits {
                 table.entry(rule.clone()).or_insert_with(|| vec![0; corpora.len()])[at] += 1;

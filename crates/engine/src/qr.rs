@@ -87,7 +87,10 @@ fn png(bytes: &[u8]) -> Option<Grey> {
 fn jpeg(bytes: &[u8]) -> Option<Grey> {
     use zune_jpeg::JpegDecoder;
     use zune_jpeg::zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
-    let options = DecoderOptions::default().set_max_width(20_000).set_max_height(20_000).jpeg_set_out_colorspace(ColorSpace::Luma);
+    let options = DecoderOptions::default()
+        .set_max_width(20_000)
+        .set_max_height(20_000)
+        .jpeg_set_out_colorspace(ColorSpace::Luma);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().ok()?;
     let (width, height) = decoder.dimensions()?;

@@ -5,7 +5,7 @@
 
 use crate::Engine;
 use crate::scratch::{Scratch, Values};
-use mail::views::uri::{Uri, UriTypes};
+use mail::views::uri::Uri;
 use mail::views::{HeaderRequest, Views};
 use mail::{Part, UnitText};
 use patterns::{Database, Match, Regex};
@@ -173,18 +173,7 @@ fn fulfils(database: &Database, uri: &Uri, condition: &UriCondition) -> bool {
         UriKey::Text => uri.anchor_text.iter().any(|text| fits(text)),
         UriKey::Domain => uri.domains.iter().any(|text| fits(text)),
         UriKey::Host => uri.hosts.iter().any(|(host, _)| fits(host)),
-        UriKey::Type => {
-            let words = [
-                (UriTypes::PARSED, "parsed"),
-                (UriTypes::UNLINKED, "unlinked"),
-                (UriTypes::SCHEMELESS, "schemeless"),
-                (UriTypes::DOMAINKEYS, "domainkeys"),
-                (UriTypes::NOCANON, "nocanon"),
-                (UriTypes::NOCLEAN, "noclean"),
-            ];
-            words.iter().any(|(kind, word)| uri.types.contains(*kind) && fits(word.as_bytes()))
-                || uri.tags.names().any(|tag| fits(tag.as_bytes()))
-        }
+        UriKey::Type => uri.type_names().any(|name| fits(name.as_bytes())),
     }
 }
 

@@ -93,7 +93,11 @@ fn message(text: &str, html: bool, encoding: Option<&'static Encoding>, label: &
     // What a charset lacks is written as a character reference, so the part is HTML then.
     let lacking = encoding.is_some_and(|encoding| encoding.encode(text).2);
     let html = html || lacking;
-    let text = if html { format!("<html><body><p>前文です。</p><p>{text}</p></body></html>") } else { format!("前文です。\n\n{text}\n") };
+    let text = if html {
+        format!("<html><body><p>前文です。</p><p>{text}</p></body></html>")
+    } else {
+        format!("前文です。\n\n{text}\n")
+    };
     let bytes = match encoding {
         Some(encoding) => encoding.encode(&text).0.into_owned(),
         None => text.into_bytes(),
@@ -101,12 +105,16 @@ fn message(text: &str, html: bool, encoding: Option<&'static Encoding>, label: &
     let (name, body) = match writing {
         Writing::Raw => ("8bit", bytes),
         Writing::Base64 => ("base64", base64(&bytes)),
-        Writing::Quoted => {
-            ("quoted-printable", bytes.iter().flat_map(|b| match b {
-                b'\n' => vec![b'\n'],
-                _ => format!("={b:02X}=\n").into_bytes(),
-            }).collect())
-        }
+        Writing::Quoted => (
+            "quoted-printable",
+            bytes
+                .iter()
+                .flat_map(|b| match b {
+                    b'\n' => vec![b'\n'],
+                    _ => format!("={b:02X}=\n").into_bytes(),
+                })
+                .collect(),
+        ),
     };
     let kind = if html { "text/html" } else { "text/plain" };
     let mut out = format!(
@@ -125,7 +133,9 @@ fn base64(bytes: &[u8]) -> Vec<u8> {
             out.push(b'\n');
         }
         let number = three.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - three.len()));
-        out.extend((0..4).map(|i| if i <= three.len() { LETTERS[(number >> (18 - 6 * i)) as usize & 63] } else { b'=' }));
+        out.extend(
+            (0..4).map(|i| if i <= three.len() { LETTERS[(number >> (18 - 6 * i)) as usize & 63] } else { b'=' }),
+        );
     }
     out.push(b'\n');
     out
@@ -133,7 +143,8 @@ fn base64(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn no_cell_of_the_matrix_hides_its_phrase() {
-    let rules: String = PHRASES.iter().enumerate().map(|(n, p)| format!("text PHRASE_{n} /{p}/\nscore PHRASE_{n} 1\n")).collect();
+    let rules: String =
+        PHRASES.iter().enumerate().map(|(n, p)| format!("text PHRASE_{n} /{p}/\nscore PHRASE_{n} 1\n")).collect();
     let options = LoadOptions { local_only: true, ..LoadOptions::default() };
     let sources = [Source::new("phrases.cf", rules, SourceKind::Default)];
     let (ruleset, _) = rules::load(&sources, &engine::catalog(), &options, &mut NoReader);

@@ -47,7 +47,8 @@ fn borrowed(cx: &Context<'_>) -> Rc<Borrowed> {
             }
         }
         let address = values::first(cx, "From:addr");
-        let host = String::from_utf8_lossy(&address).rsplit_once('@').map_or(String::new(), |(_, host)| host.to_owned());
+        let host =
+            String::from_utf8_lossy(&address).rsplit_once('@').map_or(String::new(), |(_, host)| host.to_owned());
         let mut hosts: Vec<String> = Vec::new();
         for uri in &cx.views.uris().uris {
             // Only what is linked by scheme or by a tag: a bare "amazon.co.jp" in the text is a name.
@@ -75,8 +76,17 @@ fn borrowed(cx: &Context<'_>) -> Rc<Borrowed> {
 
 /// What stands in 【】, [], <>, 「」 and the like.
 fn brackets(subject: &str) -> impl Iterator<Item = &str> {
-    const PAIRS: [(char, char); 9] =
-        [('【', '】'), ('[', ']'), ('<', '>'), ('「', '」'), ('『', '』'), ('〔', '〕'), ('《', '》'), ('(', ')'), ('■', '■')];
+    const PAIRS: [(char, char); 9] = [
+        ('【', '】'),
+        ('[', ']'),
+        ('<', '>'),
+        ('「', '」'),
+        ('『', '』'),
+        ('〔', '〕'),
+        ('《', '》'),
+        ('(', ')'),
+        ('■', '■'),
+    ];
     subject.char_indices().filter_map(move |(at, c)| {
         let (_, close) = PAIRS.iter().find(|(open, _)| *open == c)?;
         let inside = &subject[at + c.len_utf8()..];
@@ -147,9 +157,22 @@ pub fn check_brand(cx: &Context<'_>, args: &[Arg]) -> Outcome {
 
 /// Gateways that write links anew for their customers; what the link's text says is left as it was.
 const REWRITERS: &[&str] = &[
-    "urldefense.com", "urldefense.proofpoint.com", "safelinks.protection.outlook.com", "mimecastprotect.com", "mimecast.com",
-    "linkprotect.cudasvc.com", "secure-web.cisco.com", "protection.sophos.com", "clicktime.symantec.com", "fireeye.com", "trendmicro.com",
-    "barracudanetworks.com", "awstrack.me", "sendgrid.net", "list-manage.com", "mandrillapp.com",
+    "urldefense.com",
+    "urldefense.proofpoint.com",
+    "safelinks.protection.outlook.com",
+    "mimecastprotect.com",
+    "mimecast.com",
+    "linkprotect.cudasvc.com",
+    "secure-web.cisco.com",
+    "protection.sophos.com",
+    "clicktime.symantec.com",
+    "fireeye.com",
+    "trendmicro.com",
+    "barracudanetworks.com",
+    "awstrack.me",
+    "sendgrid.net",
+    "list-manage.com",
+    "mandrillapp.com",
 ];
 
 /// Hosts of a link in all forms that a browser would make of it, the targets of redirectors included.

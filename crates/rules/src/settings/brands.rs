@@ -131,7 +131,10 @@ impl Brands {
                 if found.iter().any(|(brand, _)| *brand == alias.brand) || folded.name_at(at, &alias.text).is_none() {
                     continue;
                 }
-                if alias.whole && *essence.get_or_insert_with(|| without_courtesy(&folded.text())) != alias.text.iter().collect::<String>() {
+                if alias.whole
+                    && *essence.get_or_insert_with(|| without_courtesy(&folded.text()))
+                        != alias.text.iter().collect::<String>()
+                {
                     continue;
                 }
                 found.push((alias.brand, at));
@@ -165,9 +168,49 @@ impl Brands {
 
 /// First labels of domains in the table that stand in anybody's host names.
 const ORDINARY: &[&str] = &[
-    "accounts", "android", "apple", "azure", "beauty", "booking", "canva", "chase", "courts", "customs", "digital", "energia", "family", "force",
-    "freee", "github", "google", "hotmail", "icloud", "infoseek", "kraken", "ledger", "loyalty", "matsui", "mobile", "nomura", "notion", "office", "outlook",
-    "recruit", "sakura", "skype", "slack", "stripe", "teams", "txn-email", "value-domain", "welcome", "wester", "windows", "workplace", "yahoo", "youtube",
+    "accounts",
+    "android",
+    "apple",
+    "azure",
+    "beauty",
+    "booking",
+    "canva",
+    "chase",
+    "courts",
+    "customs",
+    "digital",
+    "energia",
+    "family",
+    "force",
+    "freee",
+    "github",
+    "google",
+    "hotmail",
+    "icloud",
+    "infoseek",
+    "kraken",
+    "ledger",
+    "loyalty",
+    "matsui",
+    "mobile",
+    "nomura",
+    "notion",
+    "office",
+    "outlook",
+    "recruit",
+    "sakura",
+    "skype",
+    "slack",
+    "stripe",
+    "teams",
+    "txn-email",
+    "value-domain",
+    "welcome",
+    "wester",
+    "windows",
+    "workplace",
+    "yahoo",
+    "youtube",
 ];
 
 fn enter(map: &mut BTreeMap<String, Vec<BrandId>>, key: &str, brand: BrandId) {
@@ -194,10 +237,47 @@ fn skeleton(word: &str) -> String {
 /// A name without what any firm's name may carry: "Apple Support", "【Visa】お知らせ", "株式会社...".
 fn without_courtesy(name: &str) -> String {
     const COURTESY: &[&str] = &[
-        "カスタマーサービス", "カスタマーサポート", "カスタマーセンター", "カスタマー", "サポートセンター", "サポート", "サービスセンター", "サービス",
-        "センター", "事務局", "お知らせ", "ご案内", "通知", "公式", "株式会社", "会員", "セキュリティ", "より", "からの", "カード", "japan", "support",
-        "service", "services", "team", "info", "news", "noreply", "account", "accounts", "id", "security", "customer", "center", "alert", "alerts", "notice",
-        "inc", "cojp", "com", "jp",
+        "カスタマーサービス",
+        "カスタマーサポート",
+        "カスタマーセンター",
+        "カスタマー",
+        "サポートセンター",
+        "サポート",
+        "サービスセンター",
+        "サービス",
+        "センター",
+        "事務局",
+        "お知らせ",
+        "ご案内",
+        "通知",
+        "公式",
+        "株式会社",
+        "会員",
+        "セキュリティ",
+        "より",
+        "からの",
+        "カード",
+        "japan",
+        "support",
+        "service",
+        "services",
+        "team",
+        "info",
+        "news",
+        "noreply",
+        "account",
+        "accounts",
+        "id",
+        "security",
+        "customer",
+        "center",
+        "alert",
+        "alerts",
+        "notice",
+        "inc",
+        "cojp",
+        "com",
+        "jp",
     ];
     let mut rest = name;
     loop {

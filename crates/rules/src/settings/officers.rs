@@ -119,7 +119,22 @@ fn latin_words(text: &str) -> Vec<String> {
 /// 佐伯社長, 社長 佐伯, 代表取締役 佐伯.
 fn titled(text: &Folded, surname: &[char]) -> bool {
     const TITLES: &[&str] = &[
-        "社長", "会長", "代表", "代表取締役", "取締役", "専務", "常務", "理事長", "学長", "校長", "所長", "部長", "ceo", "总", "董事長", "president",
+        "社長",
+        "会長",
+        "代表",
+        "代表取締役",
+        "取締役",
+        "専務",
+        "常務",
+        "理事長",
+        "学長",
+        "校長",
+        "所長",
+        "部長",
+        "ceo",
+        "总",
+        "董事長",
+        "president",
     ];
     let all = text.text();
     text.contains(surname) && TITLES.iter().any(|title| all.contains(title))

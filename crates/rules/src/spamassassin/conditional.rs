@@ -13,7 +13,8 @@ pub const VERSION_TEXT: &str = "4.000001";
 const PERL_VERSION: f64 = 5.036_000;
 
 /// `can()` names that only sekisho knows.
-pub static OWN_FEATURES: &[&str] = &["Sekisho::brands", "Sekisho::limits", "Sekisho::text_facts", "Sekisho::text_rules"];
+pub static OWN_FEATURES: &[&str] =
+    &["Sekisho::brands", "Sekisho::limits", "Sekisho::text_facts", "Sekisho::text_rules"];
 
 /// Features of the core, `Mail::SpamAssassin::Conf::...`; sorted.
 static CORE_FEATURES: &[&str] = &[
