@@ -41,7 +41,7 @@ impl Site {
             folder.0.join("store"),
             folder.0.join("model"),
         );
-        Site { sekisho: Sekisho::start(&folder, &config), folder: folder }
+        Site { sekisho: Sekisho::start(&folder, &config), folder }
     }
 
     /// The rules that hit, each with its score.

@@ -2,7 +2,7 @@
 //!
 //! In: the sender's names (address, domain, network, greeting, who signed) and, as answers, what each of them scored. Out:
 //! nothing, while checks run: how far a score is pulled can be said only when it is known, so what was found is kept for
-//! [`adjust`], which runs last. Whoever drives the scan adds the message's own score afterwards ([`points`]), to the names
+//! `adjust`, which runs last. Whoever drives the scan adds the message's own score afterwards ([`points`]), to the names
 //! that were asked about.
 
 use super::values;
