@@ -50,7 +50,7 @@ const MOST_PARTS: usize = 8;
 /// What of a message can become rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sample {
-    /// By name as in [`HEADERS`].
+    /// By name as in `HEADERS`.
     pub headers: BTreeMap<&'static str, String>,
     pub uris: Vec<String>,
     /// Paragraphs of the text view, the subject left out.
