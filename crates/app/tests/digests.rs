@@ -179,6 +179,40 @@ fn pyzor_is_asked_told_and_told_otherwise() {
 }
 
 #[test]
+fn spamc_reports_and_revokes_through_the_service() {
+    let folder = Folder::new("digests-tell");
+    let Some(server) = Pyzord::start(&folder) else { return };
+    if !Path::new("/usr/bin/spamc").exists() {
+        eprintln!("spamc is not installed: not tried");
+        return;
+    }
+    let root = folder.0.display().to_string();
+    folder.file("own.cf", &PYZOR_RULES.replace("pyzor_count_min 2", "pyzor_count_min 1"));
+    folder.file("accounts", &format!("127.0.0.1 : {} : bob : salt,{KEY}\n", server.port));
+    let settings = format!(
+        "[[listen]]\nprotocol = \"spamd\"\nsocket = \"inet:127.0.0.1:0\"\n[rules]\nset = \"none\"\nextra = \
+         [\"{root}/own.cf\"]\n[store]\nlocation = \"\"\n[learn]\nfolder = \"{root}/learn\"\ntell = true\n[signatures]\nfolders = \
+         []\n[dns]\nservers = [\"127.0.0.1:9\"]\n[digests]\npyzor = [\"127.0.0.1:{}\"]\npyzor_accounts = \
+         \"{root}/accounts\"\ntell = true\n",
+        server.port
+    );
+    let sekisho = support::Sekisho::start_asking(&folder, &settings);
+    let port = sekisho.port("spamd").to_string();
+    let spamc = |arguments: &[&str]| {
+        let arguments = [&["-d", "127.0.0.1", "-p", &port], arguments].concat();
+        let (said, code) = support::filter("/usr/bin/spamc", &arguments, mails()[0].as_bytes());
+        (String::from_utf8_lossy(&said).trim().to_owned(), code)
+    };
+    assert_eq!(spamc(&["-y"]).0, "");
+    assert_eq!(spamc(&["-C", "report"]), ("Message successfully reported/revoked".to_owned(), Some(0)));
+    assert_eq!(spamc(&["-y"]).0, "PYZOR_CHECK");
+    for _ in 0..3 {
+        assert_eq!(spamc(&["-C", "revoke"]).1, Some(0));
+    }
+    assert_eq!(spamc(&["-y"]).0, "");
+}
+
+#[test]
 fn the_digest_is_theirs() {
     if !Path::new("/usr/bin/pyzor").exists() {
         eprintln!("pyzor is not installed: not compared");
