@@ -325,10 +325,10 @@ fn razor() -> u16 {
             std::thread::spawn(move || {
                 let mut out = stream.try_clone().unwrap();
                 out.write_all(b"sn=C&srl=9&a=cg&ep4=7542-10\r\n").unwrap();
-                let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+                let lines = BufReader::new(stream).lines().map_while(Result::ok);
                 let mut believed = false;
                 let mut batch: Option<String> = None;
-                while let Some(line) = lines.next() {
+                for line in lines {
                     let field = |name: &str| {
                         let mut pairs = line.trim_start_matches('-').split('&').filter_map(|pair| pair.split_once('='));
                         pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).unwrap_or_default()
