@@ -4,8 +4,8 @@
 //! the message's deadline. What was not answered becomes trouble and a hit that say so, worked out from the answers
 //! alone, so that a replay says the same.
 
-pub mod digests;
 pub mod auth;
+pub mod digests;
 pub mod dns;
 mod fake;
 mod razor;
