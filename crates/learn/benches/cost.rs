@@ -143,7 +143,9 @@ fn of_imported(mails: &[(Vec<u8>, Class)]) {
     for (raw, _) in mails.iter().filter(|(raw, _)| (8_000..12_000).contains(&raw.len())).take(400) {
         let message = Message::parse(raw, &limits);
         let views = Views::new(&message, &config);
-        (views.body(), views.uris(), views.relays());
+        views.body();
+        views.uris();
+        views.relays();
         let mut best = [f64::MAX; 2];
         for _ in 0..ROUNDS {
             let start = ThreadTime::now();

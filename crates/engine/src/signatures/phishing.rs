@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 use unpack::Budget;
-use unpack::html::{Link, LinkKind};
+use unpack::html::LinkKind;
 
 /// The Public Suffix List.
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| Registry::new([], [], []));
@@ -85,28 +85,40 @@ impl Phishing {
             return None;
         }
         unpack::html::links(bytes, budget).iter().find_map(|link| {
-            let shown = link.shown.as_deref().unwrap_or_default();
-            let name = self.judge(link, shown)?;
-            let offset = memchr::memmem::find(bytes, &link.address).unwrap_or(0);
-            Some(Deceit { name, shown: [shown, b" -> ", &link.address].concat(), offset })
+            // What stands inside of a link or a form, or is its title, is what is shown for it.
+            let (real, shown) = match (&link.shown, link.kind) {
+                (shown, LinkKind::Href) => (&link.address, shown.as_deref().unwrap_or_default()),
+                (Some(real), _) => (real, &link.address[..]),
+                (None, _) => return None,
+            };
+            let name = self.judge(real, shown, link.kind == LinkKind::Href)?;
+            let offset = memchr::memmem::find(bytes, real).unwrap_or(0);
+            Some(Deceit { name, shown: [shown, b" -> ", real].concat(), offset })
         })
     }
 
-    fn judge(&self, link: &Link, shown: &[u8]) -> Option<&'static str> {
-        if link.address.len() > LONGEST || shown.len() > LONGEST || !leads_somewhere(&link.address) {
+    /// `of_link`: of an `<a>` itself; only then is a missing TLS deceit.
+    fn judge(&self, real: &[u8], shown: &[u8], of_link: bool) -> Option<&'static str> {
+        if real.len() > LONGEST || shown.len() > LONGEST || !leads_somewhere(real) {
             return None;
         }
-        if let Some(list) = Address::parse(&link.address).and_then(|address| self.listed(&address)) {
-            return Some(match list {
-                0 => "Heuristics.Safebrowsing.Suspected-malware_safebrowsing.clamav.net",
-                1 => "Heuristics.Phishing.URL.Blocked",
-                _ => "Heuristics.Safebrowsing.Suspected-phishing_safebrowsing.clamav.net",
-            });
+        if !self.digests.is_empty() {
+            if let Some(list) = Address::parse(real).and_then(|address| self.listed(&address)) {
+                return Some(match list {
+                    0 => "Heuristics.Safebrowsing.Suspected-malware_safebrowsing.clamav.net",
+                    1 => "Heuristics.Phishing.URL.Blocked",
+                    _ => "Heuristics.Safebrowsing.Suspected-phishing_safebrowsing.clamav.net",
+                });
+            }
+            // Where addresses are digested, ClamAV compares none that has no scheme.
+            if !real.contains(&b':') {
+                return None;
+            }
         }
-        if shown == link.address {
+        if shown == real {
             return None;
         }
-        let (real, shown) = (Cleaned::real(&link.address), Cleaned::shown(shown));
+        let (real, shown) = (Cleaned::real(real), Cleaned::shown(shown));
         if !shown.looks_like_an_address() || !real.has_host() || !shown.has_host() {
             return None;
         }
@@ -129,7 +141,7 @@ impl Phishing {
             return Some("Heuristics.Phishing.Email.Cloaked.Null");
         }
         let secure = |address: &Cleaned| address.text.starts_with(b"https://");
-        if link.kind == LinkKind::Href && secure(&shown) && !secure(&real) {
+        if of_link && secure(&shown) && !secure(&real) {
             return Some("Heuristics.Phishing.Email.SSL-Spoof");
         }
         let same = real.host() == shown.host() || domain(real.host()) == domain(shown.host());
@@ -160,16 +172,16 @@ impl Phishing {
 /// Only such addresses are looked at: of the web and FTP, and names that end as names do.
 fn leads_somewhere(address: &[u8]) -> bool {
     let address = address.trim_ascii();
-    if [&b"http:"[..], b"https:", b"ftp:"].iter().any(|scheme| address.starts_with(scheme)) {
-        return true;
+    if let Some(rest) = [&b"http:"[..], b"https:", b"ftp:"].iter().find_map(|scheme| address.strip_prefix(*scheme)) {
+        return !rest.starts_with(b"\\");
     }
     let host = address.split(|byte| matches!(byte, b'/' | b'?')).next().unwrap_or_default();
     host_name(host)
 }
 
-/// Letters, digits and dots with a top-level domain that there is.
+/// Labels with a top-level domain that there is, and nobody's mailbox.
 fn host_name(text: &[u8]) -> bool {
-    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let fits = |byte: &u8| !matches!(byte, b'@' | b':' | b'/');
     let last = memchr::memrchr(b'.', text).map(|at| &text[at + 1..]);
     text.iter().all(fits) && last.is_some_and(|last| REGISTRY.is_tld(last))
 }
@@ -217,12 +229,22 @@ impl Cleaned {
     }
 
     fn shown(text: &[u8]) -> Cleaned {
+        let mut text = text.trim_ascii();
+        while let Some(rest) = text.strip_prefix(b"&lt;").or(text.strip_prefix(b"&gt;")) {
+            text = rest;
+        }
+        while let Some(rest) = text.strip_suffix(b"&lt;").or(text.strip_suffix(b"&gt;")) {
+            text = rest;
+        }
         let (mut text, mut host) = Cleaned::head(text);
         let end = text.iter().rposition(u8::is_ascii_alphanumeric).map_or(0, |at| at + 1);
         text.truncate(end);
         let begin = text.iter().position(u8::is_ascii_alphanumeric).unwrap_or(0);
         text.drain(..begin);
-        host = host.saturating_sub(begin).min(text.len());
+        host = host.saturating_sub(begin);
+        if host >= text.len() {
+            host = 0;
+        }
         text.retain(|byte| *byte != b' ');
         Cleaned { text, host }
     }
