@@ -122,7 +122,7 @@ fn read(folder: &Path, ending: &str, kind: SourceKind, sources: &mut Vec<Source>
     paths.retain(|path| path.extension().is_some_and(|found| found == ending));
     paths.sort();
     for path in paths {
-        sources.push(Source::new(&path.display().to_string(), std::fs::read(&path)?, kind));
+        sources.push(Source::new(path.display().to_string(), std::fs::read(&path)?, kind));
     }
     Ok(())
 }

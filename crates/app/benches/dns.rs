@@ -3,6 +3,7 @@
 //! `cargo bench -p sekisho --bench dns`; `SEKISHO=PATH` measures another build, `MESSAGES=N` sends more or fewer of them in the
 //! last part (10,000). All servers are ours, on loopback. Printed are times, hits, open sockets and memory of the service.
 #![allow(clippy::print_stdout, reason = "a bench prints its result")]
+#![allow(clippy::disallowed_methods, reason = "what is to be measured stands in the environment")]
 
 #[path = "../tests/support/dns.rs"]
 mod dns;

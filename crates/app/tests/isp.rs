@@ -180,7 +180,7 @@ fn the_history_speaks_of_networks() {
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap(), output.status.code())
     };
     let store = store::Store::open(&format!("{here}/store").parse().unwrap()).unwrap();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let now = support::now();
     let add = |rule: &str, spam: bool, number: u8| {
         let hits = vec![store::history::Hit { rule: rule.into(), ..Default::default() }];
         let entry = store::history::Entry { client_address: "180.94.8.6".into(), spam, hits, ..Default::default() };

@@ -270,7 +270,7 @@ fn the_history_is_counted() {
         &format!("[store]\nlocation = \"{here}/store\"\n[isp]\ndata = \"{here}/data\"\n[learn]\nfolder = \"{here}/learn\"\n[rules]\nset = \"none\"\n"),
     );
     let store = Store::open(&folder.0.join("store").display().to_string().parse().unwrap()).unwrap();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let now = support::now();
     let hit = |rule: &str, description: &str, note: &str| Hit {
         rule: rule.into(),
         description: description.into(),
@@ -339,7 +339,7 @@ fn the_statistics_come_by_mail() {
     let here = folder.0.display();
     let sent = folder.0.join("sent.eml");
     let store = Store::open(&folder.0.join("store").display().to_string().parse().unwrap()).unwrap();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let now = support::now();
     let entry =
         Entry { client_address: "180.94.8.6".into(), spam: true, subject: "お支払い".into(), ..Entry::default() };
     store.history().add(Time::from_seconds(now).before(Duration::from_secs(60)), &[7; 32], entry).unwrap();

@@ -26,6 +26,12 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// Seconds since 1970.
+#[allow(clippy::disallowed_methods, reason = "a test has no transaction that tells the time")]
+pub fn now() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
+}
+
 /// A folder that other users may enter, taken away in the end.
 pub struct Folder(pub PathBuf);
 
