@@ -4,7 +4,7 @@ mod support;
 
 use std::borrow::Cow;
 use support::{Zip, archives, crc, gzip, hello, names, open};
-use unpack::{Content, Kind, Note, Role, Unpacked};
+use unpack::{Budget, Content, Kind, Limit, Limits, Note, Role, Unpacked};
 
 /// The two files that most archives hold.
 fn second() -> Vec<u8> {
@@ -272,20 +272,55 @@ fn text_that_carries_files() {
     assert_eq!(cut.notes, [Note::Truncated]);
 }
 
+/// LZMA2's first chunk names properties that there are not.
+#[test]
+fn a_broken_block_is_left_and_the_next_is_read() {
+    let archives = archives();
+    for (name, second_content) in [("plain.7z", &[][..]), ("apart.7z", &second()[..])] {
+        let mut archive = archives[name].clone();
+        holds_both(&archive, Kind::SevenZip);
+        assert_eq!((archive[32], archive[37]), (0xe0, 0x5d), "{name}");
+        archive[37] = 0xfd;
+        let unpacked = open(&archive, Kind::SevenZip);
+        let [first, second, ..] = &unpacked.members[..] else { unreachable!() };
+        assert_eq!((&first.name[..], second.name.ends_with(b"second.bin")), (&b"hello.txt"[..], true), "{name}");
+        assert_eq!((&first.bytes[..], first.content), (&[][..], Content::Part), "{name}");
+        assert_eq!(&second.bytes[..], second_content, "{name}");
+        assert_eq!(unpacked.notes, [Note::Broken("compressed data")], "{name}");
+    }
+}
+
+/// The cipher of `locked.7z` asks for half a million rounds of hashing for each password.
+#[test]
+fn rounds_of_hashing_are_steps() {
+    let archives = archives();
+    let archive = &archives["locked.7z"];
+    let passwords = vec![b"wrong".to_vec(); 50];
+    let mut budget = Budget::new(Limits { steps: 1_000_000, ..Limits::default() });
+    let unpacked = unpack::open(archive, Kind::SevenZip, &passwords, &mut budget);
+    assert!(unpacked.notes.contains(&Note::Limit(Limit::Steps)), "{:?}", unpacked.notes);
+}
+
 #[test]
 fn a_dictionary_of_gigabytes_is_not_made() {
     let archives = archives();
     // The header's own method, a method named in a header that is not packed, LZMA2 behind a cipher.
-    for (name, method, size) in [
-        ("plain.7z", &[0x23, 3, 1, 1, 5, 0x5d][..], &[0xff, 0xff, 0xff, 0xff][..]),
-        ("ppmd.7z", &[0x23, 3, 4, 1, 5, 6], &[0, 0, 0, 0xf0]),
-        ("locked.7z", &[0x21, 0x21, 1], &[40]),
+    let large = Note::Unsupported("a dictionary larger than is allowed");
+    for (name, method, size, note) in [
+        ("plain.7z", &[0x23, 3, 1, 1, 5, 0x5d][..], &[0, 0, 0, 0x40][..], &large),
+        ("ppmd.7z", &[0x23, 3, 4, 1, 5, 6], &[0, 0, 0, 0xf0], &large),
+        ("locked.7z", &[0x21, 0x21, 1], &[40], &Note::Encrypted),
     ] {
         let mut archive = archives[name].clone();
         let found = archive.windows(method.len()).rposition(|bytes| bytes == method).expect(name) + method.len();
         archive[found..found + size.len()].copy_from_slice(size);
+        let header = archive.len() - usize::from(archive[20]);
+        let sum = crc(&archive[header..]).to_le_bytes();
+        archive[28..32].copy_from_slice(&sum);
+        let sum = crc(&archive[12..32]).to_le_bytes();
+        archive[8..12].copy_from_slice(&sum);
         let unpacked = open(&archive, Kind::SevenZip);
-        assert_eq!(unpacked.notes, [Note::Unsupported("a dictionary larger than is allowed")], "{name}");
-        assert!(unpacked.members.is_empty(), "{name}");
+        assert_eq!(unpacked.notes, std::slice::from_ref(note), "{name}");
+        assert!(unpacked.members.iter().all(|member| member.content == Content::None), "{name}");
     }
 }

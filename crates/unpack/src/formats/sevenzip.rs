@@ -3,17 +3,16 @@
 use super::streams::DICTIONARY_KIB;
 use super::{Opening, at};
 use crate::{Content, Member, Note, Role};
-use sevenz_rust2::{ArchiveReader, Error, Password};
+use sevenz_rust2::{Archive, ArchiveEntry, BlockDecoder, Error, Password};
 use std::io::Cursor;
 
 pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
     // Without a password first; the header itself may be encrypted.
     let header = header(bytes);
-    if asks_for_too_much(header) {
-        return opening.note(TOO_LARGE);
-    }
-    match packed_header(header) {
-        Ok(size) if size > LARGEST_HEADER => return opening.note(Note::Unsupported("a header larger than is allowed")),
+    match unpacked_length(header) {
+        Ok(length) if length > LARGEST_HEADER => {
+            return opening.note(Note::Unsupported("a header larger than is allowed"));
+        }
         Ok(_) => {}
         Err(Malformed) => return opening.note(Note::Broken("7z archive")),
     }
@@ -22,16 +21,11 @@ pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
     passwords.extend(given.map(Password::from));
     let mut encrypted = false;
     for (attempt, password) in passwords.into_iter().enumerate() {
-        // The key is made by half a million rounds of hashing.
-        if attempt > 0 && !opening.step(200_000) {
+        if !opening.step(derivation(header)) {
             return;
         }
-        let mut reader = match ArchiveReader::new(Cursor::new(bytes), password) {
-            Ok(mut reader) => {
-                // With several threads LZMA2 is unpacked whole before the first byte is handed over.
-                reader.set_thread_count(1);
-                reader
-            }
+        let archive = match read(bytes, &password) {
+            Ok(archive) => archive,
             Err(Error::PasswordRequired | Error::MaybeBadPassword(_)) => {
                 encrypted = true;
                 continue;
@@ -39,12 +33,7 @@ pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
             Err(_) if encrypted => continue,
             Err(error) => return opening.note(problem(&error)),
         };
-        if reader.archive().blocks.iter().flat_map(|block| &block.coders).any(|coder| {
-            memory(coder.encoder_method_id(), coder.properties()).is_some_and(|memory| memory >> 10 > LARGEST_KIB)
-        }) {
-            return opening.note(TOO_LARGE);
-        }
-        match members(&mut reader, bytes.len(), opening) {
+        match members(&archive, &password, bytes, opening) {
             Outcome::Done => {
                 if attempt > 0 && encrypted {
                     opening.note(Note::Decrypted);
@@ -58,8 +47,9 @@ pub fn open<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
     list(bytes, opening);
 }
 
-const LARGEST_KIB: u64 = DICTIONARY_KIB as u64;
-const TOO_LARGE: Note = Note::Unsupported("a dictionary larger than is allowed");
+fn read(bytes: &[u8], password: &Password) -> Result<Archive, Error> {
+    Archive::read_with_memory_limit(&mut Cursor::new(bytes), password, DICTIONARY_KIB as usize)
+}
 
 /// The bytes that say how the rest is packed; they may be packed themselves.
 fn header(bytes: &[u8]) -> &[u8] {
@@ -69,25 +59,33 @@ fn header(bytes: &[u8]) -> &[u8] {
     at::slice(bytes, offset, usize::try_from(length).unwrap_or(usize::MAX))
 }
 
-/// The reader makes room for a packed header before we could ask what it needs, so the methods are looked for in the bytes:
-/// flags with the length of the method's number, the number, the length of its properties.
-fn asks_for_too_much(header: &[u8]) -> bool {
-    const METHODS: [&[u8]; 3] = [&[0x23, 3, 1, 1, 5], &[0x23, 3, 4, 1, 5], &[0x21, 0x21, 1]];
-    METHODS.iter().any(|method| {
-        memchr::memmem::find_iter(header, method).any(|found| {
-            let (id, properties) = (&method[1..method.len() - 1], &header[found + method.len()..]);
-            memory(id, properties).is_some_and(|memory| memory >> 10 > LARGEST_KIB)
-        })
-    })
+/// The cipher's number as archives write it.
+const AES: [u8; 4] = [0x06, 0xf1, 0x07, 0x01];
+
+/// Steps that the key of a packed header costs. The cipher is looked for in the bytes: its number, the length of its
+/// properties, their first byte.
+fn derivation(header: &[u8]) -> u64 {
+    memchr::memmem::find_iter(header, &AES).map(|found| rounds(at::slice(header, found + AES.len() + 1, 1))).sum()
 }
 
-/// A header for more files than a budget has members is smaller.
-const LARGEST_HEADER: u64 = 16 << 20;
+/// Steps for the rounds of hashing that make a key, from the cipher's properties; usually half a million rounds.
+fn rounds(properties: &[u8]) -> u64 {
+    const NONE: u8 = 0x3f;
+    /// The reader makes no key with more.
+    const MOST: u8 = 24;
+    match properties.first().map_or(NONE, |first| first & 0x3f) {
+        power @ 0..=MOST => (1 << power) / 2,
+        _ => 0,
+    }
+}
+
+/// A header for as many files as a budget has members is smaller. The reader makes 150 bytes of each of its bytes.
+const LARGEST_HEADER: u64 = 2 << 20;
 
 struct Malformed;
 
-/// How long a packed header says that it is unpacked: the reader would make room for that before it reads. 0: not packed.
-fn packed_header(header: &[u8]) -> Result<u64, Malformed> {
+/// How long the header says that it is when it is unpacked, or how long it is.
+fn unpacked_length(header: &[u8]) -> Result<u64, Malformed> {
     const ENCODED: u8 = 0x17;
     const PACK_INFO: u64 = 6;
     const UNPACK_INFO: u64 = 7;
@@ -97,7 +95,7 @@ fn packed_header(header: &[u8]) -> Result<u64, Malformed> {
     const UNPACK_SIZE: u64 = 0x0c;
     /// No writer makes more streams for a header.
     const MOST: u64 = 32;
-    let Some(mut rest) = header.strip_prefix(&[ENCODED]) else { return Ok(0) };
+    let Some(mut rest) = header.strip_prefix(&[ENCODED]) else { return Ok(header.len() as u64) };
     let rest = &mut rest;
     let few = |count: u64| if count <= MOST { Ok(count) } else { Err(Malformed) };
     if number(rest)? == PACK_INFO {
@@ -170,19 +168,12 @@ fn take<'a>(rest: &mut &'a [u8], count: u64) -> Result<&'a [u8], Malformed> {
     Ok(taken)
 }
 
-/// What a method needs: LZMA and PPMd say it in bytes, LZMA2 by a power of two or one and a half of it.
-fn memory(method: &[u8], properties: &[u8]) -> Option<u64> {
-    match method {
-        [3, 1, 1] | [3, 4, 1] => at::u32(properties, 1).map(u64::from),
-        [0x21] => at::u8(properties, 0).map(|bits| (2 | u64::from(bits & 1)) << (bits.min(40) / 2 + 11)),
-        _ => None,
-    }
-}
-
 enum Outcome {
     Done,
     WrongPassword,
 }
+
+const TOO_LARGE: Note = Note::Unsupported("a dictionary larger than is allowed");
 
 fn problem(error: &Error) -> Note {
     match error {
@@ -193,64 +184,92 @@ fn problem(error: &Error) -> Note {
     }
 }
 
-fn is_encrypted(reader: &ArchiveReader<Cursor<&[u8]>>) -> bool {
-    const AES: [u8; 4] = [0x06, 0xf1, 0x07, 0x01];
-    let coders = reader.archive().blocks.iter().flat_map(|block| &block.coders);
-    coders.into_iter().any(|coder| coder.encoder_method_id() == AES)
-}
+/// Steps that a block which cannot be read costs: each may want memory for a dictionary.
+const BROKEN_BLOCK: u64 = 10_000;
 
-fn members<'a>(reader: &mut ArchiveReader<Cursor<&'a [u8]>>, packed: usize, opening: &mut Opening<'_, 'a>) -> Outcome {
-    let encrypted = is_encrypted(reader);
+fn members<'a>(archive: &Archive, password: &Password, bytes: &'a [u8], opening: &mut Opening<'_, 'a>) -> Outcome {
     let before = (opening.unpacked.members.len(), opening.unpacked.notes.len());
-    let mut full = false;
-    let result = reader.for_each_entries(|entry, content| {
-        let mut member = Member::new(Role::File, &[][..]).named(entry.name().as_bytes());
-        member.size = entry.size();
-        member.packed = entry.compressed_size;
-        member.crc32 = entry.crc as u32;
-        member.encrypted = encrypted && entry.has_stream();
-        member.content = Content::None;
-        if entry.has_stream() {
+    for (index, block) in archive.blocks.iter().enumerate() {
+        let mut ciphers = block.coders.iter().filter(|coder| coder.encoder_method_id() == AES).peekable();
+        let encrypted = ciphers.peek().is_some();
+        if !opening.step(ciphers.map(|coder| rounds(coder.properties())).sum()) {
+            return Outcome::Done;
+        }
+        let (mut given, mut broken, mut full) = (0, false, false);
+        // With several threads LZMA2 is unpacked whole before the first byte is handed over.
+        let limit = DICTIONARY_KIB as usize;
+        let source = &mut Cursor::new(bytes);
+        let decoder = BlockDecoder::new_with_memory_limit(1, limit, index, archive, password, source);
+        let entries = archive.stream_map.block_first_file_index[index]..;
+        let entries = archive.files.get(entries).unwrap_or_default();
+        let entries = &entries[..decoder.entry_count().min(entries.len())];
+        let result = decoder.for_each_entries(&mut |entry, content| {
+            given += 1;
+            if !entry.has_stream() {
+                return Ok(true);
+            }
+            let mut member = described(entry);
+            member.encrypted = encrypted;
             // Members share their compression, so the archive's length stands for a member's.
-            let (bytes, whole) = opening.unpack(content, packed);
-            if whole == Content::Part && encrypted && bytes.is_empty() {
+            let (content, whole) = opening.unpack(content, bytes.len());
+            broken = whole != Content::Whole;
+            if broken && encrypted && content.is_empty() {
                 return Err(Error::MaybeBadPassword(std::io::ErrorKind::InvalidData.into()));
             }
-            member.bytes = bytes.into();
+            member.bytes = content.into();
             member.content = whole;
-        }
-        full = !opening.add(member);
-        // What is not read of a member here the library unpacks by itself, to reach the next one.
+            full = !opening.add(member);
+            // A decoder that has failed is not to be read again, and what is left of a member it would unpack by itself.
+            Ok(!full && !broken)
+        });
         let spent = opening.unpacked.notes.iter().any(|note| matches!(note, Note::Limit(_)));
-        Ok(!full && !spent)
-    });
-    match result {
-        Err(Error::PasswordRequired | Error::MaybeBadPassword(_)) => {
-            opening.unpacked.members.truncate(before.0);
-            opening.unpacked.notes.truncate(before.1);
-            Outcome::WrongPassword
+        match result {
+            _ if full || spent => return Outcome::Done,
+            Ok(_) => {}
+            Err(Error::PasswordRequired | Error::MaybeBadPassword(_)) => return wrong(before, opening),
+            Err(error) => {
+                if encrypted && opening.unpacked.members.len() == before.0 {
+                    return wrong(before, opening);
+                }
+                opening.note(problem(&error));
+                broken = true;
+            }
         }
-        Err(error) if encrypted && opening.unpacked.members.len() == before.0 => {
-            opening.unpacked.notes.truncate(before.1);
-            opening.note(problem(&error));
-            Outcome::WrongPassword
+        if broken {
+            let rest = entries[given.min(entries.len())..].iter().filter(|entry| entry.has_stream());
+            if !opening.step(BROKEN_BLOCK) || !rest.map(described).all(|member| opening.add(member)) {
+                return Outcome::Done;
+            }
         }
-        Err(error) => {
-            opening.note(problem(&error));
-            Outcome::Done
-        }
-        Ok(()) => Outcome::Done,
     }
+    // Directories and empty files.
+    let _ = archive.files.iter().filter(|entry| !entry.has_stream()).all(|entry| opening.add(described(entry)));
+    Outcome::Done
+}
+
+/// Takes back what a wrong password made.
+fn wrong((members, notes): (usize, usize), opening: &mut Opening<'_, '_>) -> Outcome {
+    opening.unpacked.members.truncate(members);
+    opening.unpacked.notes.truncate(notes);
+    Outcome::WrongPassword
+}
+
+/// Without its content.
+fn described(entry: &ArchiveEntry) -> Member<'static> {
+    let mut member = Member::new(Role::File, &[][..]).named(entry.name().as_bytes());
+    member.size = entry.size();
+    member.packed = entry.compressed_size;
+    member.crc32 = entry.crc as u32;
+    member.content = Content::None;
+    member
 }
 
 /// Names and sizes of what no password opens.
 fn list<'a>(bytes: &'a [u8], opening: &mut Opening<'_, 'a>) {
-    let Ok(reader) = ArchiveReader::new(Cursor::new(bytes), Password::empty()) else { return };
-    for entry in &reader.archive().files {
-        let mut member = Member::new(Role::File, &[][..]).named(entry.name().as_bytes());
-        (member.size, member.crc32) = (entry.size(), entry.crc as u32);
+    let Ok(archive) = read(bytes, &Password::empty()) else { return };
+    for entry in &archive.files {
+        let mut member = described(entry);
         member.encrypted = entry.has_stream();
-        member.content = Content::None;
         if !opening.add(member) {
             return;
         }
