@@ -11,7 +11,6 @@ mod support;
 use mmdb::{Value, write};
 use publisher::{Http, Page};
 use sha2::{Digest, Sha256};
-use std::process::Command;
 use support::Folder;
 
 const DELEGATED: &str = "2|apnic|20261121|2|19830613|20261120|+1000\napnic|*|ipv4|*|2|summary\n\
@@ -42,17 +41,9 @@ impl Site {
     }
 
     fn run(&self, arguments: &[&str]) -> (String, i32) {
-        let output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
-            .args(arguments)
-            .arg("--config")
-            .arg(self.folder.0.join("sekisho.toml"))
-            .env("SEKISHO_CACHE", self.folder.0.join("cache"))
-            .env("HOME", &self.folder.0)
-            .env("LC_ALL", "C.UTF-8")
-            .env_remove("http_proxy")
-            .env_remove("HTTP_PROXY")
-            .output()
-            .unwrap();
+        let mut command = self.folder.command(arguments);
+        command.arg("--config").arg(self.folder.0.join("sekisho.toml")).env("LC_ALL", "C.UTF-8");
+        let output = command.env_remove("http_proxy").env_remove("HTTP_PROXY").output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         (String::from_utf8_lossy(&said).into_owned(), output.status.code().unwrap())
     }

@@ -100,33 +100,19 @@ impl Site {
     }
 
     fn check(&self, mail: &Path, more: &[&str]) -> serde_json::Value {
-        let output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
-            .args(["check", "--rule-set", "none", "--no-cache", "--no-signatures", "--format", "json", "--rules"])
-            .arg(self.folder.0.join("own.cf"))
-            .arg("--config")
-            .arg(&self.config)
-            .args(more)
-            .arg(mail)
-            .env_remove("SEKISHO_LOCAL")
-            .env("HOME", &self.folder.0)
-            .output()
-            .unwrap();
+        let output = self.call(&["check", "--no-cache", "--no-signatures", "--format", "json"], mail, more);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)))
     }
 
     fn report(&self, mail: &Path, more: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_sekisho"))
-            .args(["report", "--rule-set", "none", "--rules"])
-            .arg(self.folder.0.join("own.cf"))
-            .arg("--config")
-            .arg(&self.config)
-            .args(more)
-            .arg(mail)
-            .env_remove("SEKISHO_LOCAL")
-            .env("HOME", &self.folder.0)
-            .output()
-            .unwrap()
+        self.call(&["report"], mail, more)
+    }
+
+    fn call(&self, command: &[&str], mail: &Path, more: &[&str]) -> Output {
+        let mut call = self.folder.command(command);
+        call.args(["--rule-set", "none", "--rules"]).arg(self.folder.0.join("own.cf"));
+        call.arg("--config").arg(&self.config).args(more).arg(mail).env_remove("SEKISHO_LOCAL").output().unwrap()
     }
 }
 

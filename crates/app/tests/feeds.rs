@@ -37,16 +37,9 @@ impl Site {
     }
 
     fn run(&self, arguments: &[&str]) -> (String, i32) {
-        let output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
-            .arg("feeds")
-            .args(arguments)
-            .arg("--config")
-            .arg(self.folder.0.join("feeds.toml"))
-            .env("SEKISHO_CACHE", self.folder.0.join("cache"))
-            .env_remove("http_proxy")
-            .env_remove("HTTP_PROXY")
-            .output()
-            .unwrap();
+        let mut command = self.folder.command(&[&["feeds"], arguments].concat());
+        command.arg("--config").arg(self.folder.0.join("feeds.toml"));
+        let output = command.env_remove("http_proxy").env_remove("HTTP_PROXY").output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         (String::from_utf8_lossy(&said).into_owned(), output.status.code().unwrap())
     }

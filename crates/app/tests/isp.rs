@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
+use std::sync::mpsc::Receiver;
 use support::Folder;
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -40,7 +41,12 @@ impl Isp {
 }
 
 /// A whois server that always says the same; what it was asked comes back through the channel.
-fn whois() -> (u16, std::sync::mpsc::Receiver<String>) {
+fn whois() -> (u16, Receiver<String>) {
+    server(b"\n", WHOIS.to_owned())
+}
+
+/// Answers what ends so, always with the same, and tells what it was asked.
+fn server(end: &'static [u8], answer: String) -> (u16, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (tell, told) = std::sync::mpsc::channel();
@@ -49,10 +55,10 @@ fn whois() -> (u16, std::sync::mpsc::Receiver<String>) {
             let mut stream = stream.unwrap();
             let mut asked = Vec::new();
             let mut byte = [0];
-            while !asked.ends_with(b"\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+            while !asked.ends_with(end) && stream.read(&mut byte).is_ok_and(|read| read == 1) {
                 asked.push(byte[0]);
             }
-            stream.write_all(WHOIS.as_bytes()).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
             if tell.send(String::from_utf8(asked).unwrap()).is_err() {
                 return;
             }
@@ -216,28 +222,13 @@ fn the_history_speaks_of_networks() {
 fn rdap_is_asked_seldom() {
     let isp = Isp(Folder::new("isp-rdap"));
     isp.delegated(DELEGATED);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = format!("http://127.0.0.1:{}/rdap", listener.local_addr().unwrap().port());
-    let (tell, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut asked = Vec::new();
-            let mut byte = [0];
-            while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
-                asked.push(byte[0]);
-            }
-            let json = r#"{"startAddress":"180.94.0.0","endAddress":"180.94.31.255","name":"GLOBALSPEED-PH","country":"PH","type":"ALLOCATED PORTABLE"}"#;
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: application/rdap+json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{json}",
-                json.len()
-            );
-            stream.write_all(answer.as_bytes()).unwrap();
-            if tell.send(String::from_utf8(asked).unwrap()).is_err() {
-                return;
-            }
-        }
-    });
+    let json = r#"{"startAddress":"180.94.0.0","endAddress":"180.94.31.255","name":"GLOBALSPEED-PH","country":"PH","type":"ALLOCATED PORTABLE"}"#;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/rdap+json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{json}",
+        json.len()
+    );
+    let (port, told) = server(b"\r\n\r\n", answer);
+    let server = format!("http://127.0.0.1:{port}/rdap");
     let (said, error, code) = isp.run(&["lookup", "180.94.8.6", "--server", &server]);
     assert!(code == Some(0) && said.contains("180.94.0.0/19: GLOBALSPEED-PH"), "{said}{error}");
     assert!(told.recv().unwrap().starts_with("GET /rdap/ip/180.94.8.6 "));

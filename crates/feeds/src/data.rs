@@ -6,7 +6,7 @@
 
 use crate::Refusal;
 use crate::range::Range;
-use crate::sources::{Fetch, File, Risk, Source};
+use crate::sources::{self, Fetch, File, Risk, Source};
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
@@ -43,23 +43,13 @@ const fn whole(name: &'static str) -> File {
     File { name, risk: Risk::None, on: true }
 }
 
-const NOTHING: Source = Source {
-    name: "",
-    gives: "",
-    home: "",
-    fetch: Fetch::Gone { reason: "" },
-    files: &[],
-    every: DAY,
-    recommended: false,
-    account: false,
-    keys: &[],
-    key_url: "",
-    key_files: &[],
-    scored: false,
-    note: "",
-};
+const NOTHING: Source = Source { every: DAY, ..sources::NOTHING };
 
-const REGISTRY: Source = Source { gives: "which addresses a registry gave to which country, and when", ..NOTHING };
+/// What a registry gave to whom.
+const fn registry(name: &'static str, home: &'static str, base: &'static str, files: &'static [File]) -> Source {
+    let gives = "which addresses a registry gave to which country, and when";
+    Source { name, gives, home, fetch: Fetch::Files { base, checksum: ".md5" }, files, ..NOTHING }
+}
 
 /// Sets of data, by name.
 pub static DATA: &[Source] = &[
@@ -112,41 +102,36 @@ pub static DATA: &[Source] = &[
         files: &[whole("public_suffix_list.dat")],
         ..NOTHING
     },
-    Source {
-        name: "rir-afrinic",
-        home: "https://ftp.afrinic.net/",
-        fetch: Fetch::Files { base: "https://ftp.afrinic.net/pub/stats/afrinic/", checksum: ".md5" },
-        files: &[whole("delegated-afrinic-extended-latest")],
-        ..REGISTRY
-    },
-    Source {
-        name: "rir-apnic",
-        home: "https://ftp.apnic.net/",
-        fetch: Fetch::Files { base: "https://ftp.apnic.net/stats/apnic/", checksum: ".md5" },
-        files: &[whole("delegated-apnic-extended-latest")],
-        ..REGISTRY
-    },
-    Source {
-        name: "rir-arin",
-        home: "https://ftp.arin.net/",
-        fetch: Fetch::Files { base: "https://ftp.arin.net/pub/stats/arin/", checksum: ".md5" },
-        files: &[whole("delegated-arin-extended-latest")],
-        ..REGISTRY
-    },
-    Source {
-        name: "rir-lacnic",
-        home: "https://ftp.lacnic.net/",
-        fetch: Fetch::Files { base: "https://ftp.lacnic.net/pub/stats/lacnic/", checksum: ".md5" },
-        files: &[whole("delegated-lacnic-extended-latest")],
-        ..REGISTRY
-    },
-    Source {
-        name: "rir-ripencc",
-        home: "https://ftp.ripe.net/",
-        fetch: Fetch::Files { base: "https://ftp.ripe.net/pub/stats/ripencc/", checksum: ".md5" },
-        files: &[whole("delegated-ripencc-extended-latest")],
-        ..REGISTRY
-    },
+    registry(
+        "rir-afrinic",
+        "https://ftp.afrinic.net/",
+        "https://ftp.afrinic.net/pub/stats/afrinic/",
+        &[whole("delegated-afrinic-extended-latest")],
+    ),
+    registry(
+        "rir-apnic",
+        "https://ftp.apnic.net/",
+        "https://ftp.apnic.net/stats/apnic/",
+        &[whole("delegated-apnic-extended-latest")],
+    ),
+    registry(
+        "rir-arin",
+        "https://ftp.arin.net/",
+        "https://ftp.arin.net/pub/stats/arin/",
+        &[whole("delegated-arin-extended-latest")],
+    ),
+    registry(
+        "rir-lacnic",
+        "https://ftp.lacnic.net/",
+        "https://ftp.lacnic.net/pub/stats/lacnic/",
+        &[whole("delegated-lacnic-extended-latest")],
+    ),
+    registry(
+        "rir-ripencc",
+        "https://ftp.ripe.net/",
+        "https://ftp.ripe.net/pub/stats/ripencc/",
+        &[whole("delegated-ripencc-extended-latest")],
+    ),
     Source {
         name: "spamhaus-drop",
         gives: "networks that were stolen or lent to criminals: rule SPAMHAUS_DROP",

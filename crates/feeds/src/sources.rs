@@ -106,7 +106,8 @@ macro_rules! files {
     (@on) => { true };
 }
 
-const NOTHING: Source = Source {
+/// What a source leaves out.
+pub(crate) const NOTHING: Source = Source {
     name: "",
     gives: "",
     home: "",

@@ -1,26 +1,18 @@
 //! `sekisho data`: who has which addresses, where they are, which domains give mailboxes to anybody. It is fetched, looked at
 //! and put in force as feeds are, by the same code; `sekisho feeds add NAME` and `remove NAME` turn a set on and off.
 
-use super::Format;
 use super::feeds::{self, Scope};
+use super::{Format, WithConfig};
 use crate::config::Config;
 use crate::feeds::update::{self, Options};
 use crate::output::Output;
 use crate::{CLEAN, owner};
 use clap::Subcommand;
-use std::path::PathBuf;
 
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    what: What,
-    /// Configuration of the service; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
-    #[arg(long, short, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
-}
+pub type Arguments = WithConfig<What>;
 
 #[derive(Debug, Subcommand)]
-enum What {
+pub enum What {
     /// Which sets there are, what they are for, which are on
     List {
         #[arg(long, value_enum, default_value = "text")]

@@ -1,5 +1,6 @@
 //! `sekisho dkim`: make keys that sign our mail, and see whether DNS publishes what they need.
 
+use super::WithConfig;
 use crate::answers::dns::Resolver;
 use crate::config::Config;
 use crate::config::dkim::{Key as Written, is_domain};
@@ -18,17 +19,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    what: What,
-    /// Configuration of the service; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
-    #[arg(long, short, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
-}
+pub type Arguments = WithConfig<What>;
 
 #[derive(Debug, Subcommand)]
-enum What {
+pub enum What {
     /// Make a key: writes it for the service alone, and prints what belongs into DNS and into the configuration
     Keygen {
         /// Whose mail is to be signed

@@ -1,6 +1,6 @@
 //! `sekisho dmarc`: the aggregate reports that domains' owners ask for.
 
-use super::StoreArguments;
+use super::WithStore;
 use crate::answers::dns::Resolver;
 use crate::dmarc::send::{self, Report};
 use crate::language::Message;
@@ -13,16 +13,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 use store::reports::Row;
 
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    store: StoreArguments,
-}
+pub type Arguments = WithStore<What>;
 
 #[derive(Debug, Subcommand)]
-enum What {
+pub enum What {
     /// A day's reports: what they count; print, write or send them. Exit 1: there are none
     Report {
         /// Only this domain's

@@ -1,6 +1,6 @@
 //! `sekisho feeds`: rules and signatures that others publish.
 
-use super::Format;
+use super::{Format, WithConfig};
 use crate::config::{self, Config};
 use crate::feeds::progress::Progress;
 use crate::feeds::state::State;
@@ -15,17 +15,10 @@ use indicatif::DecimalBytes;
 use serde::Serialize;
 use std::path::PathBuf;
 
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    what: What,
-    /// Configuration of the service; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
-    #[arg(long, short, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
-}
+pub type Arguments = WithConfig<What>;
 
 #[derive(Debug, Subcommand)]
-enum What {
+pub enum What {
     /// Whose rules and signatures can be had, and how often they hit good mail
     List {
         /// Single files too

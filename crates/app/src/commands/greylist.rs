@@ -1,6 +1,6 @@
 //! `sekisho greylist`: who waits, who is known, and changing that.
 
-use super::{Format, StoreArguments, shown};
+use super::{Format, WithStore, shown};
 use crate::output::Output;
 use crate::serve::gate;
 use crate::{CLEAN, FOUND, environment};
@@ -9,16 +9,10 @@ use clap::{Subcommand, ValueEnum};
 use std::net::IpAddr;
 use store::seen::{Seen, Sighting};
 
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    store: StoreArguments,
-}
+pub type Arguments = WithStore<What>;
 
 #[derive(Debug, Subcommand)]
-enum What {
+pub enum What {
     /// Who was asked to come again, who came, and which clients are known. Exit 1: nobody
     Show {
         /// Only what names this client, sender or recipient
@@ -46,7 +40,7 @@ enum What {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Shown {
+pub enum Shown {
     /// Sender and recipient of a client that must come again
     Waiting,
     /// Those that came

@@ -1,22 +1,16 @@
 //! `sekisho list`: allow and block lists, in effect with the next message.
 
-use super::{Format, StoreArguments, shown};
+use super::{Format, WithStore, shown};
 use crate::output::Output;
 use crate::{CLEAN, FOUND, config, environment};
 use clap::{ArgGroup, Subcommand, ValueEnum};
 use std::net::IpAddr;
 use store::lists::{Effect, Entry, Kind, Scope, Subject};
 
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    store: StoreArguments,
-}
+pub type Arguments = WithStore<What>;
 
 #[derive(Debug, Subcommand)]
-enum What {
+pub enum What {
     /// Add an entry, or change the one for the same thing
     #[command(group = ArgGroup::new("effect").required(true))]
     Add {
@@ -80,7 +74,7 @@ enum What {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum ListKind {
+pub enum ListKind {
     /// One address
     Sender,
     /// A domain and all below it, of senders and URLs

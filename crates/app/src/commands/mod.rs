@@ -36,7 +36,7 @@ use crate::rule_files::{RuleSet, Selection};
 use crate::serve::privileges::Account;
 use crate::{environment, language, owner};
 use anyhow::Context;
-use clap::ValueEnum;
+use clap::{Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 
 /// Where the store is.
@@ -45,6 +45,25 @@ pub struct StoreArguments {
     /// Configuration of the service; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
     #[arg(long, short, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+}
+
+/// A command of several, and the service's configuration.
+#[derive(Debug, clap::Args)]
+pub struct WithConfig<What: Subcommand> {
+    #[command(subcommand)]
+    what: What,
+    /// Configuration of the service; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
+    #[arg(long, short, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+}
+
+/// A command of several, and the store.
+#[derive(Debug, clap::Args)]
+pub struct WithStore<What: Subcommand> {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    store: StoreArguments,
 }
 
 impl StoreArguments {

@@ -1,6 +1,6 @@
 //! `sekisho quarantine`: what is held, and letting it go.
 
-use super::{Format, StoreArguments, learn, shown};
+use super::{Format, WithStore, learn, shown};
 use crate::handover::hand_over;
 use crate::output::Output;
 use crate::{CLEAN, FOUND, environment, language};
@@ -10,16 +10,10 @@ use clap::Subcommand;
 use store::quarantine::{Entry, Query, Release, State, Who};
 use store::{Bytes, Id};
 
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    store: StoreArguments,
-}
+pub type Arguments = WithStore<What>;
 
 #[derive(Debug, Subcommand)]
-enum What {
+pub enum What {
     /// What is held, the newest first
     List {
         /// Words of subject, sender and so on; 請求 finds 請求書

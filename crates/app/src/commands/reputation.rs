@@ -1,22 +1,16 @@
 //! `sekisho reputation`: what senders' mail scored on average, and forgetting it.
 
-use super::{Format, StoreArguments, shown};
+use super::{Format, WithStore, shown};
 use crate::language::Message;
 use crate::output::Output;
 use crate::{CLEAN, FOUND, environment};
 use clap::Subcommand;
 use store::reputation::{Reputation, Standing};
 
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    store: StoreArguments,
-}
+pub type Arguments = WithStore<What>;
 
 #[derive(Debug, Subcommand)]
-enum What {
+pub enum What {
     /// Averages that TxRep and AWL go by, the most mail first. Exit 1: none
     Show {
         /// Only names with this in them: an address, a domain

@@ -1,6 +1,6 @@
 //! `sekisho scanners`: are the other virus scanners there, and do they find anything?
 
-use super::Format;
+use super::{Format, WithConfig};
 use crate::config::Config;
 use crate::output::{Output, readable};
 use crate::serve::inspect::test_string;
@@ -9,19 +9,11 @@ use crate::{CLEAN, FOUND};
 use anyhow::bail;
 use clap::Subcommand;
 use protocols::scanner::Report;
-use std::path::PathBuf;
 
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    what: What,
-    /// Configuration of the service; default: /etc/sekisho/sekisho.toml
-    #[arg(long, short, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
-}
+pub type Arguments = WithConfig<What>;
 
 #[derive(Debug, Subcommand)]
-enum What {
+pub enum What {
     /// Ask every address of every scanner of the configuration whether it is there, and send it a mail with the EICAR test
     /// string. Exit 1: one of them did not answer, or did not find it
     Test {

@@ -1,22 +1,16 @@
 //! `sekisho user`: what single recipients want, kept in the store and in effect with the next message.
 
-use super::StoreArguments;
+use super::WithStore;
 use crate::config::Changes;
 use crate::output::Output;
 use crate::{CLEAN, FOUND};
 use anyhow::bail;
 use clap::Subcommand;
 
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    store: StoreArguments,
-}
+pub type Arguments = WithStore<What>;
 
 #[derive(Debug, Subcommand)]
-enum What {
+pub enum What {
     /// Give a recipient, or a user of spamc, an action or score of his own: a key of the table `actions` of sekisho.toml
     Set {
         /// The recipient's address, or the name that spamc -u gives

@@ -107,12 +107,8 @@ impl Tracer {
         self.whole
     }
 
-    /// Follows the pattern from every place of the text. `None` where it matches, or where nothing of it was found.
-    pub fn furthest(&self, text: &[u8]) -> Option<Death> {
-        if !self.whole {
-            return None;
-        }
-        let mut run = Run {
+    fn begin<'a>(&'a self, text: &'a [u8]) -> Run<'a> {
+        Run {
             steps: &self.steps,
             text,
             slots: vec![usize::MAX; self.slots],
@@ -123,7 +119,15 @@ impl Tracer {
             left: MOST_STEPS,
             stack: Vec::new(),
             best: None,
-        };
+        }
+    }
+
+    /// Follows the pattern from every place of the text. `None` where it matches, or where nothing of it was found.
+    pub fn furthest(&self, text: &[u8]) -> Option<Death> {
+        if !self.whole {
+            return None;
+        }
+        let mut run = self.begin(text);
         for start in 0..=text.len() {
             run.start = start;
             run.part = (0, start);
@@ -718,18 +722,7 @@ mod tests {
 
     impl Tracer {
         fn matches(&self, text: &[u8]) -> bool {
-            let mut run = Run {
-                steps: &self.steps,
-                text,
-                slots: vec![usize::MAX; self.slots],
-                counters: vec![(0, 0); self.counters],
-                part: (0, 0),
-                start: 0,
-                quiet: 0,
-                left: MOST_STEPS,
-                stack: Vec::new(),
-                best: None,
-            };
+            let mut run = self.begin(text);
             (0..=text.len()).any(|start| {
                 run.part = (0, start);
                 run.start = start;
