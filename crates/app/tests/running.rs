@@ -296,6 +296,25 @@ fn root_is_given_up() {
     for place in ["store", "store/store.sqlite3"] {
         assert_eq!(fs::metadata(folder.0.join(place)).unwrap().uid().to_string(), nobody[1], "{place}");
     }
+    // Where nothing is there yet, the user may pass through what is made above his folders.
+    let text = config(&folder, &more).replace("/store\"", "/deep/below/store\"");
+    let sekisho = Sekisho::start(&folder, &text);
+    sekisho.wait_for("running as nobody");
+    assert_eq!(check(sekisho.port("http"), "", &mail("hello")).0, 200);
+    // Keys are the service's, though no user is named, where the store is.
+    let keys = folder.0.join("keys");
+    let key = ["dkim", "keygen", "example.test", "--ed25519", "-s", "s1", "--out", keys.to_str().unwrap()];
+    let unit = folder.file("unit.toml", &text.replace("user = \"nobody\"", ""));
+    let made = folder.command(&key).arg("-c").arg(&unit).output().unwrap();
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    let key = keys.join("example.test.s1.pem");
+    assert_eq!(fs::metadata(&key).unwrap().uid().to_string(), nobody[1]);
+    std::os::unix::fs::chown(&key, Some(0), None).unwrap();
+    let named = format!("[[dkim.key]]\ndomains = [\"example.test\"]\nselector = \"s1\"\nfile = {key:?}\n");
+    let unit = folder.file("unit.toml", &(fs::read_to_string(unit).unwrap() + &named));
+    let checked = folder.command(&["config", "check", "-c"]).arg(unit).output().unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(said.contains(&format!("not for {} to read: chown {0} ", nobody[1])), "{said}");
 }
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

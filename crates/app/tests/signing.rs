@@ -18,7 +18,7 @@ fn text(bytes: &[u8]) -> String {
 
 /// Makes a key and says what was printed.
 fn keygen(folder: &Folder, arguments: &[&str]) -> String {
-    let (config, keys) = (folder.file("keygen.toml", ""), folder.0.join("keys"));
+    let (config, keys) = (folder.file("keygen.toml", "[store]\nlocation = \"\"\n"), folder.0.join("keys"));
     let (config, keys) = (config.display().to_string(), keys.display().to_string());
     let all = [&["dkim", "keygen", "-c", &config, "--out", &keys], arguments].concat();
     let output = sekisho(&all);

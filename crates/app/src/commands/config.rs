@@ -2,7 +2,7 @@
 
 use crate::config::{Config, SAMPLE, here, origin};
 use crate::output::Output;
-use crate::serve::privileges::Account;
+use crate::serve::privileges;
 use crate::serve::tls::Certificates;
 use crate::signing::{self, Signer};
 use crate::{CLEAN, FOUND};
@@ -62,8 +62,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                     Ok(signer) => looked.doubts.extend(signer.notes),
                     Err(error) => looked.mistakes.push(format!("{error:#}")),
                 }
-                if let Ok(Some(account)) = Account::of(&config) {
-                    looked.mistakes.extend(signing::closed_to(&config, account.owner()));
+                if let Ok(Some(owner)) = privileges::owner(&config) {
+                    looked.mistakes.extend(signing::closed_to(&config, owner));
                 }
                 let place = place.map_or("no file; the defaults hold".to_owned(), |place| place.display().to_string());
                 for mistake in looked.mistakes.iter() {

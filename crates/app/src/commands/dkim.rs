@@ -8,7 +8,7 @@ use crate::config::dns::Ask;
 use crate::language::{self, Message};
 use crate::output::{Output, readable};
 use crate::owner::{Acting, Owner};
-use crate::serve::privileges::Account;
+use crate::serve::privileges;
 use crate::signing::key::{self, Key, Kind};
 use crate::{CLEAN, FOUND, environment};
 use anyhow::{Context, bail};
@@ -112,7 +112,7 @@ fn keygen(config: &Config, domain: &str, selector: Option<&str>, kind: Kind, out
 
 /// The key is the service's alone. Where root may not trust the folder, it writes as whoever owns it.
 fn write(config: &Config, folder: &Path, file: &Path, pem: &[u8]) -> anyhow::Result<()> {
-    let account = Account::of(config)?.map(Account::owner).filter(|_| environment::is_root());
+    let owner = privileges::owner(config)?;
     if !folder.exists() {
         // Others may enter: what lies there is closed to them by itself.
         let acting = Acting::as_owner_of(folder)?;
@@ -128,7 +128,7 @@ fn write(config: &Config, folder: &Path, file: &Path, pem: &[u8]) -> anyhow::Res
     let mut opened = open().with_context(|| file.display().to_string())?;
     opened.write_all(pem).and_then(|()| opened.sync_all()).with_context(|| file.display().to_string())?;
     drop(acting);
-    if let Some(Owner { user, group }) = account {
+    if let Some(Owner { user, group }) = owner {
         fchown(&opened, Some(user), Some(group)).with_context(|| file.display().to_string())?;
     }
     Ok(())

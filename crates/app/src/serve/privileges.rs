@@ -6,10 +6,10 @@
 use super::listen;
 use crate::config::Config;
 use crate::environment;
-use crate::owner::Owner;
+use crate::owner::{self, Owner};
 use anyhow::{Context, bail};
 use rustix::fs::OFlags;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
 /// Whom to become.
@@ -55,6 +55,11 @@ impl Account {
             self.make(&config.learn.folder)
                 .with_context(|| format!("learn.folder: {}", config.learn.folder.display()))?;
         }
+        // Where they are named and cannot be made, whoever uses them says so.
+        let used = [config.isp.file.parent(), Some(config.digests.razor_home.as_path())];
+        for folder in used.into_iter().flatten().filter(|folder| folder.is_absolute()) {
+            let _ = self.make(folder);
+        }
         let _ = self.make(&environment::service_cache()); // only time is lost
         Ok(())
     }
@@ -63,14 +68,14 @@ impl Account {
         if folder.exists() {
             return Ok(());
         }
-        if let Some(parent) = folder.parent() {
-            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+        // The user is to pass through what lies above, whatever the umask.
+        let above: Vec<&Path> = folder.ancestors().skip(1).take_while(|above| !above.exists()).collect();
+        for above in above.into_iter().rev() {
+            std::fs::DirBuilder::new().create(above)?;
+            opened(above)?.set_permissions(std::fs::Permissions::from_mode(0o755))?;
         }
         std::fs::DirBuilder::new().mode(0o700).create(folder)?;
-        // What lies above may be the user's already: given is what was opened, a folder, and no link.
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
-        let made = std::fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(folder)?;
-        fchown(made, Some(self.user), Some(self.group))
+        fchown(opened(folder)?, Some(self.user), Some(self.group))
     }
 
     /// There is no way back.
@@ -83,6 +88,22 @@ impl Account {
         }
         Owner { user: self.user, group: self.group }.become_it()
     }
+}
+
+/// Whose the service's files are to be, for root: `service.user`, or, where the unit names the user, whoever has the store.
+/// `None`: root's, or we are not root.
+pub fn owner(config: &Config) -> anyhow::Result<Option<Owner>> {
+    if !environment::is_root() {
+        return Ok(None);
+    }
+    let store = Path::new(&config.store.location);
+    Ok(Account::of(config)?.map(Account::owner).or_else(|| owner::of(store).filter(|_| store.is_absolute())))
+}
+
+/// What lies above may be the user's already: given away is what was opened, a folder, and no link.
+fn opened(folder: &Path) -> std::io::Result<std::fs::File> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    std::fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(folder)
 }
 
 /// User and group of a line of passwd(5), by name or number.

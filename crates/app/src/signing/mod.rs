@@ -103,7 +103,10 @@ pub fn closed_to(config: &Config, user: crate::owner::Owner) -> Vec<String> {
     };
     let files = config.dkim.key.iter().map(|key| &key.file);
     let closed = files.filter(|file| file.metadata().is_ok_and(|about| !may(&about)));
-    let who = &config.service.user;
+    let who = match config.service.user.as_str() {
+        "" => user.user.to_string(),
+        name => name.to_owned(),
+    };
     closed.map(|file| format!("dkim.key: {0}: not for {who} to read: chown {who} {0}", file.display())).collect()
 }
 
