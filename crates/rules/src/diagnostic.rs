@@ -93,6 +93,7 @@ codes! {
     RULE_REDEFINED = "SK0307" "rule-redefined" Note "the last definition counts";
     REPLACE_FAILED = "SK0308" "replace-failed" Error "correct the tags that the rule uses; the rule runs without replacement";
     REPLACE_UNUSED = "SK0309" "replace-unused" Note "name a rule with a regular expression, or remove the name";
+    PARTED_LETTER = "SK0310" "parted-letter" Warning "a pattern is bytes: write (?:あ|い) for [あい], and (?:社)? for 社?";
     UNKNOWN_EVAL = "SK0401" "unknown-eval" Error "the rule never hits; correct the function's name";
     UNSUPPORTED_EVAL = "SK0402" "unsupported-eval" Warning "the rule never hits here";
     EVAL_WITHOUT_PLUGIN = "SK0403" "eval-without-plugin" Error "load the plugin, or put the rule between `ifplugin` and `endif`";

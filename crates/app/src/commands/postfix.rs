@@ -195,7 +195,21 @@ impl Wanted {
                 wanted.notes.extend(postfix.cannot_reach(path));
             }
         }
+        wanted.notes.extend(wanted.judged_twice(postfix));
         wanted
+    }
+
+    /// What comes back from a filter of somebody else's would meet the milter again.
+    fn judged_twice(&self, postfix: Option<&Postfix>) -> Option<String> {
+        let milter = |part: &Part| matches!(part, Part::Element { key, .. } if key == "smtpd_milters");
+        let filter = postfix?.main("content_filter").ok()??;
+        let foreign = !filter.is_empty() && !filter.starts_with("sekisho:");
+        (foreign && self.parts.iter().any(milter)).then(|| {
+            format!(
+                "content_filter is {filter}: in master.cf, the smtpd at which it hands mail back needs -o smtpd_milters= (amavisd: \
+                 127.0.0.1:10025), or everything is judged twice"
+            )
+        })
     }
 
     fn milter(&mut self, config: &Config, socket: &str) {

@@ -177,7 +177,8 @@ actions! {
     hold_at: f64 = 0.0,
     reject_at: f64 = 0.0,
     discard_at: f64 = 0.0,
-    reject_text: String = "Message refused: it looks like spam".into(),
+    /// Empty: what [`Fate::refusal`](crate::policy::Fate::refusal) says of the category.
+    reject_text: String = String::new(),
     /// Our headers on mail that is nothing of the above, too.
     tag_ham: bool = true,
     remove_foreign_headers: bool = true,

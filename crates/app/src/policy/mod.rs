@@ -51,6 +51,25 @@ impl Fate {
         if self.actions.observe { &Action::Pass } else { &self.action }
     }
 
+    /// What the sender of refused mail is told. A name that he chose comes back in ASCII, cut.
+    pub fn refusal(&self) -> String {
+        const LONGEST: usize = 80;
+        if !self.actions.reject_text.is_empty() {
+            return self.actions.reject_text.clone();
+        }
+        let why = match self.category {
+            Some(Category::Virus) => "it carries malware".to_owned(),
+            Some(Category::Banned) => {
+                let name = self.reason.rsplit('/').next().unwrap_or_default();
+                let name: String =
+                    name.chars().take(LONGEST).map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect();
+                format!("attachments such as {name} are not taken here")
+            }
+            _ => "it looks like spam".to_owned(),
+        };
+        format!("Message refused: {why}")
+    }
+
     /// In the log and the history.
     pub fn word(&self) -> &'static str {
         match (&self.action, self.category) {

@@ -488,7 +488,7 @@ fn client(scan: &Scan) -> String {
 fn told(fate: &Fate, verdict: &Verdict, headers: &mut Headers<'_>) -> Told {
     let said = |decision| Told { decision, edits: Vec::new(), redirect: None };
     match fate.effective() {
-        Action::Reject => said(Decision::Reject(Refusal::new(554, (7, 1), &*fate.actions.reject_text))),
+        Action::Reject => said(Decision::Reject(Refusal::new(554, (7, 1), fate.refusal()))),
         Action::Defer => said(Decision::Defer(Refusal::new(451, (7, 1), "Not taken now; please try again"))),
         Action::Discard | Action::Quarantine => said(Decision::Discard),
         Action::Hold => {

@@ -66,6 +66,10 @@ pub fn look_over(ruleset: &Ruleset, loader: &mut Loader<'_>) {
                 let message = format!("the pattern of {} matches everything: it {reason}", rule.name);
                 loader.report_rule(&rule.name, diagnostic::ALWAYS_MATCHING.found(message));
             }
+            if let Some(form) = regex::parted_letter(pattern.body()) {
+                let message = format!("the pattern of {} {form}", rule.name);
+                loader.report_rule(&rule.name, diagnostic::PARTED_LETTER.found(message));
+            }
             if let Some((form, remedy)) = regex::slow_form(pattern.body()) {
                 let message = format!("the pattern of {} {form}", rule.name);
                 loader.report_rule(&rule.name, diagnostic::SLOW_REGEX.found(message).remedy(remedy));

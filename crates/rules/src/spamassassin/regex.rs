@@ -163,6 +163,35 @@ pub fn slow_form(body: &[u8]) -> Option<(&'static str, &'static str)> {
     None
 }
 
+/// A letter beyond ASCII where the pattern takes a single byte: in a set, or before a repetition.
+pub fn parted_letter(body: &[u8]) -> Option<String> {
+    let mut in_set = false;
+    let mut chars = body.utf8_chunks().flat_map(|chunk| chunk.valid().chars().map(Some).chain([None])).peekable();
+    while let Some(c) = chars.next() {
+        let Some(c) = c else { continue };
+        match c {
+            '\\' => drop(chars.next()),
+            '[' if !in_set => {
+                in_set = true;
+                // A bracket that comes first is one of the set.
+                chars.next_if_eq(&Some('^'));
+                chars.next_if_eq(&Some(']'));
+            }
+            ']' => in_set = false,
+            _ if c.is_ascii() => {}
+            _ if in_set => return Some(format!("takes one byte of {c} in a set")),
+            _ => {
+                if let Some(Some(repeated)) = chars.peek()
+                    && matches!(repeated, '?' | '*' | '+' | '{')
+                {
+                    return Some(format!("repeats the last byte of {c} alone ({c}{repeated})"));
+                }
+            }
+        }
+    }
+    None
+}
+
 pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }
@@ -203,6 +232,18 @@ mod tests {
             ["GB_TO", "HEADER(From:addr)"]
         );
         assert_eq!(captures(b"(?<TAG>x)(?P<OTHER>y)(?'THIRD'z)(?<=q)(?<low>r)(?<!s)"), ["TAG", "OTHER", "THIRD"]);
+    }
+
+    #[test]
+    fn letters_that_are_several_bytes_are_seen() {
+        for body in ["[あい]", "株式会社?", "(?:x|社){2}|社{2}", "[^]あ]", "\\[[ア-ン]"] {
+            assert!(parted_letter(body.as_bytes()).is_some(), "{body}");
+        }
+        for body in ["(?:あ|い)", "(?:社)?", "\\[あ\\]", "[a-z]あ", "請求書.{0,3}", "[\\x81-\\x9f]", "[]a]い"]
+        {
+            assert_eq!(parted_letter(body.as_bytes()), None, "{body}");
+        }
+        assert_eq!(parted_letter(b"[\x81\xff]"), None, "bytes are meant");
     }
 
     #[test]
