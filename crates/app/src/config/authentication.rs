@@ -9,10 +9,26 @@ use serde::Deserialize;
 pub struct Authentication {
     /// Whether `Authentication-Results` is written, and removed where somebody else wrote it in our name.
     pub header: bool,
+    /// On which mail.
+    pub mail: Marked,
     /// Our name in it; empty: the host's.
     pub name: String,
+    /// Other names of ours, such as those of further mail servers: fields in them are removed too.
+    pub also: Vec<String>,
+    /// Verify though no rule asks.
+    pub always: bool,
     /// Domains whose ARC seals are believed.
     pub sealers: Vec<String>,
+}
+
+/// Which mail from outside bears our field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Marked {
+    /// All that is delivered.
+    Incoming,
+    /// Only what our other headers are written on.
+    Marked,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -43,7 +59,14 @@ pub enum Wished {
 
 impl Default for Authentication {
     fn default() -> Self {
-        Authentication { header: true, name: String::new(), sealers: Vec::new() }
+        Authentication {
+            header: true,
+            mail: Marked::Incoming,
+            name: String::new(),
+            also: Vec::new(),
+            always: false,
+            sealers: Vec::new(),
+        }
     }
 }
 
@@ -54,6 +77,12 @@ impl Default for Dmarc {
 }
 
 impl Authentication {
+    /// Whether fields in this name are ours alone to write.
+    pub fn is_ours(&self, name: &str) -> bool {
+        let name = name.trim_end_matches('.');
+        name.eq_ignore_ascii_case(self.name()) || self.also.iter().any(|other| other.eq_ignore_ascii_case(name))
+    }
+
     /// The authserv-id.
     pub fn name(&self) -> &str {
         if self.name.is_empty() { environment::host_name() } else { &self.name }
@@ -63,6 +92,9 @@ impl Authentication {
         let sound = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
         if !sound(&self.name) {
             return Err(format!("authentication: name {:?} is no host name", self.name));
+        }
+        if let Some(wrong) = self.also.iter().find(|name| name.is_empty() || !sound(name)) {
+            return Err(format!("authentication: also: {wrong:?} is no host name"));
         }
         match self.sealers.iter().find(|domain| domain.is_empty() || !sound(domain)) {
             Some(wrong) => Err(format!("authentication: sealers: {wrong:?} is no domain")),

@@ -33,7 +33,7 @@ use crate::rule_files::RuleSet;
 use crate::serve::listen::Address;
 pub use actions::{Action, Actions, Banned, Categories, Changes, Direction, Policy, When};
 use anyhow::Context;
-pub use authentication::{Authentication, Dmarc, Wished};
+pub use authentication::{Authentication, Dmarc, Marked, Wished};
 pub use exempt::Client;
 pub use feeds::{Feed, Feeds, Risk, SHORTEST};
 pub use gate::{Asked, Gate, Greylist, S25r, S25rAction, Trouble};

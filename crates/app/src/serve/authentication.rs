@@ -1,9 +1,10 @@
 //! What a message's proven or missing sender means for the service: our header, the author's domain's wish, the history.
 //!
 //! In: what SPF, DKIM, ARC and DMARC found, and `[authentication]` and `[dmarc]`. Out: a hit that says what was done with
-//! the domain's wish, a harder fate where it is honoured, `Authentication-Results` (RFC 8601) on top of what is delivered,
-//! with those away that somebody else wrote in our name.
+//! the domain's wish, a harder fate where it is honoured, `Authentication-Results` (RFC 8601) on top of what is delivered
+//! from outside, with those away that somebody else wrote in our name.
 
+use crate::config::dkim::Seal;
 use crate::config::{Action, Authentication as Settings, Config, Direction, Wished};
 use crate::policy::Fate;
 use crate::policy::category::Category;
@@ -144,16 +145,34 @@ pub fn details(found: &Authentication) -> Vec<(String, String)> {
     details
 }
 
-/// Our field on top, and those away that others wrote in our name.
+/// Whether something beyond the rules needs to know who sent it.
+pub fn is_needed(config: &Config) -> bool {
+    config.authentication.always
+        || config.arc.seal != Seal::No
+        || matches!(config.dmarc.action, Wished::Quarantine | Wished::Reject)
+        || config.dmarc.points != 0.0
+        || config.reports.collect
+}
+
+/// Whether this copy comes from outside: not our own people's mail, whose sender is known otherwise.
+pub fn is_incoming(direction: Direction, found: &Authentication) -> bool {
+    match direction {
+        Direction::Inbound => true,
+        // By way of another server of ours.
+        Direction::Internal => found.client.is_some(),
+        Direction::Outbound | Direction::Submission => false,
+    }
+}
+
+/// Our field on top, and those away that others wrote in our name (RFC 8601, 5).
 pub fn edits(settings: &Settings, found: &Authentication, content: &[u8]) -> Vec<Edit> {
     if !settings.header {
         return Vec::new();
     }
-    let name = settings.name();
     let mut edits = edit::remove_fields(content, |field, value| {
-        field.eq_ignore_ascii_case(b"Authentication-Results") && server(value).eq_ignore_ascii_case(name)
+        field.eq_ignore_ascii_case(b"Authentication-Results") && settings.is_ours(&server(value))
     });
-    edits.push(Edit::top("Authentication-Results", field(name, found)));
+    edits.push(Edit::top("Authentication-Results", field(settings.name(), found)));
     edits
 }
 
@@ -251,6 +270,20 @@ mod tests {
     }
 
     #[test]
+    fn which_mail_is_incoming() {
+        let from_outside = Authentication { client: Some([192, 0, 2, 1].into()), ..Authentication::default() };
+        for (direction, by_way_of_another, own) in [
+            (Direction::Inbound, true, true),
+            (Direction::Internal, true, false),
+            (Direction::Outbound, false, false),
+            (Direction::Submission, false, false),
+        ] {
+            assert_eq!(is_incoming(direction, &from_outside), by_way_of_another, "{direction:?}");
+            assert_eq!(is_incoming(direction, &Authentication::default()), own, "{direction:?}");
+        }
+    }
+
+    #[test]
     fn our_field_and_no_other_in_our_name() {
         let found = Authentication {
             sender: Some("a b@x.example".into()),
@@ -266,7 +299,10 @@ mod tests {
         };
         let settings = Settings { name: "mx.example.org".into(), ..Settings::default() };
         let content =
-            b"Authentication-Results: MX.example.org; dkim=pass\nAuthentication-Results: other.example; none\n\nx\n";
+            b"Authentication-Results: MX.example.org.; dkim=pass\nAuthentication-Results: other.example; none\n\nx\n";
+        let with = Settings { also: vec!["Other.example".into()], ..settings.clone() };
+        assert_eq!(super::edits(&with, &found, content).len(), 3);
+        assert_eq!(super::edits(&Settings { header: false, ..with }, &found, content), []);
         let edits = edits(&settings, &found, content);
         assert_eq!(edits[0], Edit::DeleteHeader { name: b"Authentication-Results".to_vec(), index: 1 });
         let text = String::from_utf8(edit::apply(content, &edits)).unwrap();

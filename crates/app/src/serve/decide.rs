@@ -12,7 +12,7 @@ use crate::answers::dns::Resolver;
 use crate::answers::reputation::Memory;
 use crate::answers::{self, Desk};
 use crate::config::relay::MARK;
-use crate::config::{Action, Config, Late, Mode};
+use crate::config::{Action, Config, Late, Marked, Mode};
 use crate::counted;
 use crate::dmarc;
 use crate::environment;
@@ -109,6 +109,17 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
                 _ => memory.answer(question, views),
             });
         });
+    let unasked = verdict.authentication.is_none() && scan.want == Want::Decision;
+    let answers = match &resolver {
+        Some(_) if unasked && authentication::is_needed(config) => {
+            let question = Question::Authentication(engine::checks::authentication::sender(&views, settings));
+            let mut answers = answers;
+            desk.answer(vec![question], &views, transaction.now, &mut answers, |_| engine::Answer::Unknown);
+            verdict.authentication = answers.authentication().cloned();
+            answers
+        }
+        _ => answers,
+    };
     if let Some(resolver) = resolver {
         answers::tell(&answers, answers::Points::of(config), &mut verdict);
         answers::leave_alone(resolver, settings, &verdict);
@@ -228,15 +239,25 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     {
         troubles.push(format!("notices: {error:#}"));
     }
-    let mut headers =
-        Headers { config, engine, stamp: &stamp, views: &views, content: &scan.content.bytes, made: Vec::new() };
+    let mut headers = Headers {
+        config,
+        engine,
+        stamp: &stamp,
+        views: &views,
+        content: &scan.content.bytes,
+        made: Vec::new(),
+        results: None,
+    };
     let told: Vec<Told> = fates.iter().map(|fate| told(fate, &verdict, &mut headers)).collect();
     let mut plan = match peer {
         Peer::Relays { .. } => split::for_relay(scan, &told),
         Peer::KeepsMessage { copies } => split::for_mail_server(scan, &told, copies),
     };
-    let chain = verdict.authentication.as_deref().and_then(signing::arc::Chain::of);
-    signing::add(signer, config, scan, &fates, chain, &mut plan, environment::unix_time());
+    let results = verdict.authentication.as_deref().and_then(|found| {
+        let text = authentication::field(config.authentication.name(), found);
+        Some(signing::arc::Results { text, chain: signing::arc::Chain::of(found)? })
+    });
+    signing::add(signer, config, scan, &fates, results.as_ref(), &mut plan, environment::unix_time());
     troubles.append(&mut plan.troubles);
     let mut line = Line::of(scan, &verdict);
     line.tell(&fates);
@@ -498,7 +519,7 @@ fn told(fate: &Fate, verdict: &Verdict, headers: &mut Headers<'_>) -> Told {
             Told { edits: headers.of(fate, verdict), redirect: Some(to.clone()), ..said(Decision::Accept) }
         }
         Action::Tag => Told { edits: headers.of(fate, verdict), ..said(Decision::Accept) },
-        Action::Pass => said(Decision::Accept),
+        Action::Pass => Told { edits: headers.of_passing(fate, verdict), ..said(Decision::Accept) },
     }
 }
 
@@ -510,19 +531,39 @@ struct Headers<'a> {
     views: &'a Views<'a>,
     content: &'a [u8],
     made: Vec<(Fate, Vec<Edit>)>,
+    /// Who sent it, as changes.
+    results: Option<Vec<Edit>>,
 }
 
 impl Headers<'_> {
+    /// What nothing else is written on says who sent it; where we only watch, not even that.
+    fn of_passing(&mut self, fate: &Fate, verdict: &Verdict) -> Vec<Edit> {
+        match fate.actions.observe || self.config.authentication.mail == Marked::Marked {
+            true => Vec::new(),
+            false => self.results(fate, verdict),
+        }
+    }
+
+    fn results(&mut self, fate: &Fate, verdict: &Verdict) -> Vec<Edit> {
+        let Some(found) = verdict.authentication.as_deref() else { return Vec::new() };
+        if !authentication::is_incoming(fate.direction, found) {
+            return Vec::new();
+        }
+        let (settings, content) = (&self.config.authentication, self.content);
+        self.results.get_or_insert_with(|| authentication::edits(settings, found, content)).clone()
+    }
+
     fn of(&mut self, fate: &Fate, verdict: &Verdict) -> Vec<Edit> {
         let alike = |made: &Fate| {
-            (made.score, made.required, made.spam, made.category)
-                == (fate.score, fate.required, fate.spam, fate.category)
+            (made.score, made.required, made.spam, made.category, made.direction)
+                == (fate.score, fate.required, fate.spam, fate.category, fate.direction)
                 && made.actions == fate.actions
         };
         if let Some((_, edits)) = self.made.iter().find(|(made, _)| alike(made)) {
             return edits.clone();
         }
-        let edits = self.make(fate, verdict);
+        let mut edits = self.make(fate, verdict);
+        edits.extend(self.results(fate, verdict));
         self.made.push((fate.clone(), edits.clone()));
         edits
     }
@@ -555,9 +596,6 @@ impl Headers<'_> {
             });
             let value = [&tags.expand(template)[..], b" ", subject.trim_ascii_start()].concat();
             edits.push(Edit::ReplaceHeader { name: b"Subject".to_vec(), index: 1, value });
-        }
-        if let Some(found) = &verdict.authentication {
-            edits.extend(authentication::edits(&self.config.authentication, found, self.content));
         }
         edits
     }

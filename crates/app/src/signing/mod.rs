@@ -110,14 +110,14 @@ pub fn closed_to(config: &Config, user: crate::owner::Owner) -> Vec<String> {
     closed.map(|file| format!("dkim.key: {0}: not for {who} to read: chown {who} {0}", file.display())).collect()
 }
 
-/// Signs what a plan lets out, where it is ours to sign; seals it where that is wanted, with what our own
-/// Authentication-Results field says. `chain`: of the seals that it came with, if that was looked at.
+/// Signs what a plan lets out, where it is ours to sign; seals it where that is wanted, with `results`: what was found out
+/// of who sent it, if that was looked at.
 pub fn add(
     signer: &Signer,
     config: &Config,
     scan: &Scan,
     fates: &[Fate],
-    chain: Option<arc::Chain>,
+    results: Option<&arc::Results>,
     plan: &mut Plan,
     now: i64,
 ) {
@@ -147,10 +147,7 @@ pub fn add(
         let message = edit::apply(&scan.content.bytes, edits);
         let signatures = if ours { signer.sign(&message, now)? } else { Vec::new() };
         let mut top = if signatures.is_empty() && sealed {
-            match (chain, results(edits)) {
-                (Some(chain), Some(text)) => signer.seal(&message, &arc::Results { text, chain }, now)?,
-                _ => Vec::new(),
-            }
+            results.map_or(Ok(Vec::new()), |results| signer.seal(&message, results, now))?
         } else {
             signatures
         };
@@ -181,16 +178,6 @@ pub fn add(
             }
         }
     }
-}
-
-/// What we say of who sent it.
-fn results(edits: &[Edit]) -> Option<String> {
-    edits.iter().find_map(|edit| match edit {
-        Edit::InsertHeader { name, value, .. } if is(name, "Authentication-Results") => {
-            Some(String::from_utf8_lossy(value).into_owned())
-        }
-        _ => None,
-    })
 }
 
 type Field<'m> = (&'m [u8], &'m [u8]);
