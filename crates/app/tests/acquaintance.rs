@@ -91,6 +91,13 @@ fn who_is_new_and_who_is_known() {
     for _ in 0..2 {
         assert_eq!(site.names(TO_ANN, &stranger), "FIRST FIRST_DOMAIN FIRST_HERE SPAMMY");
     }
+    // Nor does who is refused for something else than spam.
+    let kind = "Content-Type: multipart/mixed; boundary=b\n";
+    let banned = "--b\n\nsee\n--b\nContent-Type: application/octet-stream\nContent-Disposition: attachment; filename=a.exe\n\nMZ\n--b--";
+    for _ in 0..2 {
+        let hits = site.names(TO_ANN, &mail("4b@x", "stranger@else.example", kind, banned));
+        assert!(hits.contains("FIRST FIRST_DOMAIN FIRST_HERE"), "{hits}");
+    }
     // One of the recipients is enough; our own people are no strangers.
     let both = format!("{TO_BOB}&rcpt=ann@example.test");
     assert_eq!(site.names(&both, &mail("5@x", "joe@mail.there.example", "", "hello")), "");
@@ -117,6 +124,10 @@ fn who_is_new_and_who_is_known() {
     let header =
         |id: &str, from: &str| format!("Content-Type: text/rfc822-headers\n\nFrom: {from}\nMessage-ID:\n <{id}>\n\n");
     assert!(!bounce(&whole("ours@example.test", "ann@example.test")));
+    // Some programs write Message-IDs without a domain.
+    let bare = mail("123abc", "ann@example.test", "", "how are you?");
+    assert_eq!(site.names("user=ann&from=ann@example.test&rcpt=pal@far.example", &bare), "");
+    assert!(!bounce(&whole("123abc", "ann@example.test")));
     assert!(bounce(&whole("forged@example.test", "ann@example.test")));
     assert!(bounce(&header("forged@example.test", "ann@example.test")));
     assert!(!bounce(&header("ours@example.test", "ann@example.test")));

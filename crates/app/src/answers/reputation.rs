@@ -1,11 +1,11 @@
 //! What the store knows of a message's people: whether we have met, and what their mail scored.
 //!
-//! In: the questions that checks have, and afterwards the verdict. Out: answers, and the memory one message richer. Only mail
-//! that is no spam makes an acquaintance. Known people are written down once an hour at most: reading is cheap, and most mail
+//! In: the questions that checks have, and afterwards the verdict and what is done. Out: answers, and the memory one message
+//! richer. Only mail that is delivered as honest makes an acquaintance. Known people are written down once an hour at most: reading is cheap, and most mail
 //! is from somebody known.
 
 use crate::config::{Config, Direction};
-use crate::policy;
+use crate::policy::{self, Fate};
 use crate::serve::unasked::{self, Unasked};
 use engine::checks::{acquaintance, reputation};
 use engine::{Acquaintance, Answer, Answers, Engine, Question};
@@ -112,14 +112,27 @@ impl<'a> Memory<'a> {
         Ok(begun.is_some_and(|begun| self.now.since(begun.first) >= self.config.reputation.settle.0))
     }
 
-    /// One message more.
-    pub fn remember(&self, verdict: &Verdict, views: &Views<'_>, answers: &Answers) -> store::Result<()> {
+    /// One message's score more.
+    pub fn remember_score(&self, verdict: &Verdict, answers: &Answers) -> store::Result<()> {
         if let Some(error) = self.trouble.borrow_mut().take() {
             return Err(error);
         }
-        let Some(store) = self.store else { return Ok(()) };
-        self.add_score(store, verdict, answers)?;
-        if !self.config.reputation.contacts || verdict.spam {
+        match self.store {
+            Some(store) => self.add_score(store, verdict, answers),
+            None => Ok(()),
+        }
+    }
+
+    /// Who met whom, once it is known what is delivered.
+    pub fn meet(&self, fates: &[Fate], views: &Views<'_>) -> store::Result<()> {
+        let Some(store) = self.store.filter(|_| self.config.reputation.contacts) else { return Ok(()) };
+        let welcome: Vec<String> = fates
+            .iter()
+            .filter(|fate| fate.is_welcome())
+            .take(RECIPIENTS)
+            .map(|fate| String::from_utf8_lossy(&fate.recipient.address).to_lowercase())
+            .collect();
+        if welcome.is_empty() {
             return Ok(());
         }
         let seen = store.seen();
@@ -134,13 +147,13 @@ impl<'a> Memory<'a> {
         let inbound = |to: &String| policy::direction(self.config, self.scan, to) == Direction::Inbound;
         if recipients(self.scan).any(|to| !inbound(&to)) {
             let field = views.message.headers().last("message-id");
-            if let Some(id) = field.and_then(|field| unasked::message_ids(&field.raw).pop()) {
-                note(OURS, &id)?;
+            if let Some(id) = field.and_then(|field| acquaintance::message_ids(&field.raw).into_iter().next()) {
+                note(OURS, id.as_bytes())?;
             }
             return Ok(());
         }
         let Some(author) = acquaintance::author(views) else { return Ok(()) };
-        for recipient in recipients(self.scan) {
+        for recipient in welcome {
             note(AUTHOR_TO, &unasked::key(recipient.as_bytes(), author.as_bytes()))?;
         }
         note(AUTHOR, author.as_bytes())?;

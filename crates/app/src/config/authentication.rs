@@ -1,5 +1,6 @@
 //! `[authentication]` and `[dmarc]`: what is said of who sent a message, and what comes of it.
 
+use super::dkim::is_domain;
 use super::units::{Addresses, Network};
 use crate::environment;
 use serde::Deserialize;
@@ -15,8 +16,6 @@ pub struct Authentication {
     pub name: String,
     /// Other names of ours, such as those of further mail servers: fields in them are removed too.
     pub also: Vec<String>,
-    /// Verify though no rule asks.
-    pub always: bool,
     /// Domains whose ARC seals are believed.
     pub sealers: Vec<String>,
 }
@@ -37,8 +36,10 @@ pub struct Dmarc {
     pub action: Wished,
     /// Points for a message whose author's domain asks for quarantine or rejection.
     pub points: f64,
-    /// Mailing lists that prove themselves are let pass.
+    /// With mailing lists that prove themselves it goes one step milder.
     pub lists: bool,
+    /// Mailing lists of these domains that prove themselves are let pass.
+    pub list_domains: Vec<String>,
     /// Clients and authors' domains that are let pass.
     pub except_clients: Vec<Network>,
     pub except: Vec<Addresses>,
@@ -64,7 +65,6 @@ impl Default for Authentication {
             mail: Marked::Incoming,
             name: String::new(),
             also: Vec::new(),
-            always: false,
             sealers: Vec::new(),
         }
     }
@@ -72,7 +72,14 @@ impl Default for Authentication {
 
 impl Default for Dmarc {
     fn default() -> Self {
-        Dmarc { action: Wished::Score, points: 0.0, lists: true, except_clients: Vec::new(), except: Vec::new() }
+        Dmarc {
+            action: Wished::Score,
+            points: 0.0,
+            lists: true,
+            list_domains: Vec::new(),
+            except_clients: Vec::new(),
+            except: Vec::new(),
+        }
     }
 }
 
@@ -105,9 +112,12 @@ impl Authentication {
 
 impl Dmarc {
     pub fn check(&self) -> Result<(), String> {
-        match self.points.is_finite() {
-            true => Ok(()),
-            false => Err(format!("dmarc: points = {} is no score", self.points)),
+        if !self.points.is_finite() {
+            return Err(format!("dmarc: points = {} is no score", self.points));
+        }
+        match self.list_domains.iter().find(|domain| !is_domain(domain)) {
+            Some(wrong) => Err(format!("dmarc: list_domains: {wrong:?} is no domain")),
+            None => Ok(()),
         }
     }
 }

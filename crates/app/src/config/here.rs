@@ -3,7 +3,7 @@
 
 use super::Config;
 use crate::serve::privileges::Account;
-use crate::serve::{gate, listen};
+use crate::serve::{authentication, gate, listen};
 use protocols::Stages;
 
 /// What there is to say of it.
@@ -44,6 +44,7 @@ pub fn look(config: &Config) -> Looked {
                 .into(),
         );
     }
+    looked.doubts.extend(authentication::doubt(config, false));
     looked
 }
 

@@ -17,12 +17,13 @@ use protocols::Scan;
 use store::reports::{self, Row};
 use store::{Store, Time};
 
-/// Counts a message, if its author's domain asks for reports.
+/// Counts a message, if its author's domain asks for reports. `reason`: why the domain's wish was not followed.
 pub fn collect(
     config: &Config,
     store: &Store,
     scan: &Scan,
     found: &Authentication,
+    reason: Option<(&str, &str)>,
     fates: &[Fate],
     now: Time,
 ) -> store::Result<()> {
@@ -30,11 +31,11 @@ pub fn collect(
     if !config.reports.collect || !inbound {
         return Ok(());
     }
-    let Some(row) = row(scan, found, fates) else { return Ok(()) };
+    let Some(row) = row(scan, found, reason, fates) else { return Ok(()) };
     store.reports().add(row, config.reports.keep.0, now).map(drop)
 }
 
-fn row(scan: &Scan, found: &Authentication, fates: &[Fate]) -> Option<Row> {
+fn row(scan: &Scan, found: &Authentication, reason: Option<(&str, &str)>, fates: &[Fate]) -> Option<Row> {
     let dmarc = &found.dmarc;
     let published = dmarc.published.as_ref().filter(|published| !published.rua.is_empty())?;
     // DMARC says nothing about mail whose author it could not find out. The name becomes part of a file's.
@@ -54,8 +55,10 @@ fn row(scan: &Scan, found: &Authentication, fates: &[Fate]) -> Option<Row> {
     };
     let disposition = done.unwrap_or("none");
     let reasons = match asked && disposition != dmarc.policy.name() {
-        true if found.arc.result == Outcome::Pass => vec![("local_policy".to_owned(), "arc=pass".to_owned())],
-        true => vec![("local_policy".to_owned(), String::new())],
+        true => {
+            let (kind, comment) = reason.unwrap_or(("local_policy", ""));
+            vec![(kind.to_owned(), comment.to_owned())]
+        }
         false => Vec::new(),
     };
     let domain_of = |address: &str| address.rsplit('@').next().unwrap_or_default().to_lowercase();

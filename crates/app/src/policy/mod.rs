@@ -70,6 +70,13 @@ impl Fate {
         format!("Message refused: {why}")
     }
 
+    /// Whether it is delivered as honest mail; where we only watch, whether it would be.
+    pub fn is_welcome(&self) -> bool {
+        use Category::{BadHeader, Oversized, Unchecked};
+        let delivered = matches!(self.action, Action::Pass | Action::Tag);
+        delivered && !self.spam && matches!(self.category, None | Some(BadHeader | Oversized | Unchecked))
+    }
+
     /// In the log and the history.
     pub fn word(&self) -> &'static str {
         match (&self.action, self.category) {

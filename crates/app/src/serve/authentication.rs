@@ -1,18 +1,19 @@
 //! What a message's proven or missing sender means for the service: our header, the author's domain's wish, the history.
 //!
 //! In: what SPF, DKIM, ARC and DMARC found, and `[authentication]` and `[dmarc]`. Out: a hit that says what was done with
-//! the domain's wish, a harder fate where it is honoured, `Authentication-Results` (RFC 8601) on top of what is delivered
-//! from outside, with those away that somebody else wrote in our name.
+//! the domain's wish, a harder fate where it is honoured, and what the history keeps. Our header field is [`field`]'s.
+
+pub mod field;
 
 use crate::config::dkim::Seal;
+use crate::config::dns::Ask;
 use crate::config::{Action, Authentication as Settings, Config, Direction, Wished};
-use crate::policy::Fate;
 use crate::policy::category::Category;
-use mail::authentication::{Dkim, Outcome, Policy};
+use crate::policy::{self, Fate};
+use mail::authentication::{Outcome, Policy};
 use mail::views::Views;
 use mail::{Authentication, Hit, Verdict};
-use protocols::{Edit, Scan, edit};
-use std::fmt::Write as _;
+use protocols::Scan;
 
 /// What becomes of a message whose author's domain disowns it.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,9 +21,52 @@ pub struct Wish {
     /// `None`: nothing beyond points.
     action: Option<Action>,
     why: String,
+    exception: Option<Exception>,
 }
 
-/// `None`: the author's domain asks for nothing. `hit`: told in the verdict.
+/// Why a wish is not followed, or not wholly.
+#[derive(Debug, Clone, PartialEq)]
+enum Exception {
+    /// What the operator named.
+    Named(String),
+    Client,
+    /// This believed sealer saw it pass.
+    Sealed(String),
+    /// A mailing list of a domain that the operator named.
+    List(String),
+    /// A mailing list that proves its own domain, as any spammer's can.
+    SomeList(String),
+}
+
+impl Exception {
+    fn text(&self) -> String {
+        match self {
+            Exception::Named(author) => format!("dmarc.except names {author}"),
+            Exception::Client => "dmarc.except_clients names the client".to_owned(),
+            Exception::Sealed(sealer) => format!("{sealer}, whose seals are believed, saw it pass (ARC)"),
+            Exception::List(domain) => format!("mailing list of {domain}, which dmarc.list_domains names"),
+            Exception::SomeList(domain) => format!("mailing list of {domain}: one step milder"),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        !matches!(self, Exception::SomeList(_))
+    }
+}
+
+impl Wish {
+    /// Type and comment, as DMARC's reports name reasons why a policy was not followed (RFC 9990).
+    pub fn reason(&self) -> Option<(&'static str, &'static str)> {
+        Some(match self.exception.as_ref()? {
+            Exception::Named(_) => ("local_policy", ""),
+            Exception::Client => ("trusted_forwarder", ""),
+            Exception::Sealed(_) => ("local_policy", "arc=pass"),
+            Exception::List(_) | Exception::SomeList(_) => ("mailing_list", ""),
+        })
+    }
+}
+
+/// `None`: the author's domain asks for nothing, or the message is of our own. `hit`: told in the verdict.
 pub fn wish(config: &Config, scan: &Scan, verdict: &Verdict, views: &Views<'_>) -> Option<(Wish, Hit)> {
     let found = verdict.authentication.as_deref()?;
     let dmarc = &found.dmarc;
@@ -30,66 +74,84 @@ pub fn wish(config: &Config, scan: &Scan, verdict: &Verdict, views: &Views<'_>) 
     if !asks || config.dmarc.action == Wished::Off {
         return None;
     }
+    let incoming = |to: &[u8]| is_incoming(policy::direction(config, scan, &String::from_utf8_lossy(to)), found);
+    let to: Vec<&[u8]> = scan.recipients.iter().map(|path| path.address.as_slice()).collect();
+    if !(to.iter().any(|to| incoming(to)) || to.is_empty() && incoming(b"")) {
+        return None;
+    }
     let author = dmarc.domain.as_str();
     let exception = exception(config, scan, found, views);
+    let milder = exception.is_some();
+    let quarantine = if config.store.location.is_empty() { Action::Tag } else { Action::Quarantine };
     let action = match (config.dmarc.action, dmarc.policy) {
-        _ if exception.is_some() => None,
-        (Wished::Quarantine, _) | (Wished::Reject, Policy::Quarantine) => Some(Action::Quarantine),
+        _ if exception.as_ref().is_some_and(Exception::is_whole) => None,
+        (Wished::Quarantine, _) | (Wished::Reject, Policy::Quarantine) if milder => Some(Action::Tag),
+        (Wished::Quarantine, _) | (Wished::Reject, Policy::Quarantine) => Some(quarantine),
+        (Wished::Reject, _) if milder => Some(quarantine),
         (Wished::Reject, _) => Some(Action::Reject),
         _ => None,
     };
     let why = format!("DMARC: {author} asks for {}", dmarc.policy.name());
     let done = match (&exception, &action) {
-        (Some(exception), _) => format!("not done: {exception}"),
+        (Some(exception), None) => format!("not done: {}", exception.text()),
+        (Some(exception), Some(action)) => format!("{action}: {}", exception.text()),
         (None, Some(action)) => format!("{action}"),
         (None, None) => "counted only".to_owned(),
     };
     let hit = Hit {
         rule: "DMARC_POLICY".to_owned(),
-        score: if exception.is_some() { 0.0 } else { config.dmarc.points },
+        score: match &exception {
+            Some(exception) if exception.is_whole() => 0.0,
+            Some(_) => config.dmarc.points / 2.0,
+            None => config.dmarc.points,
+        },
         description: "The author's domain asks that such mail be stopped".to_owned(),
         area: "",
         count: 1,
         evidence: Vec::new(),
         notes: vec![format!("{why}; {done}"), dmarc.why.clone()],
     };
-    Some((Wish { action, why }, hit))
+    // What only counts points has no exceptions to report.
+    let exception = exception.filter(|_| matches!(config.dmarc.action, Wished::Quarantine | Wished::Reject));
+    Some((Wish { action, why, exception }, hit))
 }
 
-/// Why the wish is not followed.
-fn exception(config: &Config, scan: &Scan, found: &Authentication, views: &Views<'_>) -> Option<String> {
+fn exception(config: &Config, scan: &Scan, found: &Authentication, views: &Views<'_>) -> Option<Exception> {
     let author = found.dmarc.domain.as_str();
     let address = format!("x@{author}");
     if config.dmarc.except.iter().any(|one| one.has(&address)) {
-        return Some(format!("dmarc.except names {author}"));
+        return Some(Exception::Named(author.to_owned()));
     }
     if scan.peer.address.is_some_and(|client| config.dmarc.except_clients.iter().any(|one| one.contains(client))) {
-        return Some("dmarc.except_clients names the client".to_owned());
+        return Some(Exception::Client);
     }
     if let Some(sealer) = believed_seal(&config.authentication, found) {
-        return Some(format!("{sealer}, whose seals are believed, saw it pass (ARC)"));
+        return Some(Exception::Sealed(sealer.to_owned()));
     }
-    if config.dmarc.lists
-        && let Some(list) = list(found, views)
-    {
-        return Some(format!("mailing list of {list}"));
+    let list = list(found, views)?;
+    let named = |domain: &String| below(&list, domain);
+    match config.dmarc.list_domains.iter().any(named) {
+        true => Some(Exception::List(list)),
+        false => config.dmarc.lists.then_some(Exception::SomeList(list)),
     }
-    None
 }
 
-/// The chain holds, who sealed last is believed, and says that the message passed with him.
+/// That domain, or one within it.
+fn below(name: &str, domain: &str) -> bool {
+    let (name, domain) = (name.to_ascii_lowercase(), domain.to_ascii_lowercase());
+    name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// The chain holds, who sealed last is believed, and says that the message passed with him, in this author's name.
 fn believed_seal<'a>(settings: &Settings, found: &'a Authentication) -> Option<&'a str> {
     let sealer = found.arc.sealer().filter(|_| found.arc.result == Outcome::Pass)?;
     let believed = |domain: &str| settings.sealers.iter().any(|one| one.eq_ignore_ascii_case(domain));
-    let passed = |results: &str| {
-        results.split(';').any(|result| result.trim_start().to_ascii_lowercase().starts_with("dmarc=pass"))
-    };
     // What an unknown hand sealed in between could have been written by it.
-    let all = found.arc.sets.iter().rev().take_while(|set| believed(&set.domain));
-    all.into_iter().any(|set| passed(&set.results)).then_some(sealer)
+    let mut all = found.arc.sets.iter().rev().take_while(|set| believed(&set.domain));
+    all.any(|set| field::passes_dmarc(&set.results, &found.dmarc.domain)).then_some(sealer)
 }
 
-/// The domain of `List-Id`, where the same domain proved that it sent the message: the field alone anybody can write.
+/// The proven domain of `List-Id`, where the same domain proved that it sent the message: the field alone anybody can write.
 fn list(found: &Authentication, views: &Views<'_>) -> Option<String> {
     let field = views.message.headers().last("list-id")?;
     let text = String::from_utf8_lossy(&field.decoded).to_ascii_lowercase();
@@ -147,11 +209,30 @@ pub fn details(found: &Authentication) -> Vec<(String, String)> {
 
 /// Whether something beyond the rules needs to know who sent it.
 pub fn is_needed(config: &Config) -> bool {
-    config.authentication.always
-        || config.arc.seal != Seal::No
-        || matches!(config.dmarc.action, Wished::Quarantine | Wished::Reject)
-        || config.dmarc.points != 0.0
-        || config.reports.collect
+    config.authentication.header || config.dmarc.points != 0.0 || !needs(config).is_empty()
+}
+
+/// Sections that do nothing without it.
+fn needs(config: &Config) -> Vec<&'static str> {
+    let dmarc = matches!(config.dmarc.action, Wished::Quarantine | Wished::Reject);
+    let all = [
+        (config.arc.seal != Seal::No, "arc.seal"),
+        (dmarc, "dmarc.action"),
+        (config.reports.collect, "reports.collect"),
+    ];
+    all.into_iter().filter(|(needed, _)| *needed).map(|(_, name)| name).collect()
+}
+
+/// What is configured and cannot be done, as nobody may be asked. `local`: no network at all.
+pub fn doubt(config: &Config, local: bool) -> Option<String> {
+    let needs = needs(config);
+    let why = match config.dns.ask {
+        _ if local => "the network is off (SEKISHO_LOCAL)",
+        Ask::No => "dns.ask is \"no\"",
+        Ask::Yes | Ask::Fake => return None,
+    };
+    let verb = if needs.len() == 1 { "does" } else { "do" };
+    (!needs.is_empty()).then(|| format!("{} {verb} nothing: SPF, DKIM and DMARC need DNS, and {why}", needs.join(", ")))
 }
 
 /// Whether this copy comes from outside: not our own people's mail, whose sender is known otherwise.
@@ -164,108 +245,50 @@ pub fn is_incoming(direction: Direction, found: &Authentication) -> bool {
     }
 }
 
-/// Our field on top, and those away that others wrote in our name (RFC 8601, 5).
-pub fn edits(settings: &Settings, found: &Authentication, content: &[u8]) -> Vec<Edit> {
-    if !settings.header {
-        return Vec::new();
-    }
-    let mut edits = edit::remove_fields(content, |field, value| {
-        field.eq_ignore_ascii_case(b"Authentication-Results") && settings.is_ours(&server(value))
-    });
-    edits.push(Edit::top("Authentication-Results", field(settings.name(), found)));
-    edits
-}
-
-/// The authserv-id of a field, comments left out.
-fn server(value: &[u8]) -> String {
-    let mut depth = 0_u32;
-    let mut name = String::new();
-    for byte in value {
-        match byte {
-            b'(' => depth += 1,
-            b')' => depth = depth.saturating_sub(1),
-            _ if depth > 0 => {}
-            b';' => break,
-            _ if byte.is_ascii_whitespace() && name.is_empty() => {}
-            _ if byte.is_ascii_whitespace() => break,
-            _ => name.push(char::from(*byte)),
-        }
-    }
-    name.trim_matches('"').to_owned()
-}
-
-/// The field's value, folded.
-pub fn field(name: &str, found: &Authentication) -> String {
-    let mut results = Vec::new();
-    if let Some(spf) = &found.spf {
-        let identity = match found.sender.as_deref() {
-            Some("") | None => format!("smtp.helo={}", value(&found.helo)),
-            Some(sender) => format!("smtp.mailfrom={}", value(sender)),
-        };
-        results.push(format!("spf={} {identity}", spf.result));
-    }
-    results.extend(found.dkim.iter().map(signature));
-    if found.arc.result != Outcome::None {
-        let sealer = found.arc.sealer().map(|sealer| format!(" ({})", comment(sealer))).unwrap_or_default();
-        results.push(format!("arc={}{sealer}", found.arc.result));
-    }
-    if !found.dmarc.domain.is_empty() {
-        let policy = match found.dmarc.published {
-            Some(_) => format!(" (p={})", found.dmarc.policy.name()),
-            None => String::new(),
-        };
-        results.push(format!("dmarc={}{policy} header.from={}", found.dmarc.result, value(&found.dmarc.domain)));
-    }
-    if results.is_empty() {
-        results.push("none".to_owned());
-    }
-    format!("{name};\n\t{}", results.join(";\n\t"))
-}
-
-fn signature(one: &Dkim) -> String {
-    let mut text = format!("dkim={}", one.result);
-    if !one.why.is_empty() {
-        let _ = write!(text, " ({})", comment(&one.why));
-    }
-    for (property, said) in
-        [("d", &one.domain), ("i", &one.identity), ("s", &one.selector), ("a", &one.algorithm), ("b", &one.signature)]
-    {
-        if !said.is_empty() {
-            let _ = write!(text, " header.{property}={}", value(said));
-        }
-    }
-    text
-}
-
-/// What a stranger wrote, as a value: bare where it is a word or an address, else quoted.
-fn value(text: &str) -> String {
-    const LONGEST: usize = 255;
-    let text: String = text.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
-    let bare = |b: u8| b.is_ascii_alphanumeric() || b"-._@+=!#$%&'*/^`{|}~:".contains(&b);
-    match !text.is_empty() && text.bytes().all(bare) && !text.contains("/") && !text.contains('=') {
-        true => text,
-        false => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
-    }
-}
-
-fn comment(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() && !matches!(c, '(' | ')' | '\\')).take(120).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mail::authentication::{Dmarc, Spf};
+    use crate::config::Config;
+    use mail::authentication::{ArcChain, ArcSet, Dmarc};
 
     #[test]
-    fn whose_field_it_is() {
-        for (value, expected) in [
-            (" mx.example.org; spf=pass", "mx.example.org"),
-            ("\n\t(a (nested) comment) mx.example.org 1; none", "mx.example.org"),
-            ("\"mx.example.org\"; none", "mx.example.org"),
-            ("", ""),
-        ] {
-            assert_eq!(server(value.as_bytes()), expected, "{value}");
+    fn a_seal_that_is_believed() {
+        let settings = Settings { sealers: vec!["groups.example".into()], ..Settings::default() };
+        let found = |results: &str, sealer: &str| Authentication {
+            arc: ArcChain {
+                result: Outcome::Pass,
+                sets: vec![ArcSet { instance: 1, domain: sealer.into(), results: results.into(), ..ArcSet::default() }],
+                ..ArcChain::default()
+            },
+            dmarc: Dmarc { domain: "author.example".into(), ..Dmarc::default() },
+            ..Authentication::default()
+        };
+        let good = "groups.example; spf=fail smtp.mailfrom=x; dmarc=pass (p=REJECT) header.from=author.example";
+        assert_eq!(believed_seal(&settings, &found(good, "groups.example")), Some("groups.example"));
+        assert_eq!(believed_seal(&settings, &found(good, "other.example")), None);
+        let quoted = "groups.example; spf=none smtp.mailfrom=\"a;dmarc=pass header.from=author.example\"; dmarc=fail header.from=author.example";
+        assert_eq!(believed_seal(&settings, &found(quoted, "groups.example")), None);
+    }
+
+    #[test]
+    fn what_cannot_work_without_dns_is_told() {
+        let config = |text: &str| Config::parse(text).unwrap();
+        assert_eq!(doubt(&Config::default(), true), None);
+        assert_eq!(doubt(&config("[dmarc]\naction = \"reject\"\n"), false), None);
+        let told =
+            doubt(&config("[dmarc]\naction = \"reject\"\n[reports]\ncollect = true\n[dns]\nask = \"no\"\n"), false);
+        assert_eq!(
+            told.as_deref(),
+            Some("dmarc.action, reports.collect do nothing: SPF, DKIM and DMARC need DNS, and dns.ask is \"no\"")
+        );
+    }
+
+    #[test]
+    fn domains_within_a_domain() {
+        for (name, domain, is) in
+            [("list.test", "list.test", true), ("a.List.test", "list.test", true), ("blist.test", "list.test", false)]
+        {
+            assert_eq!(below(name, domain), is, "{name}");
         }
     }
 
@@ -281,35 +304,5 @@ mod tests {
             assert_eq!(is_incoming(direction, &from_outside), by_way_of_another, "{direction:?}");
             assert_eq!(is_incoming(direction, &Authentication::default()), own, "{direction:?}");
         }
-    }
-
-    #[test]
-    fn our_field_and_no_other_in_our_name() {
-        let found = Authentication {
-            sender: Some("a b@x.example".into()),
-            spf: Some(Spf { result: Outcome::Pass, ..Spf::default() }),
-            dkim: vec![Dkim {
-                result: Outcome::Fail,
-                why: "changed (much)".into(),
-                domain: "x.example".into(),
-                ..Dkim::default()
-            }],
-            dmarc: Dmarc { result: Outcome::Pass, domain: "x.example".into(), ..Dmarc::default() },
-            ..Authentication::default()
-        };
-        let settings = Settings { name: "mx.example.org".into(), ..Settings::default() };
-        let content =
-            b"Authentication-Results: MX.example.org.; dkim=pass\nAuthentication-Results: other.example; none\n\nx\n";
-        let with = Settings { also: vec!["Other.example".into()], ..settings.clone() };
-        assert_eq!(super::edits(&with, &found, content).len(), 3);
-        assert_eq!(super::edits(&Settings { header: false, ..with }, &found, content), []);
-        let edits = edits(&settings, &found, content);
-        assert_eq!(edits[0], Edit::DeleteHeader { name: b"Authentication-Results".to_vec(), index: 1 });
-        let text = String::from_utf8(edit::apply(content, &edits)).unwrap();
-        let expected = "Authentication-Results: mx.example.org;\n\tspf=pass smtp.mailfrom=\"a b@x.example\";\n\tdkim=fail \
-                        (changed much) header.d=x.example;\n\tdmarc=pass header.from=x.example\n\
-                        Authentication-Results: other.example; none\n\nx\n";
-        assert_eq!(text, expected);
-        assert_eq!(field("mx.example.org", &Authentication::default()), "mx.example.org;\n\tnone");
     }
 }

@@ -1,6 +1,6 @@
 //! From a message to an answer: judged, and turned into what was configured for each recipient.
 
-use super::authentication;
+use super::authentication::{self, Wish, field};
 use super::gate::Gate;
 use super::journal::Line;
 use super::judges::Places;
@@ -100,8 +100,14 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     desk.spoke(&transaction.envelope);
     let memory = Memory { config, engine, store, scan, now: environment::now(), trouble: Default::default() };
     let mut features = None;
+    // Whoever sent it: asked with the rules' first questions, or after them.
+    let mut unasked = scan.want == Want::Decision && resolver.is_some() && authentication::is_needed(config);
+    let who = |views: &Views<'_>| Question::Authentication(engine::checks::authentication::sender(views, settings));
     let (mut verdict, views, answers) =
-        engine::judge_asking(engine, &transaction, scratch, Answers::default(), |questions, views, answers| {
+        engine::judge_asking(engine, &transaction, scratch, Answers::default(), |mut questions, views, answers| {
+            if std::mem::take(&mut unasked) && !questions.contains(&who(views)) {
+                questions.push(who(views));
+            }
             desk.answer(questions, views, transaction.now, answers, |question| match (question, learner) {
                 (Question::SpamProbability, Some(learner)) => {
                     learner.answer(features.get_or_insert_with(|| learner.features(views)), views, taught)
@@ -109,17 +115,11 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
                 _ => memory.answer(question, views),
             });
         });
-    let unasked = verdict.authentication.is_none() && scan.want == Want::Decision;
-    let answers = match &resolver {
-        Some(_) if unasked && authentication::is_needed(config) => {
-            let question = Question::Authentication(engine::checks::authentication::sender(&views, settings));
-            let mut answers = answers;
-            desk.answer(vec![question], &views, transaction.now, &mut answers, |_| engine::Answer::Unknown);
-            verdict.authentication = answers.authentication().cloned();
-            answers
-        }
-        _ => answers,
-    };
+    let mut answers = answers;
+    if unasked {
+        desk.answer(vec![who(&views)], &views, transaction.now, &mut answers, |_| engine::Answer::Unknown);
+        verdict.authentication = answers.authentication().cloned();
+    }
     if let Some(resolver) = resolver {
         answers::tell(&answers, answers::Points::of(config), &mut verdict);
         answers::leave_alone(resolver, settings, &verdict);
@@ -127,7 +127,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     let mut troubles: Vec<String> = scanned.iter().filter_map(Scanned::trouble).collect();
     let mut store_errors = 0;
     let now = environment::now();
-    if let Err(error) = memory.remember(&verdict, &views, &answers) {
+    if let Err(error) = memory.remember_score(&verdict, &answers) {
         troubles.push(format!("reputation: {error}"));
         store_errors += 1;
     }
@@ -217,9 +217,14 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         split::without_holding(&mut fates, store.is_some());
     }
     if let (Some(store), Some(found)) = (store, &verdict.authentication)
-        && let Err(error) = dmarc::collect(config, store, scan, found, &fates, now)
+        && let Err(error) =
+            dmarc::collect(config, store, scan, found, wish.as_ref().and_then(Wish::reason), &fates, now)
     {
         troubles.push(format!("reports: {error}"));
+        store_errors += 1;
+    }
+    if let Err(error) = memory.meet(&fates, &views) {
+        troubles.push(format!("reputation: {error}"));
         store_errors += 1;
     }
     let mut kept = vec![None; fates.len()];
@@ -254,7 +259,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         Peer::KeepsMessage { copies } => split::for_mail_server(scan, &told, copies),
     };
     let results = verdict.authentication.as_deref().and_then(|found| {
-        let text = authentication::field(config.authentication.name(), found);
+        let text = field::field(config.authentication.name(), found);
         Some(signing::arc::Results { text, chain: signing::arc::Chain::of(found)? })
     });
     signing::add(signer, config, scan, &fates, results.as_ref(), &mut plan, environment::unix_time());
@@ -545,12 +550,14 @@ impl Headers<'_> {
     }
 
     fn results(&mut self, fate: &Fate, verdict: &Verdict) -> Vec<Edit> {
-        let Some(found) = verdict.authentication.as_deref() else { return Vec::new() };
-        if !authentication::is_incoming(fate.direction, found) {
-            return Vec::new();
-        }
         let (settings, content) = (&self.config.authentication, self.content);
-        self.results.get_or_insert_with(|| authentication::edits(settings, found, content)).clone()
+        let incoming = verdict.authentication.as_deref();
+        let Some(found) = incoming.filter(|found| authentication::is_incoming(fate.direction, found)) else {
+            // Where we verify nothing, a program beside us may, in the host's name: a name that was given is ours.
+            let ours = verdict.authentication.is_some() || !settings.name.is_empty();
+            return if ours { field::without_forged(settings, content) } else { Vec::new() };
+        };
+        self.results.get_or_insert_with(|| field::edits(settings, found, content)).clone()
     }
 
     fn of(&mut self, fate: &Fate, verdict: &Verdict) -> Vec<Edit> {

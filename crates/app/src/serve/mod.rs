@@ -266,6 +266,9 @@ async fn serve(
     if let Some(resolver) = &resolver {
         journal.note(&format!("DNS: {}", resolver.describe()));
     }
+    if let Some(doubt) = authentication::doubt(&config, environment::is_local()) {
+        journal.note(&doubt);
+    }
     let service = Arc::new(Service {
         settings: ArcSwap::from_pointee(settings(&config)),
         engine: ArcSwap::from_pointee(engine),

@@ -8,6 +8,7 @@ use crate::config::{Config, Direction};
 use crate::lessons::By;
 use crate::policy;
 use engine::Engine;
+use engine::checks::acquaintance::message_ids;
 use engine::checks::learner_ignores;
 use learn::Class;
 use mail::Verdict;
@@ -30,8 +31,6 @@ pub struct Unasked<'a> {
 
 /// References and recipients that are looked up for one message.
 const LOOKED_UP: usize = 20;
-/// A Message-ID is no longer than a line.
-const MESSAGE_ID: usize = 998;
 
 const SENT: &str = "sent";
 const PEN_PAL: &str = "pen pal";
@@ -62,7 +61,8 @@ impl Unasked<'_> {
         let Some(store) = self.store.filter(|_| self.config.learn.replies && !self.verdict.spam) else { return Ok(()) };
         let (seen, keep) = (store.seen(), self.config.learn.correspondents.0);
         let sender = self.scan.sender.as_ref().map(|sender| sender.address.to_ascii_lowercase()).unwrap_or_default();
-        let id = message_ids(self.views.message.headers().last("message-id").map_or(&[][..], |field| &field.raw)).pop();
+        let id = self.views.message.headers().last("message-id").map_or(&[][..], |field| &field.raw);
+        let id = message_ids(id).into_iter().next();
         for recipient in self.recipients().take(LOOKED_UP) {
             if policy::direction(self.config, self.scan, &recipient) == Direction::Inbound
                 || self.config.networks.is_ours(&recipient)
@@ -70,7 +70,7 @@ impl Unasked<'_> {
                 continue;
             }
             if let Some(id) = &id {
-                seen.note(SENT, &key(id, self.domain(recipient.as_bytes()).as_bytes()), keep, self.now)?;
+                seen.note(SENT, &key(id.as_bytes(), self.domain(recipient.as_bytes()).as_bytes()), keep, self.now)?;
             }
             if !sender.is_empty() {
                 seen.note(PEN_PAL, &key(&sender, recipient.as_bytes()), keep, self.now)?;
@@ -106,10 +106,10 @@ impl Unasked<'_> {
         let domain = self.domain(&from);
         let headers = self.views.message.headers();
         let fields = ["in-reply-to", "references"].into_iter().filter_map(|name| headers.last(name));
-        let mut ids: Vec<Vec<u8>> = fields.flat_map(|field| message_ids(&field.raw)).collect();
+        let mut ids: Vec<String> = fields.flat_map(|field| message_ids(&field.raw)).collect();
         ids.dedup();
         for id in ids.iter().rev().take(LOOKED_UP) {
-            if store.seen().known(SENT, &key(id, domain.as_bytes()), self.now)?.is_some() {
+            if store.seen().known(SENT, &key(id.as_bytes(), domain.as_bytes()), self.now)?.is_some() {
                 return Ok(true);
             }
         }
@@ -162,15 +162,6 @@ impl Unasked<'_> {
 
 pub fn key(first: &[u8], second: &[u8]) -> Vec<u8> {
     [first, b"\0", second].concat()
-}
-
-/// What stands between angle brackets.
-pub fn message_ids(field: &[u8]) -> Vec<Vec<u8>> {
-    let parts = field.split(|byte| *byte == b'<').skip(1);
-    let ids = parts.filter_map(|part| part.split(|byte| *byte == b'>').next());
-    ids.filter(|id| (3..=MESSAGE_ID).contains(&id.len()) && id.contains(&b'@'))
-        .map(|id| id.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect())
-        .collect()
 }
 
 /// What the rules alone are sure of, by `bayes_auto_learn_threshold_*`, as SpamAssassin decides it: spam needs points from
@@ -228,18 +219,4 @@ fn sure(engine: &Engine, verdict: &Verdict) -> Option<Class> {
     let known = if class == Class::Spam { "BAYES_99" } else { "BAYES_00" };
     let needed = !settings.bayes_auto_learn_on_error || !verdict.hits.iter().any(|hit| hit.rule == known);
     (agreed && needed).then_some(class)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_messages() {
-        let of =
-            |text: &str| message_ids(text.as_bytes()).into_iter().map(|id| String::from_utf8(id).unwrap()).collect();
-        let found: Vec<String> = of(" <a@b.example>\n <c\n @d> junk <no-at> <> <e@f");
-        assert_eq!(found, ["a@b.example", "c@d", "e@f"]);
-        assert!(message_ids(&[b'<'; 5_000]).is_empty());
-    }
 }

@@ -1,6 +1,8 @@
 """Mail for a journey through a mail server: signed by dkimpy, forwarded by a list and by a group that seals.
 
-journey.py FOLDER: writes FOLDER/NAME.eml with LF line ends, FOLDER/fake (lines for [dns.fake]) and FOLDER/zone (for
+    journey.py FOLDER
+
+writes FOLDER/NAME.eml with LF line ends, FOLDER/fake (lines for [dns.fake]) and FOLDER/zone (for
 zone_verify.py). Needs Debian's python3-dkim.
 """
 
@@ -29,6 +31,7 @@ records = {
     "soft.test": "v=spf1 -all",
     "_dmarc.soft.test": "v=DMARC1; p=quarantine; rua=mailto:dmarc@soft.test",
     "list.test": f"v=spf1 ip4:{HERE} -all",
+    "other.test": f"v=spf1 ip4:{HERE} -all",
     "groups.test": f"v=spf1 ip4:{HERE} -all",
 }
 for domain in ("author.test", "strict.test", "groups.test"):
@@ -48,7 +51,10 @@ def signed(message, domain):
     return dkim.sign(message, b"k", domain.encode(), private, canonicalize=(b"relaxed", b"simple"), include_headers=INCLUDED) + message
 
 
-FORGED = "Authentication-Results: MX.example.test; dkim=pass header.d=bank.example\r\n"
+FORGED = (
+    "Authentication-Results: MX.example.test; dkim=pass header.d=bank.example\r\n"
+    'Authentication-Results: (\\() "mx\\.example.test"; dkim=pass header.d=bank.example\r\n'
+)
 OTHERS = "Authentication-Results: other.example; spf=none\r\n"
 
 
@@ -65,6 +71,7 @@ mails = {
     "refused": mail("refused", "strict.test"),
     "held": mail("held", "soft.test"),
     "list": mail("list", "strict.test", "List-Id: people <people.list.test>\r\n"),
+    "milder": mail("milder", "strict.test", "List-Id: <people.other.test>\r\n"),
     "sealed": forwarded(signed(mail("sealed", "strict.test"), "strict.test")),
 }
 for name, message in mails.items():

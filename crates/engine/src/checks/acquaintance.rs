@@ -101,12 +101,19 @@ fn of_block(headers: &mail::HeaderBlock) -> Option<(String, String)> {
     Some((id, address_in(&headers.last("from")?.decoded)?))
 }
 
-/// What stands between the first angle brackets.
 fn id(value: &[u8]) -> Option<String> {
-    let value = String::from_utf8_lossy(value);
-    let (id, _) = value.split_once('<')?.1.split_once('>')?;
-    let id: String = id.chars().filter(|c| !c.is_whitespace()).collect();
-    (3..=LONGEST).contains(&id.len()).then_some(id)
+    message_ids(value).into_iter().next()
+}
+
+/// What stands between angle brackets, as who remembers our own mail and who looks for it read it alike. Not every program
+/// writes an `@` into it.
+pub fn message_ids(field: &[u8]) -> Vec<String> {
+    let parts = field.split(|byte| *byte == b'<').skip(1);
+    let ids = parts.filter_map(|part| part.iter().position(|byte| *byte == b'>').map(|end| &part[..end]));
+    ids.filter(|id| id.len() <= LONGEST)
+        .map(|id| String::from_utf8_lossy(id).chars().filter(|c| !c.is_whitespace()).collect::<String>())
+        .filter(|id| id.len() >= 3)
+        .collect()
 }
 
 fn address_in(value: &[u8]) -> Option<String> {
@@ -154,6 +161,14 @@ pub fn author(views: &mail::views::Views<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_messages() {
+        let of = |text: &str| message_ids(text.as_bytes());
+        assert_eq!(of(" <a@b.example>\n <c\n @d> junk <no-at> <> <e@f"), ["a@b.example", "c@d", "no-at"]);
+        assert!(of(&"<".repeat(5_000)).is_empty());
+        assert!(of(&format!("<{}>", "x".repeat(999))).is_empty());
+    }
 
     #[test]
     fn a_returned_header_is_read() {
