@@ -25,7 +25,7 @@ impl std::fmt::Display for Message {
     }
 }
 
-fn is_japanese() -> bool {
+pub fn is_japanese() -> bool {
     static JAPANESE: OnceLock<bool> = OnceLock::new();
     *JAPANESE.get_or_init(|| environment::locale().starts_with("ja"))
 }

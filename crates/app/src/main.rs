@@ -15,6 +15,7 @@ mod environment;
 mod feeds;
 mod geography;
 mod handover;
+mod help;
 mod input;
 mod language;
 mod learning;
@@ -113,23 +114,29 @@ enum Command {
     /// Behave as the command `spamassassin`, with its options.
     #[command(disable_help_flag = true)]
     Spamassassin {
+        /// Those of that command; --help shows them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         options: Vec<OsString>,
     },
     /// Behave as the command `clamscan`, with its options.
     #[command(disable_help_flag = true)]
     Clamscan {
+        /// Those of that command; --help shows them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         options: Vec<OsString>,
     },
     /// Behave as the command `sa-learn`, with its options.
     #[command(disable_help_flag = true)]
     SaLearn {
+        /// Those of that command; --help shows them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         options: Vec<OsString>,
     },
     /// Print a completion script for a shell.
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
     /// Print the manual page.
     Man,
 }
@@ -158,7 +165,7 @@ fn main() -> ExitCode {
     if rest.first().is_some_and(|first| first == "spamassassin") {
         return finish(spamassassin::run(rest.into_iter().skip(1)));
     }
-    finish(match Cli::parse().command {
+    finish(match help::parse::<Cli>().command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
@@ -205,50 +212,12 @@ fn finish(result: anyhow::Result<u8>) -> ExitCode {
 
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "sekisho", &mut text);
+    clap_complete::generate(shell, &mut help::readable(Cli::command()), "sekisho", &mut text);
     print(&text)
 }
 
-/// One page: the program, then a section for each command with its options.
 fn manual() -> anyhow::Result<u8> {
-    let mut text = Vec::new();
-    let mut program = Cli::command();
-    program.build();
-    clap_mangen::Man::new(program.clone()).render(&mut text)?;
-    // The commands stand in this page, not in pages of their own.
-    let mut text = String::from_utf8_lossy(&text).into_owned();
-    for command in program.get_subcommands() {
-        let name = command.get_name().replace('-', "\\-");
-        text = text.replace(&format!("sekisho\\-{name}(1)"), &format!("sekisho {name}"));
-    }
-    for command in program.get_subcommands().filter(|command| command.get_name() != "help") {
-        let heading = format!(".SH \"SEKISHO {}\"", command.get_name().to_uppercase());
-        text.push_str(&section(command, &heading, ".SS Options")?);
-        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
-            let heading = format!(".SS \"sekisho {} {}\"", command.get_name(), below.get_name());
-            text.push_str(&section(below, &heading, ".PP")?);
-        }
-    }
-    text.push_str(FOOT);
-    print(text.as_bytes())
-}
-
-/// What the options do not tell.
-const FOOT: &str = include_str!("manual.roff");
-
-/// One command's part of the page.
-fn section(command: &clap::Command, heading: &str, options: &str) -> anyhow::Result<String> {
-    let man = clap_mangen::Man::new(command.clone());
-    let mut section = Vec::new();
-    man.render_synopsis_section(&mut section)?;
-    man.render_description_section(&mut section)?;
-    if command.get_arguments().next().is_some() {
-        man.render_options_section(&mut section)?;
-    }
-    Ok(String::from_utf8_lossy(&section)
-        .replacen(".SH SYNOPSIS", heading, 1)
-        .replacen(".SH DESCRIPTION", ".PP", 1)
-        .replacen(".SH OPTIONS", options, 1))
+    print(help::manual::page(help::readable(Cli::command()))?.as_bytes())
 }
 
 fn print(text: &[u8]) -> anyhow::Result<u8> {

@@ -275,7 +275,6 @@ fn people_are_told_in_japanese_and_programs_as_ever() {
     let told = japanese("explain", &["MONEY_NOW"]);
     assert!(told.contains("本文か件名がパターンに一致すると該当する") && told.contains("文字列 "), "{told}");
     assert!(japanese("explain", &["--format", "json", "MONEY_NOW"]).contains("hits when"));
-    assert!(japanese("check", &["--help"]).contains("Judge messages"));
 }
 
 #[test]

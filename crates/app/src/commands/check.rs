@@ -17,6 +17,7 @@ use crate::policy::category::Category;
 use crate::serve::scanners::{Scanned, Scanners};
 use crate::signatures::{self, Signatures};
 use crate::{CLEAN, FOUND, TROUBLE, environment};
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use engine::markup::summary;
 use engine::{Answer, Question, Scratch, Timing};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -80,7 +81,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
     /// Folder of what was learnt; default: the service's, where there is one. "" = judge without
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     model: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleArguments,

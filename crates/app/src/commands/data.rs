@@ -15,6 +15,7 @@ pub type Arguments = WithConfig<What>;
 pub enum What {
     /// Which sets there are, what they are for, which are on
     List {
+        /// How results are written
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
@@ -31,14 +32,22 @@ pub enum What {
     },
     /// What is in force, since when, and what is wrong. Exit 1: something is wrong
     Status {
+        /// Sets; default: all that are on
         names: Vec<String>,
+        /// How results are written
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
     /// Whether the files are still those that were taken. Exit 1: some are not
-    Verify { names: Vec<String> },
+    Verify {
+        /// Sets; default: all that are on
+        names: Vec<String>,
+    },
     /// Put the set before in force again; the present one is not taken a second time
-    Rollback { name: String },
+    Rollback {
+        /// As `sekisho data list` shows it
+        name: String,
+    },
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {

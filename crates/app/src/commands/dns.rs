@@ -33,9 +33,10 @@ enum What {
         /// Record type
         #[arg(long = "type", short = 't', default_value = "A")]
         record: String,
+        /// How results are written
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
-        /// Configuration of the service; default: /etc/sekisho/sekisho.toml
+        /// Configuration of the service; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
         #[arg(long, short, value_name = "FILE")]
         config: Option<PathBuf>,
         #[command(flatten)]

@@ -8,7 +8,7 @@ use crate::feeds::suspended::Suspended;
 use crate::feeds::update::{self, Options, Outcome, Report};
 use crate::feeds::{self as app, Added, Feed, How};
 use crate::output::{Colour, Output};
-use crate::{CLEAN, FOUND, TROUBLE, environment, owner};
+use crate::{CLEAN, FOUND, TROUBLE, environment, language, owner};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use indicatif::DecimalBytes;
@@ -24,6 +24,7 @@ pub enum What {
         /// Single files too
         #[arg(long)]
         files: bool,
+        /// How results are written
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
@@ -63,23 +64,38 @@ pub enum What {
         /// How often to ask
         #[arg(long, value_name = "TIME", value_parser = span, default_value = "1d")]
         every: config::Span,
+        /// How likely it is to hit good mail: what is more so than the configuration allows is not taken
         #[arg(long, value_enum, default_value = "medium")]
         risk: config::Risk,
     },
     /// Turn a feed off, and take away what was fetched of it
-    Remove { name: String },
+    Remove {
+        /// As `sekisho feeds list` shows it
+        name: String,
+    },
     /// What is in force, since when, what is wrong, what is suspended. Exit 1: something is wrong
     Status {
+        /// Feeds; default: all that are on
         names: Vec<String>,
+        /// How results are written
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
     /// Whether the files are still those that were taken. Exit 1: some are not
-    Verify { names: Vec<String> },
+    Verify {
+        /// Feeds; default: all that are on
+        names: Vec<String>,
+    },
     /// Put the set before in force again; the present one is not taken a second time
-    Rollback { name: String },
+    Rollback {
+        /// As `sekisho feeds list` shows it
+        name: String,
+    },
     /// Put a rule or signature in force again that was suspended for hitting good mail
-    Pardon { name: String },
+    Pardon {
+        /// The rule or signature, as `sekisho feeds status` shows it
+        name: String,
+    },
 }
 
 impl What {
@@ -90,7 +106,9 @@ impl What {
 
 fn span(text: &str) -> Result<config::Span, String> {
     let value = toml::Value::String(text.to_owned());
-    value.try_into().map_err(|_| "expected a time such as 6h or 1d".to_owned())
+    value
+        .try_into()
+        .map_err(|_| language::pick("expected a time such as 6h or 1d", "6h や 1d のように書いてください").to_owned())
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {

@@ -34,7 +34,7 @@ const DMARC_PASS: &str = "DMARC_PASS";
 pub struct Arguments {
     #[command(subcommand)]
     what: What,
-    /// Configuration of the service; default: /etc/sekisho/sekisho.toml
+    /// Configuration of the service; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
     #[arg(long, short, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// The rule file with the records, in place of isp.file
@@ -54,6 +54,7 @@ enum What {
         what: Vec<String>,
         #[command(flatten)]
         ask: Ask,
+        /// How results are written
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
@@ -80,6 +81,7 @@ enum What {
     },
     /// Let a network's rule score nothing
     Suspend {
+        /// The rule's name, as `sekisho isp list` shows it
         #[arg(value_name = "NAME")]
         name: String,
         /// Why
@@ -88,21 +90,25 @@ enum What {
     },
     /// Let a suspended network's rule score again
     Resume {
+        /// The rule's name, as `sekisho isp list` shows it
         #[arg(value_name = "NAME")]
         name: String,
     },
     /// Take a network out of the file
     Remove {
+        /// The rule's name, as `sekisho isp list` shows it
         #[arg(value_name = "NAME")]
         name: String,
     },
     /// The networks in the file. Exit 1: there are none
     List {
+        /// How results are written
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
     /// Take over the range rules of a user_prefs of the TLEC kind. Exit 1: something in it was not understood
     Import {
+        /// The user_prefs, or another rule file
         #[arg(value_name = "FILE")]
         from: PathBuf,
     },
@@ -137,6 +143,7 @@ enum What {
         /// So many days back
         #[arg(long, value_name = "DAYS", default_value_t = 30)]
         days: u32,
+        /// How results are written
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
@@ -166,6 +173,7 @@ struct Rule {
     /// What the description says behind the country
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
+    /// What the rule scores
     #[arg(long, value_name = "POINTS", default_value_t = 1.5, allow_negative_numbers = true)]
     score: f64,
 }

@@ -61,7 +61,7 @@ pub struct ModelArguments {
     /// Folder of the model; default: learn.folder of the configuration
     #[arg(long, value_name = "FOLDER", global = true)]
     model: Option<PathBuf>,
-    /// Configuration of the service; default: /etc/sekisho/sekisho.toml
+    /// Configuration of the service; default: sekisho.toml in /etc/sekisho or /usr/local/etc/sekisho
     #[arg(long, short, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }

@@ -14,6 +14,7 @@ pub enum What {
     /// Add an entry, or change the one for the same thing
     #[command(group = ArgGroup::new("effect").required(true))]
     Add {
+        /// What kind of thing the value is
         kind: ListKind,
         #[arg(
             help = "ann@example.jp, example.jp, 192.0.2.0/24, https://example.jp/path, a digest in hexadecimal, or a signature's name"
@@ -40,6 +41,7 @@ pub enum What {
     },
     /// Take an entry away. Exit 1: there was none
     Remove {
+        /// What kind of thing the value is
         kind: ListKind,
         /// As it was added
         value: String,

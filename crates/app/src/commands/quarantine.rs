@@ -76,7 +76,11 @@ pub enum What {
 }
 
 fn id(text: &str) -> Result<Id, String> {
-    text.parse().map_err(|_| "no name of a message; `sekisho quarantine list` shows them".to_owned())
+    let wrong = language::pick(
+        "no ID of a message; `sekisho quarantine list` shows them",
+        "メールの ID ではありません（`sekisho quarantine list` で確認できます）",
+    );
+    text.parse().map_err(|_| wrong.to_owned())
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {

@@ -18,6 +18,7 @@ pub enum What {
         /// At most so many
         #[arg(long, default_value_t = 100)]
         limit: usize,
+        /// How results are written
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },

@@ -17,6 +17,7 @@ pub enum What {
     /// Ask every address of every scanner of the configuration whether it is there, and send it a mail with the EICAR test
     /// string. Exit 1: one of them did not answer, or did not find it
     Test {
+        /// How results are written
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
