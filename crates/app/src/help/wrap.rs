@@ -84,6 +84,6 @@ mod tests {
         ] {
             assert_eq!(wrap(text, limit), expected, "{text}");
         }
-        assert_eq!(marked("設定 (a) は「b」", "|"), "設|定 (a) |は|「b」");
+        assert_eq!(marked("設定 (a) は「b」", "|"), "設|定 (a) は|「b」");
     }
 }
