@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod authorities;
 mod cache;
 mod commands;
 mod config;

@@ -2,30 +2,32 @@
 //!
 //! In: names and record types with the time by which each must be answered. Out: an answer for each, in time. Servers
 //! that do not answer are asked less by the library, which ranks them; where none of them answers for a while, all are
-//! left alone for a moment and questions end at once, so that mail does not wait for nothing.
+//! left alone for a moment and questions end at once, so that mail does not wait for nothing. Those that are asked over
+//! TLS are in [`tls`].
+
+pub mod tls;
 
 use super::digests::{Prepared, Resting};
 use super::fake::Fake;
-use crate::config::dns::{Ask, Dns, server};
+use crate::config::dns::{Ask, Dns, Server, server};
 use anyhow::Context;
 use engine::{Answer, Question, Record};
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ServerOrderingStrategy,
 };
 use hickory_resolver::lookup::Lookup;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tls::{Connections, Tell};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio_rustls::rustls::ClientConfig;
 
 /// Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -33,12 +35,16 @@ pub struct Resolver(Arc<Inner>);
 
 struct Inner {
     settings: Dns,
-    /// As written in rules, in place of the configuration's.
-    servers: Vec<String>,
+    /// As written in rules.
+    by_rules: Vec<String>,
+    /// Who is asked. None: those of the system.
+    servers: Vec<Server>,
+    /// Whose certificates are believed, and the text that it was read from. `None`: all servers are asked in plain text.
+    trust: Option<(ClientConfig, Vec<u8>)>,
     handle: Handle,
     fake: Fake,
     /// `None`: nobody is asked.
-    library: Option<TokioResolver>,
+    library: Option<Library>,
     at_once: Arc<Semaphore>,
     health: Mutex<Health>,
     /// Zones left alone for a while (`dns_block_rule`).
@@ -47,6 +53,8 @@ struct Inner {
     /// Servers of other networks that do not answer.
     resting: Resting,
 }
+
+type Library = hickory_resolver::Resolver<Connections>;
 
 /// How questions ended, since the start.
 #[derive(Default)]
@@ -110,21 +118,52 @@ impl Health {
 }
 
 impl Resolver {
-    /// `rules`: for `dns_server` and `dns_options`. `None`: nothing is to be asked.
+    /// `rules`: for `dns_server` and `dns_options`. `None`: nothing is to be asked. What is noticed goes to standard error.
     pub fn new(settings: &Dns, rules: &rules::Settings, handle: &Handle) -> anyhow::Result<Option<Resolver>> {
+        let tell: Tell = Arc::new(|text| eprintln!("sekisho: {text}"));
+        Resolver::telling(settings, rules, handle, &tell)
+    }
+
+    pub fn telling(
+        settings: &Dns,
+        rules: &rules::Settings,
+        handle: &Handle,
+        tell: &Tell,
+    ) -> anyhow::Result<Option<Resolver>> {
         if settings.ask == Ask::No {
             return Ok(None);
+        }
+        let trust = tls::trust(settings).context("dns")?;
+        let by_rules: Vec<Server> = rules.dns_servers.iter().filter_map(|written| server(written).ok()).collect();
+        let servers = match (&trust, by_rules.is_empty()) {
+            (None, false) => by_rules,
+            (Some(_), false) => {
+                let named = rules.dns_servers.join(", ");
+                tell(&format!(
+                    "dns: dns_server {named} of the rule files is not heeded: it would be asked in plain text, and [dns]                      servers names servers over TLS; take dns_server out, or name the server in [dns] servers"
+                ));
+                settings.servers.clone()
+            }
+            (_, true) => settings.servers.clone(),
+        };
+        if let Some(plain) = servers.iter().find(|server| trust.is_some() && server.certificate.is_none()) {
+            tell(&format!(
+                "dns: {plain} is asked in plain text beside servers over TLS: any question may go to it; write tls://                  before it, or leave it out"
+            ));
         }
         let library = match settings.ask {
             Ask::Yes => {
                 let _inside = handle.enter();
-                Some(library(settings, rules).context("dns")?)
+                let trusted = trust.as_ref().map(|(config, _)| config);
+                Some(library(settings, rules, &servers, trusted, tell).context("dns")?)
             }
             _ => None,
         };
         Ok(Some(Resolver(Arc::new(Inner {
             settings: settings.clone(),
-            servers: rules.dns_servers.clone(),
+            by_rules: rules.dns_servers.clone(),
+            servers,
+            trust,
             handle: handle.clone(),
             fake: Fake::new(&settings.fake),
             library,
@@ -142,11 +181,30 @@ impl Resolver {
         settings: &Dns,
         rules: &rules::Settings,
         handle: &Handle,
+        tell: &Tell,
     ) -> anyhow::Result<Option<Resolver>> {
-        match old {
-            Some(old) if old.0.settings == *settings && old.0.servers == rules.dns_servers => Ok(Some(old.clone())),
-            _ => Resolver::new(settings, rules, handle),
+        let same = |old: &&Resolver| {
+            let text = |trust: &Option<(ClientConfig, Vec<u8>)>| trust.as_ref().map(|(_, text)| text.clone());
+            old.0.settings == *settings
+                && old.0.by_rules == rules.dns_servers
+                && tls::trust(settings).is_ok_and(|trust| text(&trust) == text(&old.0.trust))
+        };
+        match old.filter(same) {
+            Some(old) => Ok(Some(old.clone())),
+            None => Resolver::telling(settings, rules, handle, tell),
         }
+    }
+
+    /// Each server over TLS, and how a handshake with it went: the version agreed on, or what is wrong.
+    pub async fn shake_hands(&self) -> Vec<(String, Result<&'static str, String>)> {
+        let Some((trust, _)) = self.0.trust.as_ref().filter(|_| self.0.settings.ask == Ask::Yes) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for server in self.0.servers.iter().filter(|server| server.certificate.is_some()) {
+            found.push((server.to_string(), server.shake_hands(trust, self.0.settings.timeout.0).await));
+        }
+        found
     }
 
     pub fn settings(&self) -> &Dns {
@@ -259,31 +317,39 @@ impl Resolver {
     /// Who is asked, for people.
     pub fn describe(&self) -> String {
         let inner = &*self.0;
-        match (&inner.settings.ask, &inner.settings.servers[..], &inner.servers[..]) {
-            (Ask::Fake, ..) => "[dns.fake] alone".to_owned(),
-            (_, _, [_, ..]) => inner.servers.join(", "),
-            (_, [], _) => "the servers of /etc/resolv.conf".to_owned(),
-            (_, servers, _) => servers.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", "),
+        match (&inner.settings.ask, &inner.servers[..]) {
+            (Ask::Fake, _) => "[dns.fake] alone".to_owned(),
+            (_, []) => "the servers of /etc/resolv.conf".to_owned(),
+            (_, servers) => servers.iter().map(Server::to_string).collect::<Vec<_>>().join(", "),
         }
     }
 }
 
-fn library(settings: &Dns, rules: &rules::Settings) -> anyhow::Result<TokioResolver> {
-    let by_rules: Vec<SocketAddr> = rules.dns_servers.iter().filter_map(|written| server(written)).collect();
-    let servers = if by_rules.is_empty() { &settings.servers } else { &by_rules };
+fn library(
+    settings: &Dns,
+    rules: &rules::Settings,
+    servers: &[Server],
+    trust: Option<&ClientConfig>,
+    tell: &Tell,
+) -> anyhow::Result<Library> {
+    let connections = Connections::new(settings, servers, tell);
     let mut builder = if servers.is_empty() {
-        TokioResolver::builder_tokio().context("/etc/resolv.conf")?
+        Library::builder(connections).context("/etc/resolv.conf")?
     } else {
         let each = servers.iter().map(|server| {
-            let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-                connection.port = server.port();
-                connection
-            });
-            NameServerConfig::new(server.ip(), true, connections.into())
+            let mut ways = match &server.certificate {
+                None => vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
+                Some(name) => vec![ConnectionConfig::tls(name.to_str().into())],
+            };
+            ways.iter_mut().for_each(|way| way.port = server.address.port());
+            NameServerConfig::new(server.address.ip(), true, ways)
         });
         let config = ResolverConfig::from_name_servers(each.collect());
-        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        Library::builder_with_config(config, connections)
     };
+    if let Some(trust) = trust {
+        builder = builder.with_tls_config(trust.clone());
+    }
     let option = |name: &str| rules.dns_options.get(name).copied().unwrap_or(0);
     let options = builder.options_mut();
     options.timeout = settings.timeout.0;

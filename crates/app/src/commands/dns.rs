@@ -4,6 +4,7 @@
 
 use super::{Format, RuleArguments};
 use crate::answers::dns::Resolver;
+use crate::answers::dns::tls::Tell;
 use crate::config::Config;
 use crate::config::dns::Ask;
 use crate::debug::Debug;
@@ -15,6 +16,7 @@ use engine::{Answer, Question, Record};
 use rules::Kind;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[derive(Debug, clap::Args)]
@@ -66,7 +68,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     selection.local = false;
     let ruleset = loading::load(&selection, !rules.no_cache, true, &Debug::default()).engine.ruleset;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let Some(resolver) = Resolver::new(&config.dns, &ruleset.settings, runtime.handle())? else {
+    // What the handshakes below say is not said twice.
+    let tell: Tell = Arc::new(|text: &str| {
+        if !text.contains(" is not asked: ") {
+            eprintln!("sekisho: {text}");
+        }
+    });
+    let Some(resolver) = Resolver::telling(&config.dns, &ruleset.settings, runtime.handle(), &tell)? else {
         bail!("nothing is to be asked");
     };
     let mut output = Output::new();
@@ -78,6 +86,22 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         false => names.iter().map(|name| Asked::of(name, record)).collect(),
     };
     let mut code = CLEAN;
+    for (server, shaken) in runtime.block_on(resolver.shake_hands()) {
+        if shaken.is_err() {
+            code = FOUND;
+        }
+        match format {
+            Format::Text => output.line(&match &shaken {
+                Ok(version) => format!("ok   {server}: {version}, certificate good"),
+                Err(why) => format!("BAD  {server}: {}", readable(why.as_bytes(), 500)),
+            })?,
+            Format::Json => {
+                let (version, why) = (shaken.as_ref().ok(), shaken.as_ref().err());
+                let told = serde_json::json!({ "server": server, "ok": shaken.is_ok(), "tls": version, "why": why });
+                output.line(&told.to_string())?;
+            }
+        }
+    }
     // One after the other, so that the times are those of single questions.
     for asked in questions {
         let began = Instant::now();

@@ -4,7 +4,10 @@ use super::units::Span;
 use engine::Record;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -12,7 +15,9 @@ pub struct Dns {
     pub ask: Ask,
     /// None: those of `/etc/resolv.conf`.
     #[serde(deserialize_with = "servers")]
-    pub servers: Vec<SocketAddr>,
+    pub servers: Vec<Server>,
+    /// File with certificates of authorities in place of the system's, for servers that are asked over TLS.
+    pub authorities: PathBuf,
     /// For all questions of a message together.
     pub deadline: Span,
     /// For one server to answer one question.
@@ -49,6 +54,7 @@ impl Default for Dns {
         Dns {
             ask: Ask::Yes,
             servers: Vec::new(),
+            authorities: PathBuf::new(),
             deadline: Span::seconds(5),
             timeout: Span::seconds(2),
             attempts: 2,
@@ -74,6 +80,12 @@ impl Dns {
         }
         if !self.unanswered.is_finite() {
             anyhow::bail!("dns: unanswered = {} is no score", self.unanswered);
+        }
+        for (at, server) in self.servers.iter().enumerate() {
+            // Which of two names a certificate has to bear could not be told by the address.
+            if self.servers[..at].iter().any(|before| before.address == server.address) {
+                anyhow::bail!("dns: servers: {} stands there twice", server.address);
+            }
         }
         for (name, records) in &self.fake {
             for record in records {
@@ -146,25 +158,69 @@ fn strings(data: &str) -> Vec<String> {
     found
 }
 
-fn servers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SocketAddr>, D::Error> {
+/// A name server, and how it is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    pub address: SocketAddr,
+    /// Over TLS: the name, or the address, that its certificate has to bear. `None`: in plain text.
+    pub certificate: Option<ServerName<'static>>,
+}
+
+impl Server {
+    fn plain(address: SocketAddr) -> Server {
+        Server { address, certificate: None }
+    }
+}
+
+/// As it may be written.
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.certificate {
+            None => write!(f, "{}", self.address),
+            Some(ServerName::DnsName(name)) => write!(f, "tls://{}#{}", self.address, name.as_ref()),
+            Some(_) => write!(f, "tls://{}", self.address),
+        }
+    }
+}
+
+fn servers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Server>, D::Error> {
     let written = Vec::<String>::deserialize(deserializer)?;
-    let read = |text: &String| {
-        server(text).ok_or_else(|| {
-            let error = format!("{text:?} is no name server: expected \"192.0.2.53\" or \"[2001:db8::53]:53\"");
-            serde::de::Error::custom(error)
-        })
+    written.iter().map(|text| server(text).map_err(serde::de::Error::custom)).collect()
+}
+
+const PORT: u16 = 53;
+/// Of DNS over TLS (RFC 7858).
+const TLS_PORT: u16 = 853;
+
+/// `192.0.2.53`, `[2001:db8::53]:5353`, `tls://192.0.2.53#ns.example`; the port may follow an `@` as well.
+pub fn server(text: &str) -> Result<Server, String> {
+    const FORMS: &str = "expected \"192.0.2.53\", \"[2001:db8::53]:53\" or \"tls://192.0.2.53#ns.example\"";
+    let wrong = || format!("{text:?} is no name server: {FORMS}");
+    let Some(rest) = text.strip_prefix("tls://") else {
+        if text.contains('#') {
+            return Err(format!("{text:?} names a certificate and does not say tls://: write \"tls://{text}\""));
+        }
+        return address(text, PORT).map(Server::plain).ok_or_else(wrong);
     };
-    written.iter().map(read).collect()
+    let (place, name) = rest.split_once('#').map_or((rest, None), |(place, name)| (place, Some(name)));
+    let address = address(place, TLS_PORT).ok_or_else(wrong)?;
+    let certificate = match name {
+        None => ServerName::from(address.ip()),
+        Some(name) => ServerName::try_from(name.trim_end_matches('.').to_lowercase())
+            .map_err(|_| format!("{text:?}: {name:?} is no name that a certificate could bear"))?,
+    };
+    Ok(Server { address, certificate: Some(certificate) })
 }
 
 /// An address, and perhaps a port.
-pub fn server(text: &str) -> Option<SocketAddr> {
+pub fn address(text: &str, port: u16) -> Option<SocketAddr> {
     let (address, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, "")) => (address, 53),
-        Some((address, port)) => (address, port.strip_prefix(':')?.parse().ok()?),
-        None => match text.parse() {
-            Ok(whole) => return Some(whole),
-            Err(_) => (text, 53),
+        Some((address, "")) => (address, port),
+        Some((address, port)) => (address, port.strip_prefix([':', '@'])?.parse().ok()?),
+        None => match (text.parse(), text.split_once('@')) {
+            (Ok(whole), _) => return Some(whole),
+            (Err(_), Some((address, port))) => (address, port.parse().ok()?),
+            (Err(_), None) => (text, port),
         },
     };
     Some(SocketAddr::new(address.parse::<IpAddr>().ok()?, port))
@@ -183,10 +239,24 @@ mod tests {
             ("[2001:db8::53]", Some("[2001:db8::53]:53")),
             ("[2001:db8::53]:5353", Some("[2001:db8::53]:5353")),
             ("[192.0.2.53]:5353", Some("192.0.2.53:5353")),
+            ("192.0.2.53@5353", Some("192.0.2.53:5353")),
+            ("2001:db8::53@5353", Some("[2001:db8::53]:5353")),
             ("[192.0.2.53]x", None),
             ("ns.example", None),
+            ("tls://192.0.2.53", Some("tls://192.0.2.53:853")),
+            ("tls://192.0.2.53#NS.example", Some("tls://192.0.2.53:853#ns.example")),
+            ("tls://192.0.2.53:8853#ns.example.", Some("tls://192.0.2.53:8853#ns.example")),
+            ("tls://192.0.2.53@8853#ns.example", Some("tls://192.0.2.53:8853#ns.example")),
+            ("tls://2001:db8::53#ns.example", Some("tls://[2001:db8::53]:853#ns.example")),
+            ("tls://[2001:db8::53]", Some("tls://[2001:db8::53]:853")),
+            ("tls://192.0.2.53#", None),
+            ("tls://192.0.2.53#n s", None),
+            ("tls://ns.example", None),
+            ("192.0.2.53#ns.example", None),
         ] {
-            assert_eq!(server(text).map(|address| address.to_string()).as_deref(), expected, "{text}");
+            let read = server(text).ok();
+            assert_eq!(read.as_ref().map(Server::to_string).as_deref(), expected, "{text}");
+            assert_eq!(read.as_ref().and_then(|read| server(&read.to_string()).ok()), read, "{text}");
         }
         let text = |strings: &[&str]| FakeRecord::Text(strings.iter().map(|s| (*s).to_owned()).collect());
         for (written, expected) in [
@@ -209,6 +279,8 @@ mod tests {
     fn mistakes_are_told() {
         let wrong = |text: &str| crate::config::Config::parse(text).unwrap_err().to_string();
         assert!(wrong("[dns]\nservers = [\"ns.example\"]").contains("no name server"));
+        assert!(wrong("[dns]\nservers = [\"9.9.9.9#x.example\"]").contains("write \"tls://9.9.9.9#x.example\""));
+        assert!(wrong("[dns]\nservers = [\"192.0.2.1\", \"192.0.2.1:53\"]").contains("twice"));
         assert!(wrong("[dns]\ndeadline = \"0s\"").contains("longer than nothing"));
         assert!(wrong("[dns.fake]\n\"x.example\" = [\"A x\"]").contains("\"x.example\""));
     }

@@ -3,7 +3,6 @@
 use super::units::{Size, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -264,8 +263,8 @@ impl Feeds {
         if self.timeout.0.is_zero() || self.size.0 == 0 {
             return Err("feeds: timeout and size must be more than nothing".into());
         }
-        if !self.dns.is_empty() && self.dns.parse::<SocketAddr>().is_err() {
-            return Err(format!("feeds: dns = {:?} is no address with a port, such as \"192.0.2.53:53\"", self.dns));
+        if !self.dns.is_empty() {
+            super::dns::server(&self.dns).map_err(|error| format!("feeds: dns: {error}"))?;
         }
         if !self.ham_score.is_finite() {
             return Err("feeds: ham_score must be a number".into());

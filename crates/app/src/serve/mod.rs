@@ -262,7 +262,7 @@ async fn serve(
             }))
         })
         .collect();
-    let resolver = reload::for_service(None, &config, &engine, &tokio::runtime::Handle::current())?;
+    let resolver = reload::for_service(None, &config, &engine, &tokio::runtime::Handle::current(), journal)?;
     if let Some(resolver) = &resolver {
         journal.note(&format!("DNS: {}", resolver.describe()));
     }

@@ -7,6 +7,7 @@ use super::gate::Gate;
 use super::journal::Journal;
 use super::{Service, active, load, settings};
 use crate::answers::dns::Resolver;
+use crate::answers::dns::tls::Tell;
 use crate::config::Config;
 use crate::environment;
 use crate::rule_files::Selection;
@@ -139,7 +140,7 @@ fn resolver(service: &Service, engine: &engine::Engine) {
     let old = service.resolver.load();
     let config = service.config.load();
     let handle = tokio::runtime::Handle::current();
-    match for_service(Option::as_ref(&old), &config, engine, &handle) {
+    match for_service(Option::as_ref(&old), &config, engine, &handle, service.journal) {
         Ok(new) => service.resolver.store(Arc::new(new)),
         Err(error) => service.journal.note(&format!("{error:#}; the old resolver stays")),
     }
@@ -151,11 +152,13 @@ pub fn for_service(
     config: &Config,
     engine: &engine::Engine,
     handle: &tokio::runtime::Handle,
+    journal: Journal,
 ) -> anyhow::Result<Option<Resolver>> {
     if environment::is_local() {
         return Ok(None);
     }
-    Resolver::renewed(old, &config.dns, &engine.ruleset.settings, handle)
+    let tell: Tell = Arc::new(move |text| journal.note(text));
+    Resolver::renewed(old, &config.dns, &engine.ruleset.settings, handle, &tell)
 }
 
 /// New rules, whole, or the old ones.

@@ -12,7 +12,7 @@ use std::time::Instant;
 pub fn txt(name: &str, settings: &config::Feeds) -> Result<Vec<String>, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let servers = config::dns::server(&settings.dns).into_iter().collect();
-    let dns = Dns { ask: Ask::Yes, servers, ..Dns::default() };
+    let dns = Dns { ask: Ask::Yes, servers, authorities: settings.authorities.clone(), ..Dns::default() };
     let wrong = |why: &str| transport(format!("DNS: {name} TXT: {why}"));
     let resolver = Resolver::new(&dns, &rules::Settings::default(), runtime.handle());
     let resolver = resolver.map_err(|error| wrong(&format!("{error:#}")))?.ok_or_else(|| wrong("not asked"))?;

@@ -23,14 +23,6 @@ pub enum Got {
     Body { bytes: Vec<u8>, validator: Validator },
 }
 
-/// Where systems keep the certificates of authorities; the first that exists counts.
-const AUTHORITIES: &[&str] = &[
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-    "/usr/local/share/certs/ca-root-nss.crt",
-    "/usr/local/etc/ssl/cert.pem",
-];
 /// However slowly a body drips, feeds are fetched one after the other, and the next one waits.
 const LONGEST: Duration = Duration::from_secs(3600);
 const CHUNK: usize = 64 << 10;
@@ -139,13 +131,7 @@ impl Client {
 }
 
 fn authorities(settings: &config::Feeds) -> anyhow::Result<Vec<ureq::tls::Certificate<'static>>> {
-    let own = &settings.authorities;
-    let pem = match own.as_os_str().is_empty() {
-        false => {
-            std::fs::read(own).map_err(|error| anyhow::anyhow!("feeds.authorities: {}: {error}", own.display()))?
-        }
-        true => AUTHORITIES.iter().find_map(|path| std::fs::read(path).ok()).unwrap_or_default(),
-    };
+    let pem = crate::authorities::pem(&settings.authorities, "feeds.authorities")?;
     let items = ureq::tls::parse_pem(&pem).filter_map(Result::ok);
     Ok(items
         .filter_map(|item| match item {
