@@ -5,8 +5,11 @@ use crate::learning::Learnt;
 use crate::rule_files::{self, Found, Includes, Selection};
 use crate::{cache, environment, geography, language, learning};
 use engine::{Engine, EngineOptions};
+use mail::suffixes::Suffixes;
 use rules::settings::LanguageModels;
 use rules::{Diagnostic, LoadOptions, Ruleset, ScoreSet, Severity, Source, SourceKind};
+use std::io::Read;
+use std::path::Path;
 
 /// Ready to judge.
 pub struct Loaded {
@@ -80,6 +83,7 @@ fn load_for(selection: &Selection, use_cache: bool, beyond_spamassassin: bool, b
     add_language_models(&mut ruleset, &found);
     let mut engine = Engine::new(ruleset, engine_options(&options, beyond_spamassassin));
     engine.geography = geography::find(selection, &engine.ruleset, &mut found.problems);
+    boundaries(selection, &mut engine, &mut found.problems);
     Loaded { engine, diagnostics, problems: found.problems }
 }
 
@@ -100,8 +104,35 @@ pub fn load_for_user(selection: &Selection, bayes: bool, user: Source) -> Loaded
     add_language_models(&mut ruleset, &found);
     let mut engine = Engine::new(ruleset, engine_options(&options, true));
     engine.geography = geography::find(selection, &engine.ruleset, &mut found.problems);
+    boundaries(selection, &mut engine, &mut found.problems);
     Loaded { engine, diagnostics, problems: found.problems }
 }
+
+/// The Public Suffix List that was fetched, in place of the one that is compiled in.
+fn boundaries(selection: &Selection, engine: &mut Engine, problems: &mut Vec<String>) {
+    if let Some(path) = &selection.suffixes {
+        match suffixes(path) {
+            Ok(list) => {
+                let registry = engine.views.tlds.as_ref().clone().with_suffixes(Some(list.into()));
+                engine.views.tlds = registry.into();
+            }
+            Err(error) => {
+                problems.push(format!("{}: {error}; the list that sekisho carries stands in", path.display()))
+            }
+        }
+    }
+}
+
+/// A Public Suffix List.
+pub fn suffixes(path: &Path) -> Result<Suffixes, String> {
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    file.take(LONGEST_SUFFIXES).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    Suffixes::parse(&text).ok_or_else(|| "no suffixes in it".to_owned())
+}
+
+/// Bytes of a Public Suffix List that are read; it has a third of a million.
+const LONGEST_SUFFIXES: u64 = 16 << 20;
 
 /// Only TextCat reads them, and few load it.
 fn add_language_models(ruleset: &mut Ruleset, found: &Found) {

@@ -66,6 +66,8 @@ pub struct Selection {
     /// Databases of addresses that were fetched.
     pub countries: Option<PathBuf>,
     pub systems: Option<PathBuf>,
+    /// The Public Suffix List that was fetched.
+    pub suffixes: Option<PathBuf>,
 }
 
 /// The texts to load, and what could not be read.
@@ -155,6 +157,8 @@ pub fn watched(selection: &Selection) -> Vec<PathBuf> {
     let (rules, site) = folders(selection);
     let mut found: Vec<PathBuf> = [rules, site].into_iter().flatten().collect();
     found.extend(selection.extra.iter().cloned());
+    // A set that was fetched anew lies in another folder.
+    found.extend([&selection.countries, &selection.systems, &selection.suffixes].into_iter().flatten().cloned());
     // A channel's rules are a folder below; deeper is nothing of ours.
     let mut level = found.clone();
     for _ in 0..2 {

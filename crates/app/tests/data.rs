@@ -160,6 +160,9 @@ fn lists_become_rules() {
     assert_eq!(hits("192.0.2.200", "a@example.com"), [false, true]);
     assert_eq!(hits("198.51.101.1", "a@minutes.example"), [true, true]);
     assert_eq!(hits("192.0.2.20", "a@example.com"), [false, false]);
+    assert_eq!(hits("IPv6:2001:db8:1::5", "a@example.com"), [false, true]);
+    assert_eq!(hits("IPv6:2001:DB8:0:0:0:0:0:5", "a@example.com"), [false, true]);
+    assert_eq!(hits("IPv6:2001:db9::5", "a@example.com"), [false, false]);
     let (said, code) = site.run(&["lint"]);
     assert_eq!(code, 0, "{said}");
     // Without its last line nobody knows what is missing.

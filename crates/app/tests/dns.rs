@@ -381,6 +381,58 @@ fn a_verdict_is_replayed_byte_for_byte_without_a_network() {
     assert!(check(&folder, &config, &other, &["--replay", tape]).0.contains("DNS_NOT_ASKED"));
 }
 
+/// What is cut of an answer is told: in the verdict, in a replay, by the service and by `sekisho dns test`.
+#[test]
+fn limits_of_answers_are_named() {
+    let folder = Folder::new("dns-named");
+    own_rules(&folder, 4, "list.test");
+    let rules = std::fs::read_to_string(folder.0.join("own.cf")).unwrap();
+    let text = "loadplugin Mail::SpamAssassin::Plugin::AskDNS\naskdns TEXT _SENDERDOMAIN_ TXT /x/\n";
+    folder.file("own.cf", &format!("{rules}{text}"));
+    let many: Vec<String> = (0..1000).map(|n| format!("A 127.0.{}.{}", n / 250, n % 250)).collect();
+    let mut zones = vec![
+        ("*.l0.list.test", Manner::Truncated(many)),
+        ("*.l1.list.test", Manner::Alias("c0.list.test".to_owned())),
+        ("*.l2.list.test", Manner::Alias("none.list.test".to_owned())),
+        ("none.list.test", records(&["TXT nothing for A"])),
+        ("*.l3.list.test", Manner::Alias("c28.list.test".to_owned())),
+        ("c30.list.test", records(&["A 127.0.0.2"])),
+        ("sender.com", Manner::Truncated(vec![format!("TXT {}", "x".repeat(60_000))])),
+    ];
+    let chain: Vec<(String, Manner)> =
+        (0..30).map(|n| (format!("c{n}.list.test"), Manner::Alias(format!("c{}.list.test", n + 1)))).collect();
+    zones.extend(chain.iter().map(|(name, how)| (name.as_str(), how.clone())));
+    let dns = Dns::start(&zones, Duration::ZERO);
+    let config = config(&folder, &dns.address.to_string(), "deadline = \"20s\"\ntimeout = \"10s\"\n");
+    let mail = folder.file("mail.eml", &mail("", "x"));
+    let tape = folder.0.join("answers.json");
+    let tape = tape.to_str().unwrap();
+    let (said, code) = check(&folder, &config, &mail, &["--format", "json", "--record", tape]);
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let hits: Vec<&str> = report["hits"].as_array().unwrap().iter().map(|hit| hit["rule"].as_str().unwrap()).collect();
+    assert_eq!(hits, ["L0", "L3", "TEXT", "DNS_LIMIT"], "{said}");
+    for expected in [
+        "9.113.0.203.l0.list.test A: 1000 records, of which 100 are looked at",
+        "9.113.0.203.l1.list.test A: more aliases (CNAME) one behind the other than are followed",
+        "sender.com TXT: a record of 60000 bytes, of which 16384 at most are looked at",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert!(!said.contains("l2.list.test A: more") && !said.contains("l3.list.test A: more"), "{said}");
+    assert_eq!(check(&folder, &config, &mail, &["--format", "json", "--replay", tape]), (said, code));
+    let tested = folder
+        .command(&["dns", "test", "--rule-set", "none", "--no-cache", "--config"])
+        .arg(&config)
+        .args(["9.113.0.203.l0.list.test", "9.113.0.203.l1.list.test"])
+        .env_remove("SEKISHO_LOCAL")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&tested.stdout);
+    assert!(said.contains("limit: 9.113.0.203.l0.list.test A: 1000 records"), "{said}");
+    assert!(said.contains("limit: 9.113.0.203.l1.list.test A: more aliases"), "{said}");
+    assert!(tested.stderr.is_empty(), "{}", String::from_utf8_lossy(&tested.stderr));
+}
+
 #[test]
 fn pretended_zones_need_no_network() {
     let folder = Folder::new("dns-fake");

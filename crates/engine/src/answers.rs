@@ -112,6 +112,9 @@ pub enum Question {
     Reputation { kind: String, who: String },
     /// Whether we have met.
     Acquaintance(Acquaintance),
+    /// No check asks it: what there was of an answer of DNS that was too much to be kept, in [`Answer::Figures`]. It stands
+    /// beside the answer, so that a replay tells of it too.
+    Beyond { name: String, record: Record },
 }
 
 /// Sites that tell each other of mail by digests.

@@ -5,7 +5,7 @@ use mail::Transaction;
 use mail::views::Views;
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 /// One argument of `eval:name(...)` as the rule wrote it, quotes removed.
@@ -79,6 +79,21 @@ pub struct Context<'a> {
     pub memo: &'a Memo,
     /// Where facts from outside come from: `context.asking.get(question)?`.
     pub asking: &'a Asking<'a>,
+}
+
+/// Limits that checks reached: what was counted, and the limit.
+#[derive(Debug, Default)]
+pub struct LimitsReached(pub RefCell<BTreeSet<(&'static str, usize)>>);
+
+impl Context<'_> {
+    /// Something that a stranger may have more of than is looked at; the verdict tells of it. Whether there is more.
+    pub fn limit(&self, what: &'static str, count: usize, limit: usize) -> bool {
+        let beyond = count > limit;
+        if beyond {
+            self.memo.get_or_init(LimitsReached::default).0.borrow_mut().insert((what, limit));
+        }
+        beyond
+    }
 }
 
 /// What checks of one family computed for this message and want to keep; one value per type.

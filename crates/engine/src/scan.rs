@@ -5,7 +5,7 @@
 //! only the checks that waited run. With no questions (all tests that need no network) there is one step.
 
 use crate::answers::{Answer, Answers, Asking, Question};
-use crate::check::{Context, Memo, Pending};
+use crate::check::{Context, LimitsReached, Memo, Pending};
 use crate::plan::GroupText;
 use crate::score::{Counted, score};
 use crate::scratch::{Scratch, Values};
@@ -142,6 +142,10 @@ impl<'a> Scan<'a> {
         }
         let mut verdict = std::mem::take(&mut self.verdict);
         verdict.troubles.extend(self.views.limits_reached().into_iter().filter_map(limit_trouble));
+        let reached = self.memo.get_or_init(LimitsReached::default);
+        let reached = reached.0.borrow();
+        let notes = reached.iter().map(|&(what, limit)| Note::Limit { what, limit });
+        verdict.troubles.extend(notes.filter_map(limit_trouble));
         verdict.authentication = answers.authentication().cloned();
         verdict.recipients = self.for_recipients(&verdict);
         scratch.values = std::mem::take(&mut self.values);

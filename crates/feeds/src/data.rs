@@ -5,6 +5,7 @@
 //! [`rules`] makes rules of what rules can use, so that it is tried on good mail and read like all others.
 
 use crate::Refusal;
+use crate::prefix6::Prefix6;
 use crate::range::Range;
 use crate::sources::{self, Fetch, File, Risk, Source};
 use std::fmt::Write as _;
@@ -96,7 +97,7 @@ pub static DATA: &[Source] = &[
     },
     Source {
         name: "publicsuffix",
-        gives: "domains under which anybody may register",
+        gives: "domains under which anybody may register: whose a name is, for DMARC and where rule files have no list",
         home: "https://publicsuffix.org/",
         fetch: Fetch::Files { base: "https://publicsuffix.org/list/", checksum: "" },
         files: &[whole("public_suffix_list.dat")],
@@ -138,7 +139,6 @@ pub static DATA: &[Source] = &[
         home: "https://www.spamhaus.org/blocklists/do-not-route-or-peer/",
         fetch: Fetch::Files { base: "https://www.spamhaus.org/drop/", checksum: "" },
         files: &[whole("drop_v4.json"), whole("drop_v6.json")],
-        note: "of IPv6 the rules know nothing yet",
         ..NOTHING
     },
 ];
@@ -170,7 +170,10 @@ pub fn check(name: &str, bytes: &[u8]) -> Result<usize, Refusal> {
                     return Err(format(name, format_args!("no line {mark}: not whole, or no list of suffixes")));
                 }
             }
-            Ok(text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("//")).count())
+            match text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("//")).count() {
+                0 => Err(format(name, "no suffix in it")),
+                rules => Ok(rules),
+            }
         }
         Some(Form::Domains) => domains(name, bytes).map(|domains| domains.len()),
         Some(Form::Networks) => networks(name, bytes).map(|networks| networks.len()),
@@ -291,6 +294,7 @@ const IN_A_LINE: usize = 20;
 pub fn rules(set: &str, files: &[(&str, &[u8])]) -> Option<String> {
     let mut text = format!("# Made by sekisho of the set {set}; sekisho data update makes it anew.\n");
     let head = text.len();
+    let mut drop = Vec::new();
     for (name, bytes) in files {
         match (form(name), set) {
             (Some(Form::Domains), "freemail") => {
@@ -312,20 +316,26 @@ pub fn rules(set: &str, files: &[(&str, &[u8])]) -> Option<String> {
                      mailbox is of a kind that lives for minutes\nscore DISPOSABLE_FROM 1.0\nendif\n",
                 );
             }
-            (Some(Form::Networks), _) => drop_rules(&networks(name, bytes).ok()?, &mut text),
+            (Some(Form::Networks), _) => drop.extend(networks(name, bytes).ok()?),
             _ => {}
         }
     }
+    drop_rules(&drop, &mut text);
     (text.len() > head).then_some(text)
 }
 
 /// The first relay outside is in one of these.
 fn drop_rules(networks: &[String], text: &mut String) {
-    let patterns: Vec<String> = networks.iter().filter_map(|network| Some(range(network)?.pattern())).collect();
     let mut parts = Vec::new();
-    for (number, some) in patterns.chunks(TOGETHER).enumerate() {
-        let _ = writeln!(text, "header __SPAMHAUS_DROP_{number} X-Spam-Relays-External =~ /{}/", some.join("|"));
-        parts.push(format!("__SPAMHAUS_DROP_{number}"));
+    let patterns: Vec<String> = networks.iter().filter_map(|network| Some(range(network)?.pattern())).collect();
+    let patterns6: Vec<String> =
+        networks.iter().filter_map(|network| Some(Prefix6::parse(network)?.pattern())).collect();
+    // An address of IPv6 has letters in either case.
+    for (rule, patterns, flags) in [("__SPAMHAUS_DROP", patterns, ""), ("__SPAMHAUS_DROP6", patterns6, "i")] {
+        for (number, some) in patterns.chunks(TOGETHER).enumerate() {
+            let _ = writeln!(text, "header {rule}_{number} X-Spam-Relays-External =~ /{}/{flags}", some.join("|"));
+            parts.push(format!("{rule}_{number}"));
+        }
     }
     if !parts.is_empty() {
         let _ = write!(
@@ -392,6 +402,11 @@ mod tests {
         let text = rules("spamhaus-drop", &[("drop_v4.json", DROP.as_bytes())]).unwrap();
         assert!(text.contains("__SPAMHAUS_DROP_0 X-Spam-Relays-External =~ /^\\[ ip=1\\.10\\."), "{text}");
         assert!(text.contains("meta SPAMHAUS_DROP __SPAMHAUS_DROP_0\n"), "{text}");
+        let drop6 = DROP.replace("1.10.16.0/20", "2001:db8::/32");
+        let both = [("drop_v4.json", DROP.as_bytes()), ("drop_v6.json", drop6.as_bytes())];
+        let text = rules("spamhaus-drop", &both).unwrap();
+        assert!(text.contains("__SPAMHAUS_DROP6_0 X-Spam-Relays-External =~ /^\\[ ip=(?:2001:0?db8:)/i"), "{text}");
+        assert!(text.contains("meta SPAMHAUS_DROP __SPAMHAUS_DROP_0 || __SPAMHAUS_DROP6_0\n"), "{text}");
         let text = rules("freemail", &[("domains.json", b"[\"a.example\"]")]).unwrap();
         assert!(text.contains("\nfreemail_domains a.example\nendif\n"), "{text}");
         let text = rules("disposable", &[("disposable_email_blocklist.conf", b"a.example\n")]).unwrap();

@@ -10,6 +10,7 @@ pub mod archive;
 pub mod channel;
 pub mod data;
 pub mod mmdb;
+pub mod prefix6;
 pub mod range;
 pub mod registry;
 pub mod shape;

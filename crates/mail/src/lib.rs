@@ -10,6 +10,7 @@ pub mod message;
 pub mod mime;
 pub mod part;
 pub mod received;
+pub mod suffixes;
 pub mod tld;
 pub mod verdict;
 pub mod views;

@@ -1,20 +1,25 @@
 //! Where does a registry end and a registrant begin? `www.example.co.jp` belongs to `example.co.jp`.
 //!
-//! In: the lists of `util_rb_tld`, `util_rb_2tld`, `util_rb_3tld`, or nothing (then the Public Suffix List that is
-//! compiled in). Out: is this a name in a known top level, and which part of it did somebody register?
-//! Follows SpamAssassin's RegistryBoundaries where rule files gave lists, since URI rules and block lists expect it.
+//! In: the lists of `util_rb_tld`, `util_rb_2tld`, `util_rb_3tld`, or nothing (then the Public Suffix List, one that was
+//! fetched or the one that is compiled in). Out: is this a name in a known top level, and which part of it did somebody register?
+//! Follows SpamAssassin's RegistryBoundaries where rule files gave lists, since URI rules and block lists expect it; who is
+//! one organisation for DMARC is the Public Suffix List's to say, whatever rule files hold.
 
 use crate::received::is_address_literal;
+use crate::suffixes::Suffixes;
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use psl::Psl as _;
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Known top levels and the second and third levels under which registries sell names.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     /// `None`: the Public Suffix List.
     lists: Option<Lists>,
+    /// The Public Suffix List in place of the one that is compiled in.
+    suffixes: Option<Arc<Suffixes>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -46,7 +51,12 @@ impl Registry {
             names.into_iter().map(|name| name.to_ascii_lowercase().into_bytes().into_boxed_slice()).collect()
         }
         let lists = Lists { top: set(top), two: set(two), three: set(three) };
-        Registry { lists: (!lists.top.is_empty()).then_some(lists) }
+        Registry { lists: (!lists.top.is_empty()).then_some(lists), suffixes: None }
+    }
+
+    /// With this Public Suffix List in place of the one that is compiled in.
+    pub fn with_suffixes(self, suffixes: Option<Arc<Suffixes>>) -> Registry {
+        Registry { suffixes, ..self }
     }
 
     /// `label` (without dots) is a known top level; ASCII case ignored.
@@ -55,7 +65,10 @@ impl Registry {
         let Some(label) = lower(label, &mut buffer) else { return false };
         match &self.lists {
             Some(lists) => lists.top.contains(label),
-            None => psl::List.suffix(label).is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == label),
+            None => match &self.suffixes {
+                Some(suffixes) => suffixes.is_top_level(label),
+                None => psl::List.suffix(label).is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == label),
+            },
         }
     }
 
@@ -68,14 +81,26 @@ impl Registry {
 
     /// The registered part of a name: `www.example.co.jp` to `example.co.jp`. ASCII case ignored.
     pub fn trim_domain<'n>(&self, name: &'n [u8]) -> &'n [u8] {
+        self.trimmed(name, self.lists.as_ref())
+    }
+
+    /// The same by the Public Suffix List alone: whose domain it is, for DMARC.
+    pub fn organisation<'n>(&self, name: &'n [u8]) -> &'n [u8] {
+        self.trimmed(name, None)
+    }
+
+    fn trimmed<'n>(&self, name: &'n [u8], lists: Option<&Lists>) -> &'n [u8] {
         let start = name.iter().position(|&b| b != b'.').unwrap_or(name.len());
         let end = name.iter().rposition(|&b| b != b'.').map_or(start, |n| n + 1);
         let name = &name[start..end];
         let mut buffer = [0; NAME];
         let Some(lowered) = lower(name, &mut buffer) else { return name };
-        let labels = match &self.lists {
-            Some(lists) => lists.suffix_labels(lowered),
-            None => psl::List.suffix(lowered).map_or(1, |suffix| suffix.as_bytes().split(|&b| b == b'.').count()),
+        let labels = match (lists, &self.suffixes) {
+            (Some(lists), _) => lists.suffix_labels(lowered),
+            (None, Some(suffixes)) => suffixes.labels(lowered),
+            (None, None) => {
+                psl::List.suffix(lowered).map_or(1, |suffix| suffix.as_bytes().split(|&b| b == b'.').count())
+            }
         };
         last_labels(name, labels + 1)
     }
@@ -234,7 +259,7 @@ pub fn is_fqdn_valid(name: &[u8]) -> bool {
 }
 
 /// The last so many labels, or all.
-fn last_labels(name: &[u8], labels: usize) -> &[u8] {
+pub(crate) fn last_labels(name: &[u8], labels: usize) -> &[u8] {
     memchr::memrchr_iter(b'.', name).nth(labels - 1).map_or(name, |dot| &name[dot + 1..])
 }
 

@@ -43,7 +43,7 @@ pub fn verify(
     let mail_from = Identity::of_sender(sender);
     let helo = Identity::of_helo(sender);
     let registered =
-        |name: &str| String::from_utf8_lossy(views.config.tlds.trim_domain(name.as_bytes())).to_ascii_lowercase();
+        |name: &str| String::from_utf8_lossy(views.config.tlds.organisation(name.as_bytes())).to_ascii_lowercase();
     let mut steps = Steps::default();
     let mut found = Authentication {
         client,

@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use tls::{Connections, Tell};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ClientConfig;
 
 /// Cheap to clone; all clones are one.
@@ -52,6 +53,9 @@ struct Inner {
     counts: Counts,
     /// Servers of other networks that do not answer.
     resting: Resting,
+    /// When it was last told that an answer was longer than is looked at.
+    cut: Mutex<Option<Instant>>,
+    tell: Tell,
 }
 
 type Library = hickory_resolver::Resolver<Connections>;
@@ -80,6 +84,8 @@ const REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 /// Of one answer; a name may have thousands.
 const RECORDS: usize = 100;
+/// How often it is told that there was more.
+const TELL_AGAIN: Duration = Duration::from_secs(600);
 /// Bytes of one record in text; a TXT record may have 65,535.
 const LONGEST_RECORD: usize = 16_384;
 /// Of a name in text, without the last dot.
@@ -172,6 +178,8 @@ impl Resolver {
             blocked: Mutex::default(),
             counts: Counts::default(),
             resting: Resting::default(),
+            cut: Mutex::default(),
+            tell: tell.clone(),
         }))))
     }
 
@@ -251,8 +259,8 @@ impl Resolver {
                     let asked = question.clone();
                     let answer = tokio::spawn(async move {
                         match &asked {
-                            Question::Dns { name, record } => resolver.ask(name, *record, deadline).await,
-                            _ => Answer::NotAsked,
+                            Question::Dns { name, record } => resolver.look_up(name, *record, deadline).await,
+                            _ => Answer::NotAsked.into(),
                         }
                     });
                     (question, answer)
@@ -260,12 +268,17 @@ impl Resolver {
                 .collect();
             let networks = networks.into_iter().map(|(question, prepared)| {
                 let resolver = self.clone();
-                (question, tokio::spawn(async move { prepared.ask(&resolver.0.resting).await }))
+                (question, tokio::spawn(async move { prepared.ask(&resolver.0.resting).await.into() }))
             });
-            let asked: Vec<_> = asked.into_iter().chain(networks).collect();
+            let asked: Vec<(Question, JoinHandle<Found>)> = asked.into_iter().chain(networks).collect();
             let mut answers = Vec::with_capacity(asked.len());
             for (question, answer) in asked {
-                answers.push((question, answer.await.unwrap_or(Answer::Unknown)));
+                let Found { answer, beyond } = answer.await.unwrap_or(Answer::Unknown.into());
+                if let (Question::Dns { name, record }, false) = (&question, beyond.is_empty()) {
+                    let name = name.clone();
+                    answers.push((Question::Beyond { name, record: *record }, Answer::Figures(beyond)));
+                }
+                answers.push((question, answer));
             }
             answers
         };
@@ -274,29 +287,52 @@ impl Resolver {
 
     /// One question.
     pub async fn ask(&self, name: &str, record: Record, deadline: Instant) -> Answer {
+        self.look_up(name, record, deadline).await.answer
+    }
+
+    /// One question; what was too much of the answer besides.
+    pub async fn look_up(&self, name: &str, record: Record, deadline: Instant) -> Found {
         let inner = &*self.0;
         if let Some(answer) = inner.fake.answer(name, record) {
-            return answer;
+            return answer.into();
         }
-        let Some(library) = &inner.library else { return Answer::NoSuchName };
+        let Some(library) = &inner.library else { return Answer::NoSuchName.into() };
         let now = Instant::now();
         if self.is_blocked(name, now) {
-            return Answer::NotAsked;
+            return Answer::NotAsked.into();
         }
         if !inner.health.lock().unwrap_or_else(PoisonError::into_inner).may_ask(now) {
-            return Answer::Unknown;
+            return Answer::Unknown.into();
         }
-        let Some(name) = wire_name(name) else { return Answer::NoSuchName };
+        let Some(wire) = wire_name(name) else { return Answer::NoSuchName.into() };
         let looked_up = async {
             let _place = inner.at_once.acquire().await;
-            library.lookup(name, RecordType::from(record.0)).await
+            let result = library.lookup(wire.clone(), RecordType::from(record.0)).await;
+            match alias_without_end(&result, &wire) {
+                Some(last) if record != Record::CNAME => {
+                    let goes_on = library.lookup(last.clone(), RecordType::CNAME).await;
+                    match goes_on.is_ok_and(|lookup| !lookup.answers().is_empty()) {
+                        true => Found { answer: Answer::Failed(SERVFAIL), beyond: vec![(ALIASES.to_owned(), 1)] },
+                        false => found(result, record),
+                    }
+                }
+                _ => found(result, record),
+            }
         };
-        let answer = match tokio::time::timeout_at(deadline.into(), looked_up).await {
-            Ok(result) => answer(result, record),
-            Err(_) => Answer::Unknown,
+        let found = match tokio::time::timeout_at(deadline.into(), looked_up).await {
+            Ok(found) => found,
+            Err(_) => Answer::Unknown.into(),
         };
+        let Found { answer, beyond } = &found;
+        if !beyond.is_empty() {
+            let mut told = inner.cut.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.is_none_or(|told| now - told >= TELL_AGAIN) {
+                *told = Some(now);
+                (inner.tell)(&format!("dns: {}", beyond_in_words(name, record, beyond)));
+            }
+        }
         let mut health = inner.health.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = match &answer {
+        let count = match answer {
             Answer::Unknown => {
                 health.unanswered(Instant::now());
                 &inner.counts.unanswered
@@ -311,7 +347,8 @@ impl Resolver {
             }
         };
         count.fetch_add(1, Ordering::Relaxed);
-        answer
+        drop(health);
+        found
     }
 
     /// Who is asked, for people.
@@ -376,10 +413,50 @@ fn wire_name(name: &str) -> Option<Name> {
     Some(name)
 }
 
-/// What a look-up came to, in the words of the engine.
-fn answer(result: Result<Lookup, NetError>, record: Record) -> Answer {
+/// An answer, and what of it was too much to be kept: of what, and how much there was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    pub answer: Answer,
+    pub beyond: Vec<(String, i64)>,
+}
+
+impl From<Answer> for Found {
+    fn from(answer: Answer) -> Found {
+        Found { answer, beyond: Vec::new() }
+    }
+}
+
+/// What there can be too much of, as it stands in a recorded answer.
+const MANY: &str = "records";
+const LONG: &str = "bytes";
+const ALIASES: &str = "aliases";
+const SERVFAIL: u16 = 2;
+
+/// `x.example TXT: 1000 records, of which 100 are looked at`.
+pub fn beyond_in_words(name: &str, record: Record, beyond: &[(String, i64)]) -> String {
+    let each = beyond.iter().map(|(what, count)| match what.as_str() {
+        MANY => format!("{count} records, of which {RECORDS} are looked at"),
+        LONG => format!("a record of {count} bytes, of which {LONGEST_RECORD} at most are looked at"),
+        ALIASES => "more aliases (CNAME) one behind the other than are followed".to_owned(),
+        other => format!("{count} {other}"),
+    });
+    format!("{name} {record}: {}", each.collect::<Vec<_>>().join("; "))
+}
+
+/// The last name of a chain of aliases that led to nothing.
+fn alias_without_end<'r>(result: &'r Result<Lookup, NetError>, asked: &Name) -> Option<&'r Name> {
     match result {
-        Ok(lookup) => of_records(lookup.answers().iter().map(|answer| &answer.data), record),
+        Err(NetError::Dns(DnsError::NoRecordsFound(none))) if none.response_code == ResponseCode::NoError => {
+            Some(none.query.name()).filter(|last| *last != asked)
+        }
+        _ => None,
+    }
+}
+
+/// What a look-up came to, in the words of the engine.
+fn found(result: Result<Lookup, NetError>, record: Record) -> Found {
+    let answer = match result {
+        Ok(lookup) => return of_records(lookup.answers().iter().map(|answer| &answer.data), record),
         Err(NetError::Dns(DnsError::NoRecordsFound(none))) => match none.response_code {
             ResponseCode::NXDomain => Answer::NoSuchName,
             ResponseCode::NoError => no_records(record),
@@ -387,7 +464,8 @@ fn answer(result: Result<Lookup, NetError>, record: Record) -> Answer {
         },
         Err(NetError::Dns(DnsError::ResponseCode(code))) => Answer::Failed(u16::from(code)),
         Err(_) => Answer::Unknown,
-    }
+    };
+    answer.into()
 }
 
 fn no_records(record: Record) -> Answer {
@@ -395,32 +473,43 @@ fn no_records(record: Record) -> Answer {
 }
 
 /// Those of the type that was asked for: an alias on the way is none.
-fn of_records<'r>(data: impl Iterator<Item = &'r RData>, record: Record) -> Answer {
-    let wanted = data.filter(|data| u16::from(data.record_type()) == record.0).take(RECORDS);
-    if record == Record::TXT {
-        let texts = wanted.filter_map(|data| match data {
+fn of_records<'r>(data: impl Iterator<Item = &'r RData>, record: Record) -> Found {
+    let wanted: Vec<&RData> = data.filter(|data| u16::from(data.record_type()) == record.0).collect();
+    let mut longest = 0;
+    let kept = wanted.iter().take(RECORDS);
+    let answer = if record == Record::TXT {
+        let texts = kept.filter_map(|data| match data {
             RData::TXT(text) => {
-                let strings = text.txt_data.iter().map(|string| String::from_utf8_lossy(string).into_owned());
+                longest = longest.max(text.txt_data.iter().map(|string| string.len()).sum::<usize>());
                 let mut room = LONGEST_RECORD;
-                Some(strings.take_while(|string| take(&mut room, string.len())).collect())
+                let within = text.txt_data.iter().take_while(|string| take(&mut room, string.len()));
+                Some(within.map(|string| String::from_utf8_lossy(string).into_owned()).collect())
             }
             _ => None,
         });
-        return Answer::Texts(texts.collect());
-    }
-    let texts = wanted.map(|data| {
-        let mut text = String::new();
-        // Some kinds of data cannot be written.
-        let _ = write!(text, "{data}");
-        text.truncate(text.floor_char_boundary(LONGEST_RECORD));
-        text
-    });
-    Answer::Records(texts.collect())
+        Answer::Texts(texts.collect())
+    } else {
+        let texts = kept.map(|data| {
+            let mut text = String::new();
+            // Some kinds of data cannot be written.
+            let _ = write!(text, "{data}");
+            longest = longest.max(text.len());
+            text.truncate(text.floor_char_boundary(LONGEST_RECORD));
+            text
+        });
+        Answer::Records(texts.collect())
+    };
+    let count = |what: &str, count: usize| (what.to_owned(), i64::try_from(count).unwrap_or(i64::MAX));
+    let many = (wanted.len() > RECORDS).then(|| count(MANY, wanted.len()));
+    let long = (longest > LONGEST_RECORD).then(|| count(LONG, longest));
+    Found { answer, beyond: many.into_iter().chain(long).collect() }
 }
 
+/// Whether it fits in.
 fn take(room: &mut usize, bytes: usize) -> bool {
-    *room = room.saturating_sub(bytes);
-    *room > 0
+    let fits = bytes <= *room;
+    *room = if fits { *room - bytes } else { 0 };
+    fits
 }
 
 #[cfg(test)]
@@ -433,19 +522,30 @@ mod tests {
         let name = wire_name("x.example").unwrap();
         let data = [RData::CNAME(CNAME(name)), RData::A(A::new(127, 0, 0, 2)), RData::A(A::new(127, 0, 0, 3))];
         let expected = Answer::Records(vec!["127.0.0.2".into(), "127.0.0.3".into()]);
-        assert_eq!(of_records(data.iter(), Record::A), expected);
-        assert_eq!(of_records(data.iter(), Record::CNAME), Answer::Records(vec!["x.example.".into()]));
-        assert_eq!(of_records(data.iter(), Record::MX), Answer::Records(vec![]));
+        assert_eq!(of_records(data.iter(), Record::A), expected.into());
+        assert_eq!(of_records(data.iter(), Record::CNAME), Answer::Records(vec!["x.example.".into()]).into());
+        assert_eq!(of_records(data.iter(), Record::MX), Answer::Records(vec![]).into());
         let text = RData::TXT(TXT::new(vec!["v=spf1 ".into(), "-all".into()]));
-        assert_eq!(of_records([text].iter(), Record::TXT), Answer::Texts(vec![vec!["v=spf1 ".into(), "-all".into()]]));
+        let expected = Answer::Texts(vec![vec!["v=spf1 ".into(), "-all".into()]]);
+        assert_eq!(of_records([text].iter(), Record::TXT), expected.into());
     }
 
     #[test]
     fn a_thousand_records_or_a_huge_text_stay_within_limits() {
         let many = vec![RData::A(A::new(127, 0, 0, 2)); 1000];
-        assert_eq!(of_records(many.iter(), Record::A).records().len(), RECORDS);
+        let found = of_records(many.iter(), Record::A);
+        assert_eq!(found.answer.records().len(), RECORDS);
+        assert_eq!(found.beyond, [(MANY.to_owned(), 1000)]);
         let huge = RData::TXT(TXT::new(vec!["x".repeat(255); 200]));
-        assert!(of_records([huge].iter(), Record::TXT).records()[0].len() <= LONGEST_RECORD);
+        let found = of_records([huge].iter(), Record::TXT);
+        assert_eq!(found.answer.records()[0].len(), LONGEST_RECORD / 255 * 255);
+        assert_eq!(found.beyond, [(LONG.to_owned(), 200 * 255)]);
+        assert!(
+            beyond_in_words("x.test", Record::TXT, &found.beyond).starts_with("x.test TXT: a record of 51000 bytes")
+        );
+        // As much as fits in is all there.
+        let full = vec![RData::A(A::new(127, 0, 0, 2)); RECORDS];
+        assert!(of_records(full.iter(), Record::A).beyond.is_empty());
     }
 
     #[test]

@@ -230,12 +230,16 @@ fn findings(answers: &Answers, points: Points) -> Vec<(Hit, String)> {
     let mut limits: Vec<&str> = Vec::new();
     let mut asked = 0;
     let mut silent: BTreeSet<&str> = BTreeSet::new();
+    let mut beyond: BTreeSet<String> = BTreeSet::new();
     for (question, answer) in answers.iter() {
         if let (Question::Digest(network), Answer::Unknown) = (question, answer) {
             silent.insert(network.title());
         }
         if let Answer::Authentication(found) = answer {
             limits.extend(found.limits.iter().map(String::as_str));
+        }
+        if let (Question::Beyond { name, record }, Answer::Figures(figures)) = (question, answer) {
+            beyond.insert(dns::beyond_in_words(name, *record, figures));
         }
         let Question::Dns { name, .. } = question else { continue };
         asked += 1;
@@ -259,6 +263,10 @@ fn findings(answers: &Answers, points: Points) -> Vec<(Hit, String)> {
         let what =
             format!("DNS: {} questions were not asked (limit, or left alone): {}", not_asked.len(), some(&not_asked));
         findings.push((Hit::new("DNS_NOT_ASKED", 0.0, "More questions to DNS than a message may have"), what));
+    }
+    if !beyond.is_empty() {
+        let what = format!("DNS: {}", some(&beyond.iter().map(String::as_str).collect()));
+        findings.push((Hit::new("DNS_LIMIT", 0.0, "More of an answer of DNS than is looked at"), what));
     }
     if !limits.is_empty() {
         let what = format!("authentication: {}", limits.join("; "));

@@ -4,7 +4,7 @@
 use super::{Format, RuleArguments, service_config};
 use crate::answers::Desk;
 use crate::answers::auth::{self, Steps, library};
-use crate::answers::dns::Resolver;
+use crate::answers::dns::{Resolver, beyond_in_words};
 use crate::config::dns::Ask;
 use crate::debug::Debug;
 use crate::language::Message as Words;
@@ -12,7 +12,7 @@ use crate::output::{Output, readable};
 use crate::{CLEAN, FOUND, environment, input, loading};
 use anyhow::{Context, bail};
 use engine::spf::Step;
-use engine::{Answer, Answers, Record};
+use engine::{Answer, Answers, Question, Record};
 use mail::authentication::{Outcome, Spf};
 use mail::views::Views;
 use mail::{Authentication, Message};
@@ -166,6 +166,19 @@ fn human(found: &Authentication, steps: &Steps, answers: &Answers, output: &mut 
     output.line(&format!("  SPF: {spf}  DKIM: {dkim}{by}"))?;
     for limit in &found.limits {
         output.line(&format!("{LIMIT}: {limit}"))?;
+    }
+    let mut beyond: Vec<String> = answers
+        .iter()
+        .filter_map(|(question, answer)| match (question, answer) {
+            (Question::Beyond { name, record }, Answer::Figures(figures)) => {
+                Some(beyond_in_words(name, *record, figures))
+            }
+            _ => None,
+        })
+        .collect();
+    beyond.sort();
+    for limit in &beyond {
+        output.line(&format!("{LIMIT}: {}", shown(limit)))?;
     }
     match found.author() {
         Some(author) => output.line(&format!("{AUTHENTICATED} {}", shown(author)))?,

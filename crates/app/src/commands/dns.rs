@@ -3,8 +3,8 @@
 //! Lists keep entries for this (RFC 5782): 127.0.0.2 and the name "test" are listed, 127.0.0.1 and "invalid" are not.
 
 use super::{Format, RuleArguments};
-use crate::answers::dns::Resolver;
 use crate::answers::dns::tls::Tell;
+use crate::answers::dns::{Found, Resolver, beyond_in_words};
 use crate::config::Config;
 use crate::config::dns::Ask;
 use crate::debug::Debug;
@@ -14,9 +14,10 @@ use anyhow::bail;
 use clap::Subcommand;
 use engine::{Answer, Question, Record};
 use rules::Kind;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, clap::Args)]
@@ -51,6 +52,8 @@ struct Tested {
     what: String,
     record: Record,
     answer: Answer,
+    /// What was too much of it.
+    beyond: Vec<(String, i64)>,
     took: Duration,
     verdict: Result<(), &'static str>,
 }
@@ -68,15 +71,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     selection.local = false;
     let ruleset = loading::load(&selection, !rules.no_cache, true, &Debug::default()).engine.ruleset;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    // What the handshakes below say is not said twice.
-    let tell: Tell = Arc::new(|text: &str| {
-        if !text.contains(" is not asked: ") {
+    // What is printed below for each server and question is not said twice.
+    let asking = Arc::new(AtomicBool::new(false));
+    let is_asking = asking.clone();
+    let tell: Tell = Arc::new(move |text: &str| {
+        if !is_asking.load(Ordering::Relaxed) {
             eprintln!("sekisho: {text}");
         }
     });
     let Some(resolver) = Resolver::telling(&config.dns, &ruleset.settings, runtime.handle(), &tell)? else {
         bail!("nothing is to be asked");
     };
+    asking.store(true, Ordering::Relaxed);
     let mut output = Output::new();
     if *format == Format::Text {
         output.line(&format!("DNS: {}", resolver.describe()))?;
@@ -105,13 +111,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     // One after the other, so that the times are those of single questions.
     for asked in questions {
         let began = Instant::now();
-        let answer = runtime.block_on(resolver.ask(&asked.name, asked.record, began + config.dns.deadline.0));
+        let deadline = began + config.dns.deadline.0;
+        let Found { answer, beyond } = runtime.block_on(resolver.look_up(&asked.name, asked.record, deadline));
         let tested = Tested {
             verdict: asked.judge(&answer),
             what: asked.name,
             record: asked.record,
             took: began.elapsed(),
             answer,
+            beyond,
         };
         if tested.verdict.is_err() {
             code = FOUND;
@@ -195,7 +203,11 @@ fn words(answer: &Answer) -> String {
 }
 
 fn line(tested: &Tested) -> String {
-    let why = tested.verdict.err().map(|why| format!("; {why}")).unwrap_or_default();
+    let mut why = tested.verdict.err().map(|why| format!("; {why}")).unwrap_or_default();
+    if !tested.beyond.is_empty() {
+        let told = beyond_in_words(&tested.what, tested.record, &tested.beyond);
+        why.push_str(&format!("; limit: {}", readable(told.as_bytes(), 500)));
+    }
     format!(
         "{}  {} {}: {}{why} ({:.0} ms)",
         if tested.verdict.is_ok() { "ok " } else { "BAD" },
@@ -212,6 +224,7 @@ fn json(tested: &Tested) -> serde_json::Value {
         "answer": tested.answer,
         "ok": tested.verdict.is_ok(),
         "why": tested.verdict.err(),
+        "beyond": tested.beyond.iter().cloned().collect::<BTreeMap<_, _>>(),
         "milliseconds": tested.took.as_secs_f64() * 1e3,
     })
 }

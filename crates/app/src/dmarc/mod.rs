@@ -13,6 +13,7 @@ use crate::policy::Fate;
 use engine::{Answer, Record};
 use mail::Authentication;
 use mail::authentication::{Outcome, Policy};
+use mail::tld::Registry;
 use protocols::Scan;
 use store::reports::{self, Row};
 use store::{Store, Time};
@@ -173,11 +174,11 @@ fn unescaped(text: &str) -> Option<String> {
 pub fn agreed(
     domain: &str,
     to: &Destination,
+    registry: &Registry,
     ask: &mut dyn FnMut(&str, Record) -> Answer,
 ) -> Result<Vec<Destination>, String> {
     let there = to.address.rsplit('@').next().unwrap_or_default().to_lowercase();
-    let registry = mail::tld::Registry::default();
-    let organisation = |name: &str| registry.trim_domain(name.to_lowercase().as_bytes()).to_vec();
+    let organisation = |name: &str| registry.organisation(name.to_lowercase().as_bytes()).to_vec();
     if organisation(&there) == organisation(domain) {
         return Ok(vec![to.clone()]);
     }
@@ -240,10 +241,17 @@ mod tests {
                 _ => Answer::NoSuchName,
             }
         };
-        assert_eq!(agreed("a.example.com", &to("r@example.com"), &mut ask), Ok(vec![to("r@example.com")]));
-        assert_eq!(agreed("a.example.com", &to("r@yes.example.net"), &mut ask), Ok(vec![to("r@yes.example.net")]));
-        assert_eq!(agreed("a.example.com", &to("r@else.example.net"), &mut ask), Ok(vec![to("x@else.example.net")]));
-        assert!(agreed("a.example.com", &to("r@no.example.org"), &mut ask).is_err());
+        let registry = Registry::default();
+        assert_eq!(agreed("a.example.com", &to("r@example.com"), &registry, &mut ask), Ok(vec![to("r@example.com")]));
+        assert_eq!(
+            agreed("a.example.com", &to("r@yes.example.net"), &registry, &mut ask),
+            Ok(vec![to("r@yes.example.net")])
+        );
+        assert_eq!(
+            agreed("a.example.com", &to("r@else.example.net"), &registry, &mut ask),
+            Ok(vec![to("x@else.example.net")])
+        );
+        assert!(agreed("a.example.com", &to("r@no.example.org"), &registry, &mut ask).is_err());
         assert_eq!(asked.len(), 3, "the own organisation is not asked");
     }
 }

@@ -6,14 +6,16 @@
 use super::xml::{self, DAY, Reporter};
 use super::{agreed, destinations};
 use crate::config::Config;
-use crate::environment;
+use crate::{environment, feeds, loading};
 use anyhow::Context;
 use engine::{Answer, Record};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use mail::tld::Registry;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::raw::Raw;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 use store::{Store, Time};
 
@@ -111,11 +113,13 @@ pub fn enqueue(
     if !first && !again {
         return Ok(None);
     }
+    let suffixes = feeds::suffixes(config).and_then(|path| loading::suffixes(&path).ok());
+    let registry = Registry::default().with_suffixes(suffixes.map(Arc::new));
     let reporter = reporter(config);
     let packed = gzip(&report.xml)?;
     let mut sent = Sent::default();
     for wanted in destinations(&report.record) {
-        let agreed = match agreed(&report.domain, &wanted, ask) {
+        let agreed = match agreed(&report.domain, &wanted, &registry, ask) {
             Ok(agreed) => agreed,
             Err(why) => {
                 sent.not.push(why);

@@ -293,6 +293,7 @@ fn selection_with(config: &Config, instead: Option<(&str, &Path)>) -> Selection 
             match feed.name.as_str() {
                 "country" => selection.countries = database("asn-country.mmdb"),
                 "asn" => selection.systems = database("asn.mmdb"),
+                "publicsuffix" => selection.suffixes = database(SUFFIXES),
                 _ => {}
             }
         }
@@ -317,6 +318,14 @@ fn selection_with(config: &Config, instead: Option<(&str, &Path)>) -> Selection 
 pub fn registries(config: &Config, own: &Path) -> Vec<PathBuf> {
     let fetched = all(config).unwrap_or_default().into_iter().filter(|feed| feed.on && feed.name.starts_with("rir-"));
     std::iter::once(own.to_owned()).chain(fetched.filter_map(|feed| feed.shelf(config).current())).collect()
+}
+
+/// The set's file.
+const SUFFIXES: &str = "public_suffix_list.dat";
+
+/// The Public Suffix List in force: the one that was fetched. `None`: the one that is compiled in.
+pub fn suffixes(config: &Config) -> Option<PathBuf> {
+    selection(config).suffixes
 }
 
 fn holds_rules(folder: &Path) -> bool {

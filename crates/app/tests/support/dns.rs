@@ -21,6 +21,8 @@ pub enum Manner {
     Truncated(Vec<String>),
     /// A pointer that points at itself.
     Loop,
+    /// An alias for this name, without what there is of that one.
+    Alias(String),
 }
 
 #[derive(Default)]
@@ -152,6 +154,12 @@ fn serve(
                     [&header(0, false, 1)[..], &at.to_be_bytes(), &[0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 2]]
                         .concat(),
                 );
+            }
+            Manner::Alias(target) => {
+                let data = write_name(target);
+                let fixed =
+                    [&5u16.to_be_bytes()[..], &[0, 1, 0, 0, 0, 60], &(data.len() as u16).to_be_bytes()].concat();
+                return Some([header(0, false, 1), write_name(&owner), fixed, data].concat());
             }
             Manner::Truncated(_) if udp => return Some(header(0, true, 0)),
             Manner::Truncated(list) | Manner::Records(list) => list,

@@ -65,6 +65,7 @@ fn instances(cx: &Context<'_>, query: &str) -> Result<Option<Vec<String>>, Pendi
         }
         let written = format!("_{tag}_");
         names = names.iter().flat_map(|name| values.iter().map(|value| name.replace(&written, value))).collect();
+        cx.limit("names of an askdns rule", names.len(), QUESTIONS);
         names.truncate(QUESTIONS);
     }
     Ok(Some(names))

@@ -54,7 +54,7 @@ pub fn answers<'a, Q: IntoIterator<Item = Question>>(
 
 pub fn name_of(question: &Question) -> &str {
     match question {
-        Question::Dns { name, .. } => name,
+        Question::Dns { name, .. } | Question::Beyond { name, .. } => name,
         Question::SpamProbability
         | Question::Authentication(_)
         | Question::Digest(_)

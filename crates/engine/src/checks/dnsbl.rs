@@ -246,6 +246,7 @@ fn reversed_relays(cx: &Context<'_>, set: &str, flags: Flags) -> Vec<String> {
             all
         }
     };
+    cx.limit("relays that lists are asked about", addresses.len(), RELAYS);
     addresses.truncate(RELAYS);
     let first = match flags.contains(Flags::NICE) {
         true => 0,
@@ -341,6 +342,7 @@ fn of_headers(cx: &Context<'_>, headers: Option<&Arg>, flags: Flags) -> Vec<Stri
         }
         let value = values::joined(cx, header);
         let lines = value.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+        cx.limit("lines of a header field that lists are asked about", lines.clone().count(), HOSTS);
         names.extend(lines.take(HOSTS).filter_map(|line| host_or_address(cx, line, flags)));
     }
     names

@@ -81,6 +81,7 @@ fn ask(cx: &Context<'_>, list: &str, options: &Options, subtest: Option<&Arg>, v
     let ignored = ignored(cx);
     let most = number(options, "max").unwrap_or(MAX).min(MOST);
     let mut asked: Vec<(Question, String)> = Vec::new();
+    cx.limit("values of a HashBL rule (max)", values.len(), most);
     for Hashed { shown, hash } in values.into_iter().take(most) {
         let is_ignored = |text: &str| ignored.0.contains(&text.to_lowercase());
         if is_ignored(&shown) || is_ignored(&String::from_utf8_lossy(&hash)) {

@@ -62,7 +62,9 @@ pub fn check_uridnsbl(cx: &Context<'_>, _: &[Arg]) -> Outcome {
                 Err(_) => pending = true,
                 Ok(answers) => {
                     for (question, answer) in &answers {
-                        for address in answer.records().into_iter().take(ADDRESSES) {
+                        let addresses = answer.records();
+                        cx.limit("addresses of a linked host or name server", addresses.len(), ADDRESSES);
+                        for address in addresses.into_iter().take(ADDRESSES) {
                             lookups.extend(Lookup::of(cx, &address, Some(dns::name_of(question)), zone, record));
                         }
                     }
@@ -147,7 +149,9 @@ fn name_servers(cx: &Context<'_>, hosts: &[Host]) -> Result<Vec<(String, String)
     let questions: BTreeSet<Question> = named.filter_map(|(_, domain)| dns::question(cx, domain, Record::NS)).collect();
     let mut servers: Vec<(String, String)> = Vec::new();
     for (question, answer) in dns::answers(cx, questions)? {
-        for server in answer.records().into_iter().take(NAME_SERVERS) {
+        let found = answer.records();
+        cx.limit("name servers of a domain", found.len(), NAME_SERVERS);
+        for server in found.into_iter().take(NAME_SERVERS) {
             let server = server.trim_end_matches('.').to_lowercase();
             if !server.is_empty() && !servers.iter().any(|(known, _)| *known == server) {
                 servers.push((server, dns::name_of(&question).to_owned()));
@@ -187,12 +191,13 @@ fn chosen_hosts(cx: &Context<'_>) -> Vec<Host> {
     let mut chosen: BTreeSet<Host> = BTreeSet::new();
     for hosts in by_rank {
         for host in hosts {
-            if chosen.len() >= most {
+            if chosen.iter().any(|(known, _)| *known == host.0) {
+                continue;
+            }
+            if cx.limit("linked hosts (uridnsbl_max_domains)", chosen.len() + 1, most) {
                 break;
             }
-            if !chosen.iter().any(|(known, _)| *known == host.0) {
-                chosen.insert(host);
-            }
+            chosen.insert(host);
         }
     }
     chosen.into_iter().collect()
