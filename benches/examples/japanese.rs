@@ -137,6 +137,8 @@ fn written(sealed: bool) -> Vec<Corpus> {
         office("fraud", true, office::president_fraud(4)),
         office("internal", false, office::internal_mail(5)),
         office("bulk", false, office::bulk_mail(5)),
+        office("later-fraud", true, office::later_fraud(3)),
+        office("notices", false, office::notices(4)),
         Corpus { name: "written", spam: false, mails: ham.map(|(n, w)| (format!("{}-{n}", w.name), w.raw)).collect() },
     ]
 }

@@ -6,9 +6,10 @@
 //! the template: whoever splits for training must split by it, since two copies of one template share their sentences.
 //!
 //! In a template `{a|b}` is a choice, `{name}` a slot of `slots.txt` (the same all through one mail; `name2` is another
-//! one), `{d3}` three digits, and a line that begins with `~ ` is left out in one mail of three. No message is meant to be
+//! one), `{#a|b}` a choice that falls alike all through one mail, `{d3}` three digits, and a line that begins with `~ ` is left out in one mail of three. No message is meant to be
 //! recognised by its address, its relay or its mail program: those are drawn apart from the words.
 
+mod notices;
 pub mod office;
 
 use encoding_rs::{EUC_JP, Encoding, GBK, ISO_2022_JP, SHIFT_JIS};
@@ -58,6 +59,7 @@ struct Template {
     attach: &'static str,
     reply: &'static str,
     relay: &'static str,
+    track: &'static str,
     rich: bool,
     body: &'static str,
 }
@@ -76,6 +78,7 @@ fn templates(text: &'static str) -> Vec<Template> {
             attach: "",
             reply: "",
             relay: "",
+            track: "",
             rich: false,
             body: body.trim_end(),
         };
@@ -89,6 +92,7 @@ fn templates(text: &'static str) -> Vec<Template> {
                 "Attach" => template.attach = value,
                 "Reply" => template.reply = value,
                 "Relay" => template.relay = value,
+                "Track" => template.track = value,
                 "Rich" => template.rich = true,
                 other => panic!("a template has no {other}"),
             }
@@ -169,16 +173,23 @@ impl Filler<'_> {
             if bars.is_empty() {
                 out.push_str(&self.slot(&inner[..close], dice));
             } else {
-                let which = dice.below(bars.len() + 1);
+                let alike = inner.starts_with('#');
+                let which = if alike { self.alike(dice) % (bars.len() + 1) } else { dice.below(bars.len() + 1) };
                 let from = if which == 0 { 0 } else { bars[which - 1] + 1 };
                 let to = bars.get(which).copied().unwrap_or(close);
-                let chosen = inner[from..to].to_owned();
+                let chosen = inner[from..to].trim_start_matches('#').to_owned();
                 out.push_str(&self.fill(&chosen, dice));
             }
             rest = &inner[close + 1..];
         }
         out.push_str(rest);
         out
+    }
+
+    /// The number by which choices that fall alike are made.
+    fn alike(&mut self, dice: &mut Dice) -> usize {
+        let number = self.chosen.entry("#".to_owned()).or_insert_with(|| dice.below(60_060).to_string());
+        number.parse().expect("it was written as a number")
     }
 
     fn slot(&mut self, name: &str, dice: &mut Dice) -> String {
@@ -400,7 +411,14 @@ fn compose(template: &Template, mut filler: Filler<'_>, dice: &mut Dice, turn: u
         3 => format!("Apple-Mail-{}", dice.letters("0123456789ABCDEF", 12)),
         _ => format!("_{}_", dice.letters(ALNUM, 28)),
     };
-    let page = rich.then(|| html(&body, charset, if person { "person" } else { template.style }, dice));
+    let mut body = body;
+    let page = rich.then(|| match template.track {
+        "" => html(&body, charset, if person { "person" } else { template.style }, dice),
+        _ => notices::page(&body, charset.label(), template.track, &from, dice),
+    });
+    if !template.track.is_empty() && dice.below(2) == 0 {
+        body = notices::tracked_text(&body, template.track, &from, dice);
+    }
     let attach = !template.attach.is_empty() && dice.below(4) > 0;
     let mut text = Vec::new();
     match page {

@@ -1,5 +1,6 @@
 //! Mail of offices and shops, written before the rules that are measured with it: president fraud (`fraud.txt`), a firm's
-//! own mail (`internal.txt`), and honest mail that names brands (`bulk.txt`).
+//! own mail (`internal.txt`), and honest mail that names brands (`bulk.txt`); written after them, and judged by rules that
+//! did not know them: `fraud-later.txt`, `notices.txt`.
 //!
 //! In: the templates and a number of copies. Out: messages, each with its template's name and which half of the split it is
 //! in. The half is drawn from the name alone (`sealed`), so that nobody chose which template went where: rules are written
@@ -15,6 +16,8 @@ use std::collections::HashMap;
 const FRAUD: &str = include_str!("../../written/ja/fraud.txt");
 const INTERNAL: &str = include_str!("../../written/ja/internal.txt");
 const BULK: &str = include_str!("../../written/ja/bulk.txt");
+const NOTICES: &str = include_str!("../../written/ja/notices.txt");
+const FRAUD_LATER: &str = include_str!("../../written/ja/fraud-later.txt");
 const CAST: &str = include_str!("../../written/ja/cast.txt");
 
 /// One message of the office corpora.
@@ -38,6 +41,17 @@ pub fn internal_mail(copies: usize) -> Vec<Office> {
 /// What banks, carriers, shops and authorities write, and what is written about them.
 pub fn bulk_mail(copies: usize) -> Vec<Office> {
     all(BULK, copies, 3)
+}
+
+/// Notices, newsletters and errands of every day, written when the rules were there already and before they were seen by
+/// who wrote these: marketing services' links and pictures, warnings of real banks, groups of parents.
+pub fn notices(copies: usize) -> Vec<Office> {
+    all(NOTICES, copies, 4)
+}
+
+/// False presidents of another kind than those the rules were written with.
+pub fn later_fraud(copies: usize) -> Vec<Office> {
+    all(FRAUD_LATER, copies, 5)
 }
 
 /// Whether a template is in the sealed half: one bit of a digest (FNV-1a) of its name.
@@ -191,7 +205,7 @@ fn free_address(officer: Officer, dice: &mut Dice) -> String {
     format!("{local}@{domain}")
 }
 
-fn public_ip(dice: &mut Dice) -> String {
+pub(super) fn public_ip(dice: &mut Dice) -> String {
     let first = dice.pick(&[27, 45, 59, 61, 101, 106, 114, 118, 133, 150, 153, 160, 185, 203, 210, 211, 219]);
     format!("{first}.{}.{}.{}", dice.below(256), dice.below(256), 1 + dice.below(254))
 }
@@ -247,6 +261,7 @@ pub(super) fn travel(
                 line(out, &format!("List-Unsubscribe: <https://{domain}/u/{}>", dice.letters(ALNUM, 18)));
             }
         }
+        "esp" => super::notices::travel(out, template.track, sender, to, date, dice),
         "brand-list" => {
             received(out, relay, relay, &public_ip(dice), here, to, date, dice);
             let (helo, ip) = provider(domain, dice);
@@ -283,7 +298,16 @@ fn provider(domain: &str, dice: &mut Dice) -> (String, String) {
 }
 
 /// What the receiving server wrote.
-fn received(out: &mut Vec<u8>, helo: &str, rdns: &str, ip: &str, here: &str, to: &str, date: i64, dice: &mut Dice) {
+pub(super) fn received(
+    out: &mut Vec<u8>,
+    helo: &str,
+    rdns: &str,
+    ip: &str,
+    here: &str,
+    to: &str,
+    date: i64,
+    dice: &mut Dice,
+) {
     let mx = dice.pick(&["mx1", "mail", "gw", "mx"]);
     let id = dice.letters("0123456789ABCDEF", 10);
     match dice.below(5) {
@@ -415,6 +439,8 @@ mod tests {
             (president_fraud(4), president_fraud(4), 200, 50),
             (internal_mail(5), internal_mail(5), 300, 60),
             (bulk_mail(5), bulk_mail(5), 200, 45),
+            (notices(4), notices(4), 200, 55),
+            (later_fraud(3), later_fraud(3), 40, 14),
         ] {
             assert!(made.len() >= wanted);
             let all: HashSet<_> = made.iter().map(|o| o.name).collect();
@@ -427,7 +453,8 @@ mod tests {
 
     #[test]
     fn every_message_can_be_read() {
-        for office in president_fraud(4).iter().chain(&internal_mail(5)).chain(&bulk_mail(5)) {
+        let later = [notices(4), later_fraud(3)].concat();
+        for office in president_fraud(4).iter().chain(&internal_mail(5)).chain(&bulk_mail(5)).chain(&later) {
             let message = mail::Message::parse(&office.raw, &mail::Limits::default());
             let config = mail::ViewConfig::default();
             let views = mail::Views::new(&message, &config);
