@@ -336,19 +336,22 @@ fn normal(text: &str) -> String {
     }
 }
 
-/// Text as a pattern.
+/// Text as a pattern of one line, whatever slashes it stands between.
 pub fn escape(text: &str, out: &mut Vec<u8>) {
+    const PLAIN: &str = " _,-:;=!\"'%&<>~`";
     for c in text.chars() {
-        if c.is_ascii()
-            && !c.is_ascii_alphanumeric()
-            && !matches!(
-                c,
-                ' ' | '_' | ',' | '-' | ':' | ';' | '=' | '!' | '"' | '\'' | '%' | '&' | '<' | '>' | '~' | '`'
-            )
-        {
-            out.push(b'\\');
+        match c {
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            c if c.is_ascii_control() => out.extend_from_slice(format!("\\x{:02x}", u32::from(c)).as_bytes()),
+            c => {
+                if c.is_ascii() && !c.is_ascii_alphanumeric() && !PLAIN.contains(c) {
+                    out.push(b'\\');
+                }
+                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            }
         }
-        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
     }
 }
 
@@ -397,7 +400,8 @@ pub fn file(bytes: &[u8]) -> (Vec<u8>, Vec<Report>) {
     for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let bare = line.trim_ascii_end();
         made = made && bare != b"endif" || bare == CONDITION;
-        let converted = (!made && bare.len() <= MOST_LINE).then(|| rule(bare)).flatten();
+        let (plain, comment) = without_comment(bare);
+        let converted = (!made && bare.len() <= MOST_LINE).then(|| rule(&plain)).flatten();
         match converted {
             Some((name, outcome)) => {
                 match &outcome {
@@ -405,6 +409,10 @@ pub fn file(bytes: &[u8]) -> (Vec<u8>, Vec<Report>) {
                         out.extend_from_slice(CONDITION);
                         out.push(b'\n');
                         out.extend_from_slice(done.rule.as_bytes());
+                        if !comment.is_empty() {
+                            out.push(b' ');
+                            out.extend_from_slice(comment);
+                        }
                         out.extend_from_slice(b"\nelse\n");
                         out.extend_from_slice(bare);
                         out.extend_from_slice(b"\nendif\n");
@@ -426,21 +434,32 @@ fn rule(line: &[u8]) -> Option<(String, Result<Done, Why>)> {
     let (kind, name) = (words.next()?, words.next()?);
     let rest = words.next()?.trim_ascii();
     let name = std::str::from_utf8(name).ok()?.to_owned();
-    let (head, written) = match kind {
-        b"body" | b"rawbody" | b"full" => (format!("text {name} "), rest),
+    if rest.starts_with(b"eval:") {
+        return None;
+    }
+    // What is not read may be for bytes all the same, and then it is told of.
+    let not_read = || is_for_bytes(rest).then(|| (name.clone(), Err(Why::Unknown)));
+    let (head, written, tail) = match kind {
+        b"body" | b"rawbody" | b"full" => (format!("text {name} "), rest, &b""[..]),
         b"header" => {
             let at = rest.windows(2).position(|pair| pair == b"=~" || pair == b"!~")?;
-            let (field, test) = (std::str::from_utf8(rest[..at].trim_ascii()).ok()?, &rest[at..at + 2]);
+            let (Ok(field), Ok(test)) =
+                (std::str::from_utf8(rest[..at].trim_ascii()), std::str::from_utf8(&rest[at..at + 2]))
+            else {
+                return not_read();
+            };
             let field = field.strip_suffix(":raw").unwrap_or(field);
             if field.contains(':') && !field.ends_with(":name") || field == "ALL" {
-                return None;
+                return not_read();
             }
-            let test = std::str::from_utf8(test).ok()?;
-            (format!("header {name} {field}:text {test} "), rest[at + 2..].trim_ascii())
+            let (written, if_unset) = without_if_unset(rest[at + 2..].trim_ascii());
+            (format!("header {name} {field}:text {test} "), written, if_unset)
         }
         _ => return None,
     };
-    let (source, flags) = perl::parse_rule_literal(written).ok()?;
+    let (Ok((source, flags)), Ok(tail)) = (perl::parse_rule_literal(written), std::str::from_utf8(tail)) else {
+        return not_read();
+    };
     let outcome = match pattern(source, flags) {
         Converted::Nothing => return None,
         // The body of SpamAssassin 4 is UTF-8 already.
@@ -448,24 +467,71 @@ fn rule(line: &[u8]) -> Option<(String, Result<Done, Why>)> {
         Converted::Not(why) => Err(why),
         Converted::To { .. } if kind != b"header" && has_structure(source) => Err(Why::Structure),
         Converted::To { pattern, encoding, words } => {
-            let pattern = String::from_utf8_lossy(&pattern).into_owned();
-            match Some(&pattern).filter(|_| patterns::Regex::new(pattern.as_bytes(), flags).is_ok()) {
-                Some(_) => {
-                    Ok(Done { encoding, words, rule: format!("{head}/{}/{}", with_slashes(&pattern), letters(flags)) })
-                }
-                None => Err(Why::Unknown),
-            }
+            let tail = tail.replace('#', "\\#");
+            written_line(&head, &pattern, flags).map(|line| Done { encoding, words, rule: format!("{line}{tail}") })
         }
     };
     Some((name, outcome))
 }
 
-/// Slashes escaped, whatever the delimiters were before.
-fn with_slashes(pattern: &str) -> String {
+/// The line of a `text` rule in place of one that looks at bytes; not where the pattern needs what text has not.
+pub fn text_rule(name: &str, source: &[u8], converted: &[u8], flags: Flags) -> Result<String, Why> {
+    match has_structure(source) {
+        true => Err(Why::Structure),
+        false => written_line(&format!("text {name} "), converted, flags),
+    }
+}
+
+fn written_line(head: &str, pattern: &[u8], flags: Flags) -> Result<String, Why> {
+    let pattern = std::str::from_utf8(pattern).map_err(|_| Why::Unknown)?;
+    let line = format!("/{}/{}", delimited(pattern, flags.extended), letters(flags));
+    match patterns::Regex::from_literal(line.replace("\\#", "#").as_bytes()) {
+        Ok(_) => Ok(format!("{head}{line}")),
+        Err(_) => Err(Why::Unknown),
+    }
+}
+
+/// A line without its comment, in which `\#` is `#`, and the comment.
+fn without_comment(line: &[u8]) -> (Vec<u8>, &[u8]) {
+    let is_comment = |at: &usize| line[*at] == b'#' && (*at == 0 || line[*at - 1] != b'\\');
+    let end = (0..line.len()).find(is_comment).unwrap_or(line.len());
+    let mut rule = Vec::with_capacity(end);
+    for byte in &line[..end] {
+        if *byte == b'#' {
+            rule.pop();
+        }
+        rule.push(*byte);
+    }
+    (rule, &line[end..])
+}
+
+/// Parts a pattern from ` [if-unset: text]` behind it.
+fn without_if_unset(written: &[u8]) -> (&[u8], &[u8]) {
+    let is_mark = |window: &[u8]| window[0].is_ascii_whitespace() && window[1..] == *b"[if-unset:";
+    match written.windows(11).position(is_mark).filter(|_| written.ends_with(b"]")) {
+        Some(at) => (written[..at].trim_ascii_end(), &written[at..]),
+        None => (written, b""),
+    }
+}
+
+/// Bytes beyond ASCII, as they are or as `\x90`, or an escape of ISO-2022-JP.
+fn is_for_bytes(text: &[u8]) -> bool {
+    let escaped = |window: &[u8]| matches!(window, [b'\\', b'x', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', second] if second.is_ascii_hexdigit());
+    let braced = |window: &[u8]| matches!(window, [b'\\', b'x', b'{', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', second, b'}'] if second.is_ascii_hexdigit());
+    let holds = |mark: &[u8]| text.windows(mark.len()).any(|window| window.eq_ignore_ascii_case(mark));
+    text.iter().any(|byte| *byte >= 0x80 || *byte == 0x1b)
+        || text.windows(4).any(escaped)
+        || text.windows(6).any(braced)
+        || [&b"\\e\\$"[..], b"\\e\\(", b"\\x1b"].iter().any(|mark| holds(mark))
+}
+
+/// Slashes and hashes escaped, whatever the delimiters were before. A line's reader takes one backslash from a hash; in an
+/// extended pattern it needs another.
+fn delimited(pattern: &str, extended: bool) -> String {
     let mut out = String::with_capacity(pattern.len());
     let mut escaped = false;
     for c in pattern.chars() {
-        if c == '/' && !escaped {
+        if c == '/' && !escaped || c == '#' && (!escaped || extended) {
             out.push('\\');
         }
         escaped = c == '\\' && !escaped;
@@ -533,5 +599,26 @@ mod tests {
         assert_eq!(said, [(2, true), (4, true), (6, false)]);
         let again = file(text.as_bytes());
         assert_eq!((again.0, again.1.len()), (text.into_bytes(), 1));
+    }
+
+    #[test]
+    fn what_stands_behind_a_pattern_is_kept_and_what_is_not_read_is_told() {
+        let prefs = b"body A /\\x90\\xbf\\x8b\\x81/ # invoice\nheader B Subject =~ /\\e\\$B@A5a/  [if-unset: UNSET]\n\
+                      body C /\\x90\\xbf\\#\\x8b\\x81/\nbody D /\\x90\\xbf/ and more\nbody E /plain/ and more\n\
+                      header F ALL =~ /\\x90\\xbf/\nbody G eval:x('\\x90')\nbody H m{\\x90\\xbf/} # \x90\xbf\n";
+        let (text, reports) = file(prefs);
+        let said: Vec<_> = reports.iter().map(|report| (report.name.as_str(), report.outcome.is_ok())).collect();
+        assert_eq!(said, [("A", true), ("B", true), ("C", true), ("D", false), ("F", false), ("H", true)]);
+        let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+        for line in [
+            "text A /請求/ # invoice".as_bytes(),
+            b"body A /\\x90\\xbf\\x8b\\x81/ # invoice",
+            "header B Subject:text =~ /請求/ [if-unset: UNSET]".as_bytes(),
+            "text C /請\\#求/".as_bytes(),
+            &["text H /請\\// # ".as_bytes(), b"\x90\xbf"].concat(),
+        ] {
+            assert!(lines.contains(&line), "{}\n{}", String::from_utf8_lossy(line), String::from_utf8_lossy(&text));
+        }
+        assert_eq!(file(&text).1.iter().filter(|report| report.outcome.is_ok()).count(), 0);
     }
 }

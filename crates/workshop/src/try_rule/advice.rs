@@ -244,10 +244,9 @@ fn loose_point(source: &[u8]) -> Option<String> {
 }
 
 fn encoding(trial: &Trial, looked: Looked, name: &str, all: &mut Vec<Advice>) {
-    let rule = |pattern: &[u8]| {
-        let directive = if looked == Looked::Header { return None } else { "text" };
-        let flags = convert::letters(trial.flags);
-        Some(format!("{directive} {name} /{}/{flags}", String::from_utf8_lossy(pattern)))
+    let rule = |pattern: &[u8]| match looked {
+        Looked::Header => None,
+        _ => convert::text_rule(name, &trial.source, pattern, trial.flags).ok(),
     };
     match convert::pattern(&trial.source, trial.flags) {
         convert::Converted::To { pattern, encoding: "UTF-8", words } => {
@@ -266,8 +265,7 @@ fn encoding(trial: &Trial, looked: Looked, name: &str, all: &mut Vec<Advice>) {
 /// `--`. Where it is, and what would be right.
 pub fn delimiter_fault(trial: &Trial) -> Option<(std::ops::Range<usize>, Vec<u8>)> {
     let source = &trial.source;
-    let (tree, pieces) = perl::parse_pieces(source, trial.flags).ok()?;
-    let _ = tree;
+    let (_, pieces) = perl::parse_pieces(source, trial.flags).ok()?;
     for (index, piece) in pieces.iter().enumerate() {
         let Node::Around(around) = &piece.node else { continue };
         if !(around.ahead && around.negative) {
@@ -343,6 +341,17 @@ mod tests {
             let Advice::Encoding { encoding, text, rule } = advice else { panic!("{advice:?}") };
             assert_eq!((encoding, text.as_str(), rule.as_deref()), ("Shift_JIS", "請求書", Some("text NAME /請求書/")));
         }
+        // What text has not, and slashes between other delimiters.
+        let rules = |pattern: &str| -> Vec<Option<String>> {
+            let rule = |advice| match advice {
+                Advice::Encoding { rule, .. } | Advice::OnlyUtf8 { rule } => Some(rule),
+                _ => None,
+            };
+            said(pattern, Looked::RawBody).into_iter().filter_map(rule).collect()
+        };
+        assert_eq!(rules(r"/<b>\x90\xbf\x8b\x81/"), [None]);
+        assert_eq!(rules("/<b>請求書/"), [None]);
+        assert_eq!(rules(r"m{/\x90\xbf\x8b\x81}"), [Some(r"text NAME /\/請求/".into())]);
         assert!(matches!(said("/請求書/", Looked::RawBody)[..], [Advice::OnlyUtf8 { .. }]));
         assert_eq!(said("/請求書/", Looked::Text), []);
     }
