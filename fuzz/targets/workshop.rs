@@ -1,5 +1,6 @@
-//! What the rule writer's bench is handed: rule files, patterns and texts, logs, tables of networks. Nothing of it may panic,
-//! and a pattern that is followed step by step never says of a text that it did not match where it did.
+//! What the rule writer's bench is handed: rule files, patterns and texts, messages, logs, tables of networks. Nothing of it
+//! may panic, a pattern that is followed step by step never says of a text that it did not match where it did, and the
+//! rules that are suggested load.
 //!
 //! The first byte chooses.
 #![no_main]
@@ -7,6 +8,10 @@
 
 use feeds::registry::origin::Origins;
 use libfuzzer_sys::fuzz_target;
+use mail::views::Views;
+use mail::{Limits, Message, ViewConfig};
+use rules::{LoadOptions, NoReader, Source, SourceKind};
+use workshop::suggest::{self, Candidates, Ham, Sample};
 use workshop::try_rule::{Looked, Trial, advise, marked};
 use workshop::{convert, isp, masscheck};
 
@@ -34,6 +39,28 @@ fuzz_target!(|data: &[u8]| {
             }
             for looked in Looked::ALL {
                 advise(&trial, looked, "NAME");
+            }
+        }
+        // Messages that are alike, a NUL between two.
+        b's' => {
+            let config = ViewConfig::default();
+            let limits = Limits::default();
+            let messages: Vec<Message> =
+                data.split(|byte| *byte == 0).take(8).map(|raw| Message::parse(raw, &limits)).collect();
+            let views: Vec<Views<'_>> = messages.iter().map(|message| Views::new(message, &config)).collect();
+            let samples: Vec<Sample> = views.iter().map(Sample::of).collect();
+            let clusters = suggest::clusters(&samples, 2);
+            let mut candidates = Candidates::new(&samples, &clusters);
+            for (member, views) in views.iter().enumerate() {
+                let hits = candidates.hits(views, &mut suggest::Scratch::new());
+                candidates.count(member, &hits);
+            }
+            for suggestion in candidates.suggest(&Ham::default()) {
+                let text = suggestion.rules("a subject", 2.0);
+                let source = Source::new("suggested", text.as_bytes(), SourceKind::Site);
+                let (ruleset, _) =
+                    rules::load(&[source], &engine::catalog(), &LoadOptions::default(), &mut NoReader);
+                assert!(text.is_empty() || ruleset.get(&suggestion.name).is_some(), "{text}");
             }
         }
         b'l' => {

@@ -145,10 +145,15 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
     Ok(seeds)
 }
 
-/// A rule file, a pattern with its text, a log, a table of origins, range rules.
+/// A rule file, a pattern with its text, look-alikes, a log, a table of origins, range rules.
 const WORKSHOP: &[&[u8]] = &[
     b"crawbody SEIKYU /\\x90\\xbf\\x8b\\x81/\nheader J Subject =~ /\\e\\$B@A5a=q/i\n",
     b"t/(--=\\w+)\\n(?:(?!\\1).+\\n|\\n){2,}--\\1--/\0--=a\nb\n\n--=a\n",
+    "sFrom: a1@b1.example\nSubject: =?utf-8?B?6KuL5rGC?= 1\n\thttps://a.example/1\nX-Mailer: M/1\n\n確認してください、二十四時間以内に\n\
+      https://a1.example/ああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああ\n\0\
+      From: a2@b2.example\nSubject: =?utf-8?B?6KuL5rGC?= 2\n\thttps://a.example/1\nX-Mailer: M/1\n\n確認してください、二十四時間以内に\n\
+      https://a2.example/ああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああ\n"
+        .as_bytes(),
     b"lY   12 /spam/a%20b RULE_A,RULE_B points=12.300\n",
     b"o180.94.0.0\t180.94.31.255\t17639\tPH\tGLOBALSPEED\n1.0.0.0\t24\t13335_1\n",
     b"iheader A X-Spam-Relays-Untrusted =~ /^\\[ ip=180\\.94\\./\ndescribe A [PH]A\nscore A 1.5\n",
@@ -173,13 +178,14 @@ const DIGESTS: &[&[u8]] = &[
     b"\x04A\nA\nX-DCC-x-Metrics: host 1; Body=many\n\tFuz1=12 rep=83%\n",
 ];
 
-/// Answers to questions, a line each.
+/// A client's kind, a policy, and what names have besides it, a line each.
 const SPF: &[&[u8]] = &[
     b"v=spf1 include:%{ir}.%{v}.x.example a:%{d2}/24//64 mx ptr:%{p} exists:%{l1r-}.x ?all exp=e.example\nv=spf1 ip4:192.0.2.0/24 ~all",
     b"v=spf1 redirect=%{o}\nv=spf1 ip6:2001:db8::/32 mx:x.example -all\nmx.x.example|y.example\n192.0.2.1",
     b"6v=spf1\n?",
 ];
 
+/// Answers to questions, a line each.
 const DNS: &[&[u8]] = &[
     b"A127.0.0.2\nA127.0.0.4;127.0.0.6\nAlisted\nAns1.example.;ns2.example.\nA64500|192.0.2.0|24\nA10 mx.example.\nn\nf\x02\n-\no",
     b"A64500 | 192.0.2.0/24 | JP\nA192.0.2.0/24 | AS64500\nA127.255.255.254\nn",

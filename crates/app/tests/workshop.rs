@@ -140,6 +140,17 @@ fn look_alikes_suggest_rules_that_pass_lint_and_hit() {
     assert_eq!((hits(&spam), hits(&ham)), (12, 0));
     let (said, _, code) = sekisho(&folder, ENGLISH, &["rule", "suggest", "--prove", "--spam", &spam, "--ham", &ham]);
     assert!(code == Some(0) && said.contains("held out: 6 of 6 hit (100.0 %); ham held out: 0 of 10 hit"), "{said}");
+    // Without ham nothing is known, and nothing written.
+    let nowhere = folder.0.join("nowhere").display().to_string();
+    fs::remove_file(&out).unwrap();
+    let arguments = ["rule", "suggest", "--spam", &spam, "--ham", &nowhere, "-o", &out.display().to_string()];
+    let (said, error, code) = sekisho(&folder, ENGLISH, &arguments);
+    assert!(code == Some(2) && said.is_empty() && error.contains("nowhere: ") && error.contains("no ham"), "{error}");
+    assert!(!out.exists());
+    let arguments = ["rule", "suggest", "--spam", &spam, "--ham", &nowhere, "--ham", &ham];
+    let (said, error, code) = sekisho(&folder, ENGLISH, &arguments);
+    assert!(code == Some(2) && said.contains("LOOKALIKE_") && error.contains("none of 20 ham"), "{error}");
+    assert!(error.contains("1 messages could not be read"), "{error}");
     let (_, error, code) = sekisho(&folder, JAPANESE, &["rule", "suggest", "--spam", &ham, "--ham", &ham]);
     assert!(code == Some(1) && error.contains("通常メール 20 通"), "{error}");
 }

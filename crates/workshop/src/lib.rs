@@ -4,6 +4,7 @@
 //! Nothing is asked, opened or written here: `app` does that.
 #![forbid(unsafe_code)]
 
+mod bits;
 pub mod chart;
 pub mod convert;
 pub mod isp;

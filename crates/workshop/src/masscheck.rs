@@ -3,6 +3,7 @@
 //! The log has SpamAssassin's form, a line a message: `Y 12 PATH RULE,RULE key=value,...`, so that its tools read it too, and
 //! so that a run that was broken off goes on where it ended: a message that stands in the log is not judged again.
 
+use crate::bits::Bits;
 use std::collections::{BTreeMap, HashMap};
 
 /// One message of a log.
@@ -179,12 +180,13 @@ impl Corpus {
                 bits.entry(rule).or_insert_with(|| Bits::new(total)).set(at);
             }
         }
-        bits.retain(|_, bits| bits.count >= least.max(1));
+        bits.retain(|_, bits| bits.count() >= least.max(1));
         let rules: Vec<(&str, Bits)> = bits.into_iter().collect();
         let mut found = Vec::new();
         for (at, (one, one_bits)) in rules.iter().enumerate() {
             for (other, other_bits) in &rules[at + 1..] {
-                let (small, large) = (one_bits.count.min(other_bits.count), one_bits.count.max(other_bits.count));
+                let (small, large) =
+                    (one_bits.count().min(other_bits.count()), one_bits.count().max(other_bits.count()));
                 // Fewer than half of the larger: no overlap to speak of, whatever they share.
                 if 2 * small < large {
                     continue;
@@ -195,8 +197,8 @@ impl Corpus {
                         one: (*one).to_owned(),
                         other: (*other).to_owned(),
                         both,
-                        one_hits: one_bits.count,
-                        other_hits: other_bits.count,
+                        one_hits: one_bits.count(),
+                        other_hits: other_bits.count(),
                     });
                 }
             }
@@ -216,27 +218,6 @@ pub struct Overlap {
     pub both: usize,
     pub one_hits: usize,
     pub other_hits: usize,
-}
-
-struct Bits {
-    words: Vec<u64>,
-    count: usize,
-}
-
-impl Bits {
-    fn new(length: usize) -> Bits {
-        Bits { words: vec![0; length.div_ceil(64)], count: 0 }
-    }
-
-    fn set(&mut self, at: usize) {
-        let word = &mut self.words[at / 64];
-        self.count += usize::from(*word & (1 << (at % 64)) == 0);
-        *word |= 1 << (at % 64);
-    }
-
-    fn shared(&self, other: &Bits) -> usize {
-        self.words.iter().zip(&other.words).map(|(a, b)| (a & b).count_ones() as usize).sum()
-    }
 }
 
 #[cfg(test)]

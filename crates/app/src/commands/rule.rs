@@ -17,8 +17,10 @@ use mail::{Envelope, HeaderRequest, Message, Transaction, UnitText};
 use rules::{Kind, LoadOptions, Rule, Source, SourceKind};
 use serde_json::json;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use workshop::convert::{self, Report};
 use workshop::suggest::{self, Candidates, Ham, Sample};
 use workshop::try_rule::{Advice, Death, Looked, Trial, advise, delimiter_fault, marked};
@@ -492,15 +494,7 @@ fn target(rule: &Rule) -> anyhow::Result<Option<Target>> {
 /// What a pattern is matched against, one after the other.
 fn units<'v>(target: &'v Target, views: &'v Views<'_>) -> Vec<Cow<'v, [u8]>> {
     fn all(text: &UnitText) -> Vec<Cow<'_, [u8]>> {
-        let mut start = 0;
-        text.ends
-            .iter()
-            .map(|end| {
-                let unit = text.bytes.get(start..*end as usize).unwrap_or_default();
-                start = *end as usize;
-                Cow::Borrowed(unit)
-            })
-            .collect()
+        text.iter().map(Cow::Borrowed).collect()
     }
     match target.looked {
         Looked::Header => {
@@ -554,22 +548,41 @@ impl Suggest {
         let config = service_config(self.config.as_deref())?;
         let loaded = loading::load(&app_feeds::selection(&config), true, true, &Debug::default());
         let engine = &loaded.engine;
-        let sample = |place: &Place| -> Option<Sample> {
-            let raw = place.read().ok()?;
-            let message = Message::parse(&raw, &engine.views.limits);
-            Some(Sample::of(&Views::new(&message, &engine.views)))
+        // Spam is read twice, and standard input can be read once.
+        let stdin: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
+        let from = |place: &Place| {
+            place.read().map_err(|error| format!("sekisho: {}: {error}", shown(place.name().as_bytes())))
+        };
+        let read = |place: &Place| match place {
+            Place::Stdin => stdin.get_or_init(|| from(place)).clone(),
+            place => from(place),
         };
         let spam = input::find(&self.spam, input::Format::Detect);
         let ham = input::find(&self.ham, input::Format::Detect);
         let progress = progress_bar((spam.len() + ham.len()) as u64);
+        let mut unread = 0;
         let mut samples = Vec::new();
+        let mut sampled: Vec<Place> = Vec::new();
         each_in_order(
             &spam,
             self.jobs,
-            |place, _| sample(place),
+            |place, _| {
+                let raw = read(place)?;
+                let message = Message::parse(&raw, &engine.views.limits);
+                Ok::<_, String>((place.clone(), Sample::of(&Views::new(&message, &engine.views))))
+            },
             |sample| {
                 progress.inc(1);
-                samples.extend(sample);
+                match sample {
+                    Ok((place, sample)) => {
+                        samples.push(sample);
+                        sampled.push(place);
+                    }
+                    Err(error) => {
+                        unread += 1;
+                        progress.suspend(|| eprintln!("{error}"));
+                    }
+                }
                 true
             },
         );
@@ -584,30 +597,69 @@ impl Suggest {
                 false => (members.clone(), Vec::new()),
             })
             .unzip();
-        let candidates = Candidates::new(&samples, &made_of);
+        let mut candidates = Candidates::new(&samples, &made_of);
+        let hits = |place: &Place| {
+            let raw = read(place)?;
+            let message = Message::parse(&raw, &engine.views.limits);
+            let views = Views::new(&message, &engine.views);
+            let hits = candidates.hits(&views, &mut suggest::Scratch::new());
+            Ok::<_, String>((hits, suggest::is_written_eastern(&views)))
+        };
+        let grouped: Vec<usize> = clusters.iter().flatten().copied().collect();
+        let alike: Vec<Place> = grouped.iter().map(|member| sampled[*member].clone()).collect();
+        progress.inc_length(alike.len() as u64);
+        let mut spam_hits: HashMap<usize, Vec<u32>> = HashMap::new();
+        let mut members = grouped.iter();
+        each_in_order(
+            &alike,
+            self.jobs,
+            |place, _| hits(place),
+            |hits| {
+                progress.inc(1);
+                // What went away since the first look hits nothing.
+                spam_hits.extend(members.next().copied().zip(hits.ok().map(|(hits, _)| hits)));
+                true
+            },
+        );
         let mut known = Ham::default();
         let mut other: Vec<Vec<u32>> = Vec::new();
         let mut number = 0;
-        let hits = |place: &Place| {
-            sample(place).map(|sample| (candidates.hits(&sample, &mut suggest::Scratch::new()), sample.is_eastern()))
-        };
         each_in_order(
             &ham,
             self.jobs,
             |place, _| hits(place),
             |hits| {
                 progress.inc(1);
-                if let Some((hits, eastern)) = hits {
-                    match self.prove && number % 2 == 1 {
-                        true => other.push(hits),
-                        false => known.add(hits, eastern),
+                match hits {
+                    Ok((hits, eastern)) => {
+                        match self.prove && number % 2 == 1 {
+                            true => other.push(hits),
+                            false => known.add(hits, eastern),
+                        }
+                        number += 1;
+                    }
+                    Err(error) => {
+                        unread += 1;
+                        progress.suspend(|| eprintln!("{error}"));
                     }
                 }
-                number += 1;
                 true
             },
         );
         progress.finish_and_clear();
+        if known.messages == 0 {
+            eprintln!(
+                "sekisho: {}",
+                language::pick(
+                    "no ham could be read, so nothing is suggested: a rule is worth what it does not hit",
+                    "通常メールを 1 通も読めなかったため、提案しません。何に一致しないかが分からないからです"
+                )
+            );
+            return Ok(TROUBLE);
+        }
+        made_of.iter().flatten().for_each(|member| {
+            spam_hits.get(member).into_iter().for_each(|hits| candidates.count(*member, hits));
+        });
         let suggestions = candidates.suggest(&known);
         let mut text = String::from("if can(Sekisho::text_rules)\n");
         let mut made = 0;
@@ -621,7 +673,7 @@ impl Suggest {
             }
         }
         text.push_str("\nendif\n");
-        let grouped: usize = clusters.iter().map(Vec::len).sum();
+        let grouped = grouped.len();
         let covered: usize = suggestions.iter().map(|suggestion| suggestion.covered).sum();
         let of: usize = made_of.iter().map(Vec::len).sum();
         match language::pick(false, true) {
@@ -641,14 +693,11 @@ impl Suggest {
             ),
         }
         if self.prove {
-            let mut scratch = suggest::Scratch::new();
             let mut found = 0;
             let mut all = 0;
             for (suggestion, members) in suggestions.iter().zip(&kept) {
-                let hit = members
-                    .iter()
-                    .filter(|member| suggestion.hits(&candidates.hits(&samples[**member], &mut scratch)))
-                    .count();
+                let hit = |member: &&usize| spam_hits.get(*member).is_some_and(|hits| suggestion.hits(hits));
+                let hit = members.iter().filter(hit).count();
                 output.line(&format!(
                     "{}\t{}/{}\t{}/{}",
                     suggestion.name,
@@ -672,6 +721,13 @@ impl Suggest {
                 .with_context(|| file.display().to_string())?,
             None if !self.prove && made > 0 => output.text(&text)?,
             None => {}
+        }
+        if unread > 0 {
+            match language::pick(false, true) {
+                true => eprintln!("sekisho: {unread} 通を読めませんでした"),
+                false => eprintln!("sekisho: {unread} messages could not be read"),
+            }
+            return Ok(TROUBLE);
         }
         Ok(if made > 0 { CLEAN } else { FOUND })
     }
