@@ -238,6 +238,8 @@ fn a_mass_check_goes_on_where_it_ended_and_scores_are_tuned() {
         said.contains("after, 10-fold cross-validation: 0 false positives (0.000 %), 0 false negatives (0.000 %)"),
         "{said}"
     );
+    let (_, error, code) = sekisho(&folder, ENGLISH, &[&tune[..], &["--most", "nan"]].concat());
+    assert!(code == Some(2) && error.contains("--most"), "{error}");
     lint_is_clean_with(&folder, &rules, &tuned);
     let scores = fs::read_to_string(&tuned).unwrap();
     let score = |name: &str| -> Option<f64> {

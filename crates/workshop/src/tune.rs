@@ -25,7 +25,7 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     pub required: f64,
-    /// No score moves further, points.
+    /// No score moves further, points; what is no number moves none.
     pub most: f64,
     pub folds: usize,
 }
@@ -55,7 +55,7 @@ impl Wrong {
 /// What tuning came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tuned {
-    /// In the order of the rules, thousandths.
+    /// In the order of the rules; those that moved in thousandths.
     pub scores: Vec<f64>,
     pub ham: usize,
     pub spam: usize,
@@ -91,14 +91,14 @@ pub fn tune(rules: &[Score], messages: &[Message], options: &Options, progress: 
         progress(fold, folds + 1);
         let (test, train): (Vec<usize>, Vec<usize>) = all.iter().partition(|at| part[**at] == fold);
         let (weight, price) = choose(rules, messages, &train, options);
-        let scores = rounded(fit(rules, messages, &train, weight, price, options));
+        let scores = rounded(rules, fit(rules, messages, &train, weight, price, options));
         let now = wrong(messages, &test, &scores, options.required);
         each.push((wrong(messages, &test, &old, options.required), now));
         after.add(now);
     }
     progress(folds, folds + 1);
     let (weight, price) = choose(rules, messages, &all, options);
-    let scores = rounded(fit(rules, messages, &all, weight, price, options));
+    let scores = rounded(rules, fit(rules, messages, &all, weight, price, options));
     Tuned {
         ham: messages.iter().filter(|message| !message.spam).count(),
         spam: messages.iter().filter(|message| message.spam).count(),
@@ -153,8 +153,8 @@ fn choose(rules: &[Score], messages: &[Message], train: &[usize], options: &Opti
 fn bounds(rule: &Score, most: f64) -> (f64, f64) {
     match rule.old {
         old if rule.locked || old == 0.0 => (old, old),
-        old if old > 0.0 => ((old - most).max(0.001), old + most),
-        old => (old - most, (old + most).min(-0.001)),
+        old if old > 0.0 => ((old - most).max(old.min(0.001)), old + most),
+        old => (old - most, (old + most).min(old.max(-0.001))),
     }
 }
 
@@ -162,7 +162,8 @@ fn bounds(rule: &Score, most: f64) -> (f64, f64) {
 /// each rule with a step of its own length, cut at the bounds.
 fn fit(rules: &[Score], messages: &[Message], which: &[usize], weight: f64, price: f64, options: &Options) -> Vec<f64> {
     let old: Vec<f64> = rules.iter().map(|rule| rule.old).collect();
-    let limits: Vec<(f64, f64)> = rules.iter().map(|rule| bounds(rule, options.most)).collect();
+    let most = if options.most.is_finite() { options.most.max(0.0) } else { 0.0 };
+    let limits: Vec<(f64, f64)> = rules.iter().map(|rule| bounds(rule, most)).collect();
     let mut curve = vec![2.0 * price; rules.len()];
     let weigh = |message: &Message| if message.spam { 1.0 } else { weight };
     for at in which {
@@ -199,8 +200,14 @@ fn fit(rules: &[Score], messages: &[Message], which: &[usize], weight: f64, pric
     scores
 }
 
-fn rounded(scores: Vec<f64>) -> Vec<f64> {
-    scores.into_iter().map(|score| (score * 1000.0).round() / 1000.0).collect()
+/// To thousandths, what moved.
+fn rounded(rules: &[Score], scores: Vec<f64>) -> Vec<f64> {
+    let round = |(rule, score): (&Score, f64)| {
+        let rounded = (score * 1000.0).round() / 1000.0;
+        // A rule that scores nothing would not run.
+        if score == rule.old || rounded == 0.0 { score } else { rounded }
+    };
+    rules.iter().zip(scores).map(round).collect()
 }
 
 fn wrong(messages: &[Message], which: &[usize], scores: &[f64], required: f64) -> Wrong {
@@ -268,6 +275,21 @@ mod tests {
         let tuned = tune(&rules, &messages(), &Options::default(), &mut |_, _| {});
         assert_eq!((tuned.scores[0], tuned.scores[1]), (4.6, 0.0));
         assert!(tuned.scores[2] < 0.0);
+        // Nor does it move by rounding.
+        rules[0].old = 4.600_4;
+        assert_eq!(tune(&rules, &messages(), &Options::default(), &mut |_, _| {}).scores[0], 4.600_4);
+    }
+
+    #[test]
+    fn odd_bounds_are_no_trouble() {
+        for most in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let options = Options { most, ..Options::default() };
+            let rules = rules([0.000_4, 4.4, -0.000_4, 2.0]);
+            let tuned = tune(&rules, &messages(), &options, &mut |_, _| {});
+            assert_eq!(tuned.scores, [0.000_4, 4.4, -0.000_4, 2.0], "{most}");
+        }
+        let tuned = tune(&rules([0.000_4, 4.4, -0.000_4, 2.0]), &messages(), &Options::default(), &mut |_, _| {});
+        assert!(tuned.scores[0] > 0.0 && tuned.scores[2] < 0.0, "{tuned:?}");
     }
 
     #[test]

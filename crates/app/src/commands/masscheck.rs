@@ -287,7 +287,7 @@ pub struct Tune {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// No score moves further than so many points
-    #[arg(long, value_name = "POINTS", default_value_t = 1.5)]
+    #[arg(long, value_name = "POINTS", default_value_t = 1.5, value_parser = points)]
     most: f64,
     /// Parts of the cross-validation
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(2..=100))]
@@ -303,6 +303,13 @@ pub struct Tune {
     config: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleArguments,
+}
+
+fn points(text: &str) -> Result<f64, &'static str> {
+    match text.parse::<f64>() {
+        Ok(points) if points.is_finite() && points >= 0.0 => Ok(points),
+        _ => Err(language::pick("a number of points, such as 1.5", "1.5 のような点数を指定してください")),
+    }
 }
 
 pub fn tune(arguments: &Tune) -> anyhow::Result<u8> {
@@ -342,7 +349,7 @@ pub fn tune(arguments: &Tune) -> anyhow::Result<u8> {
     }
     let options = tune::Options {
         required: engine.ruleset.settings.required_score,
-        most: arguments.most.abs(),
+        most: arguments.most,
         folds: usize::from(arguments.folds),
     };
     let progress = progress_bar(0);
