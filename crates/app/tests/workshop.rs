@@ -248,6 +248,15 @@ fn a_mass_check_goes_on_where_it_ended_and_scores_are_tuned() {
     assert!(score("GOOD").is_some_and(|score| (4.5..=6.0).contains(&score)) && score("OFF").is_none(), "{scores}");
     assert!(score("WIDE").is_some_and(|score| (3.4..4.9).contains(&score)), "{scores}");
 
+    // What could not be read is tried again.
+    let late = folder.0.join("late.eml").display().to_string();
+    let with_it = ["--spam", &late];
+    let (_, error, code) = masscheck(&with_it);
+    assert!(code == Some(2) && fs::read_to_string(&log).unwrap().contains("\n!    0 "), "{error}");
+    fs::write(&late, "Subject: s\n\ncheap pills\n").unwrap();
+    let (said, error, code) = masscheck(&with_it);
+    assert!(code == Some(0) && said.contains("41 spam, 21 missed"), "{said}{error}");
+
     // With other rules the log is not gone on with.
     fs::write(folder.0.join("rules.cf"), "body OTHER /x/\n").unwrap();
     let (_, error, code) = masscheck(&[]);

@@ -148,8 +148,10 @@ fn class(
         );
     }
     let places = input::find(paths, input::Format::Detect);
-    let known: HashSet<String> = masscheck::read(&text).into_iter().map(|line| line.path).collect();
-    let open: Vec<Place> = places.iter().filter(|place| !known.contains(&place.name())).cloned().collect();
+    // What failed is tried again.
+    let before = masscheck::read(&text);
+    let known: HashSet<&str> = before.iter().filter(|line| !line.failed).map(|line| line.path.as_str()).collect();
+    let open: Vec<Place> = places.iter().filter(|place| !known.contains(place.name().as_str())).cloned().collect();
     let mut log = OpenOptions::new();
     log.create(true);
     let log = if text.is_empty() { log.write(true).truncate(true) } else { log.append(true) };
@@ -163,7 +165,7 @@ fn class(
         // A crash costs these few, not the run.
         if written.is_multiple_of(64) { log.flush() } else { Ok(()) }
     };
-    if known.is_empty() {
+    if before.is_empty() {
         write(&format!("# sekisho masscheck, {}", environment::timestamp()))?;
         write(&format!("# rules: {made_with}"))?;
         write(&format!("# set: {}", engine.score_set.index()))?;
