@@ -29,12 +29,6 @@ const FONT: &str = "font-family=\"'Noto Sans CJK JP','Noto Sans JP','Hiragino Sa
 const LABEL: usize = 28;
 
 impl Chart {
-    /// One bar a label; several series are stacked.
-    pub fn bars(title: &str, rows: impl IntoIterator<Item = (String, f64)>, name: &str) -> Chart {
-        let (labels, values) = rows.into_iter().unzip();
-        Chart { title: title.to_owned(), labels, series: vec![Series { name: name.to_owned(), values }] }
-    }
-
     fn sum(&self, at: usize) -> f64 {
         self.series.iter().filter_map(|series| series.values.get(at)).sum()
     }

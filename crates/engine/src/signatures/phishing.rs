@@ -288,9 +288,7 @@ impl Cleaned {
 }
 
 /// An address as it was written, or text that looks like one.
-#[derive(Debug, PartialEq, Eq)]
 struct Address {
-    scheme: Option<Vec<u8>>,
     host: Vec<u8>,
     path: Vec<u8>,
 }
@@ -301,17 +299,15 @@ impl Address {
         if text.len() > LONGEST || text.iter().any(|byte| byte.is_ascii_whitespace()) {
             return None;
         }
-        let (scheme, rest) = match memchr::memmem::find(text, b"://") {
-            Some(at) if text[..at].iter().all(u8::is_ascii_alphabetic) => {
-                (Some(text[..at].to_ascii_lowercase()), &text[at + 3..])
-            }
-            _ => (None, text),
+        let (has_scheme, rest) = match memchr::memmem::find(text, b"://") {
+            Some(at) if text[..at].iter().all(u8::is_ascii_alphabetic) => (true, &text[at + 3..]),
+            _ => (false, text),
         };
         let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         // A name before the host belongs to an address with a scheme; without one it is somebody's mailbox.
         let host = match memchr::memrchr(b'@', authority) {
-            Some(_) if scheme.is_none() => return None,
+            Some(_) if !has_scheme => return None,
             Some(at) => &authority[at + 1..],
             None => authority,
         };
@@ -319,11 +315,11 @@ impl Address {
         let host = host.strip_suffix(b".").unwrap_or(host).to_ascii_lowercase();
         let fits =
             |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'%') || *byte >= 0x80;
-        if !host.contains(&b'.') && scheme.is_none() || host.is_empty() || !host.iter().all(fits) {
+        if !host.contains(&b'.') && !has_scheme || host.is_empty() || !host.iter().all(fits) {
             return None;
         }
         let path = if path.is_empty() { b"/".to_vec() } else { path.to_vec() };
-        Some(Address { scheme, host, path })
+        Some(Address { host, path })
     }
 }
 
