@@ -194,7 +194,7 @@ impl Learnt {
     /// Learns what others have taught or imported since. Says whether there was anything.
     pub fn refresh(&mut self, folder: &Path) -> anyhow::Result<bool> {
         let taught = self.refresh_model(folder)?;
-        Ok(self.imported.refresh(folder)? || taught)
+        Ok(self.imported.refresh(folder) || taught)
     }
 
     pub fn imported(&self) -> Option<&Arc<Imported>> {
@@ -848,6 +848,27 @@ mod tests {
         assert_eq!(one.model, two.model);
         assert_eq!(Learnt::open(&place).unwrap().model, one.model);
         assert_eq!(one.model.counts(), learn::Counts { ham: 15, spam: 15 });
+        fs::remove_dir_all(&place).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_import_takes_nothing_else_away() {
+        let place = folder("import");
+        let mut extractor = Extractor::default();
+        let mut learnt = Learnt::default();
+        for number in 0..4 {
+            let (digest, features, class) = lesson(number, &mut extractor);
+            learnt.teach(&place).unwrap().learn(digest, &features, class, User::default(), number).unwrap();
+        }
+        imported::write(&place, &Imported::default()).unwrap();
+        assert!(learnt.refresh(&place).unwrap() && learnt.imported().is_some());
+        fs::write(place.join("imported"), "half a file").unwrap();
+        assert!(learnt.refresh(&place).unwrap() && learnt.imported().is_none());
+        assert!(!learnt.refresh(&place).unwrap(), "it is not read at each look");
+        let opened = Learnt::open(&place).unwrap();
+        assert_eq!((opened.model.counts(), opened.imported().is_none()), (learn::Counts { ham: 2, spam: 2 }, true));
+        imported::write(&place, &Imported::default()).unwrap();
+        assert!(learnt.refresh(&place).unwrap() && learnt.imported().is_some());
         fs::remove_dir_all(&place).unwrap();
     }
 

@@ -29,30 +29,36 @@ impl Kept {
         self.imported.as_ref()
     }
 
-    /// Reads the file if it is another than before; says whether it was.
-    pub fn refresh(&mut self, folder: &Path) -> anyhow::Result<bool> {
+    /// Reads the file if it is another than before; says whether it was. One that cannot be read is told of, once, and takes
+    /// nothing away but itself: what was learnt here goes on judging.
+    pub fn refresh(&mut self, folder: &Path) -> bool {
         let path = folder.join(NAME);
         let stamp = match fs::metadata(&path) {
             Ok(about) => Some((about.modified().unwrap_or(SystemTime::UNIX_EPOCH), about.len())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
+            Err(_) => None,
         };
         if stamp == self.stamp {
-            return Ok(false);
+            return false;
         }
-        let imported = match stamp {
-            Some(_) => {
-                let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
-                let imported = Imported::from_bytes(&bytes).with_context(|| {
-                    format!("{}: not readable; sekisho learn forget-import, then import anew", path.display())
-                })?;
-                Some(Arc::new(imported))
+        self.stamp = stamp;
+        self.imported = match stamp.map(|_| read(&path)) {
+            Some(Ok(imported)) => Some(Arc::new(imported)),
+            Some(Err(error)) => {
+                eprintln!(
+                    "sekisho: {}: {error:#}; going on without it. To have it again: sekisho learn forget-import, then import anew",
+                    path.display()
+                );
+                None
             }
             None => None,
         };
-        (self.imported, self.stamp) = (imported, stamp);
-        Ok(true)
+        true
     }
+}
+
+fn read(path: &Path) -> anyhow::Result<Imported> {
+    let bytes = fs::read(path)?;
+    Imported::from_bytes(&bytes).context("not readable as what was imported")
 }
 
 /// Is there one?
