@@ -192,6 +192,7 @@ impl Drop for Registries {
         }
         // Without it the next run asks again; nothing else is lost.
         if let (Some(folder), Ok(text)) = (self.file.parent(), serde_json::to_vec(&self.kept)) {
+            let _acting = crate::owner::Acting::as_owner_of(folder);
             let _ = fs::create_dir_all(folder);
             let _ = crate::feeds::generations::write_whole(&self.file, &text);
         }

@@ -24,7 +24,9 @@ impl Isp {
     fn run(&self, arguments: &[&str]) -> (String, String, Option<i32>) {
         let here = self.0.0.display();
         let output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
-            .args(["isp", "--file", &format!("{here}/isp.cf"), "--data", &format!("{here}/data")])
+            .arg("isp")
+            .args(if arguments.contains(&"--file") { Vec::new() } else { vec![format!("--file={here}/isp.cf")] })
+            .args(["--data", &format!("{here}/data")])
             .args(["--config", &self.0.file("sekisho.toml", "[rules]\nset = \"shipped\"\n").display().to_string()])
             .args(arguments)
             .env("SEKISHO_CACHE", self.0.0.join("cache"))
@@ -215,6 +217,27 @@ fn the_history_speaks_of_networks() {
     );
     assert_eq!(run(&["expire", "--days", "5", "--remove"]).2, Some(0));
     assert_eq!(run(&["list"]).2, Some(1));
+}
+
+/// What root adds the service can suspend.
+#[test]
+fn what_root_adds_is_the_services() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let isp = Isp(Folder::new("isp-owner"));
+    let home = isp.0.0.join("home");
+    fs::create_dir_all(&home).unwrap();
+    if chown(&home, Some(65534), Some(65534)).is_err() {
+        eprintln!("skipped: only root can give away a folder");
+        return;
+    }
+    let file = home.join("isp/isp.cf");
+    let (said, error, code) =
+        isp.run(&["add", "180.94.0.0/19", "--name", "ADDED", "--file", &file.display().to_string()]);
+    assert_eq!(code, Some(0), "{said}{error}");
+    for path in [file.as_path(), file.parent().unwrap()] {
+        let about = fs::metadata(path).unwrap();
+        assert_eq!((about.uid(), about.gid()), (65534, 65534), "{}", path.display());
+    }
 }
 
 /// RDAP is asked once; what it said is kept, for the neighbours too, and there is a limit.

@@ -7,6 +7,7 @@ use super::{Format, shown};
 use crate::config::Config;
 use crate::debug::Debug;
 use crate::output::Output;
+use crate::owner::Acting;
 use crate::policy::notices;
 use crate::registries::{Registries, Whom, rdap_base};
 use crate::serve::outbox;
@@ -275,9 +276,11 @@ impl Desk {
         Ok(book)
     }
 
-    /// Whole or not at all; the service sees it with its next look at the rules.
+    /// Whole or not at all; the service sees it with its next look at the rules. Written by root it is the service's all the
+    /// same, which suspends rules in it.
     fn write(&self, book: &Book) -> anyhow::Result<()> {
         let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let _acting = Acting::as_owner_of(folder)?;
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         app_feeds::generations::write_whole(&self.file, book.write().as_bytes())
             .with_context(|| self.file.display().to_string())
