@@ -191,7 +191,8 @@ fn the_history_speaks_of_networks() {
     let now = support::now();
     let add = |rule: &str, spam: bool, number: u8| {
         let hits = vec![store::history::Hit { rule: rule.into(), ..Default::default() }];
-        let entry = store::history::Entry { client_address: "180.94.8.6".into(), spam, hits, ..Default::default() };
+        let details = [("handed_over_by".to_owned(), "180.94.8.6".to_owned())].into();
+        let entry = store::history::Entry { details, spam, hits, ..Default::default() };
         store.history().add(store::Time::from_seconds(now - 60 - i64::from(number)), &[number; 32], entry).unwrap();
     };
     add("GLOBALSPEED_PH", true, 1);
@@ -205,6 +206,17 @@ fn the_history_speaks_of_networks() {
     // It spoke yesterday, so it is not silent; without its history it would be.
     assert_eq!(run(&["expire", "--days", "5"]).2, Some(0));
     assert!(fs::read_to_string(&file).unwrap().contains("\"seen\":\""));
+
+    // A Received field that the sender wrote says nothing of a network.
+    let forged = store::history::Entry {
+        client_address: "2001:db8::1".into(),
+        relays: vec!["[ ip=2001:db8::1 rdns= ]".into(), "[ ip=180.94.8.6 rdns= ]".into()],
+        details: [("handed_over_by".to_owned(), "2001:db8::1".to_owned())].into(),
+        hits: vec![store::history::Hit { rule: "DMARC_PASS".into(), ..Default::default() }],
+        ..Default::default()
+    };
+    store.history().add(store::Time::from_seconds(now - 70), &[9; 32], forged).unwrap();
+    assert_eq!(run(&["verify"]).2, Some(0));
 
     add("DMARC_PASS", false, 2);
     let (said, error, code) = run(&["verify", "--suspend", "--tell"]);

@@ -286,10 +286,20 @@ fn the_history_is_counted() {
     .unwrap();
     fs::write(data.join("delegated-ripencc-extended-latest"), "ripencc|DE|ipv4|2.56.0.0|1024|20181130|allocated|x\n")
         .unwrap();
+    // What `sekisho data` fetched counts as well.
+    let fetched = folder.0.join("feeds/rir-afrinic/gen-1");
+    fs::create_dir_all(&fetched).unwrap();
+    fs::write(
+        fetched.join("delegated-afrinic-extended-latest"),
+        "afrinic|ZA|ipv4|41.0.0.0|65536|20071126|allocated|y\n",
+    )
+    .unwrap();
+    std::os::unix::fs::symlink("gen-1", folder.0.join("feeds/rir-afrinic/current")).unwrap();
     fs::write(data.join("ip2asn-v4.tsv"), "180.94.0.0\t180.94.31.255\t17639\tPH\tGLOBALSPEED\n").unwrap();
     let config = folder.file(
         "sekisho.toml",
-        &format!("[store]\nlocation = \"{here}/store\"\n[isp]\ndata = \"{here}/data\"\n[learn]\nfolder = \"{here}/learn\"\n[rules]\nset = \"none\"\n"),
+        &format!("[store]\nlocation = \"{here}/store\"\n[isp]\ndata = \"{here}/data\"\n[learn]\nfolder = \"{here}/learn\"\n[rules]\nset = \"none\"\n\
+             [feeds]\nfolder = \"{here}/feeds\"\non = [\"rir-afrinic\"]\n"),
     );
     let store = Store::open(&folder.0.join("store").display().to_string().parse().unwrap()).unwrap();
     let now = support::now();
@@ -304,6 +314,7 @@ fn the_history_is_counted() {
         ("180.94.8.7", true, "ログイン"),
         ("2.56.0.9", true, "Hello"),
         ("1.0.16.1", false, "会議のご案内"),
+        ("41.0.0.1", false, "Minutes"),
     ]
     .into_iter()
     .enumerate()
@@ -314,7 +325,7 @@ fn the_history_is_counted() {
         };
         let hits = if address.starts_with("2.") { Vec::new() } else { hits };
         let entry = Entry {
-            client_address: address.into(),
+            details: [("handed_over_by".to_owned(), address.to_owned())].into(),
             spam,
             subject: subject.into(),
             categories: vec![if spam { "spam" } else { "clean" }.into()],
@@ -332,7 +343,7 @@ fn the_history_is_counted() {
     assert_eq!(code, Some(0), "{said}{error}");
     for part in [
         "ALL 3 = ASIA 2 + NOTASIA 1",
-        "4 messages: 3 spam (75.0 %), 1 ham",
+        "5 messages: 3 spam (60.0 %), 2 ham",
         "GLOBALSPEED_PH",
         "AS17639 GLOBALSPEED",
         "Amazon",
@@ -342,7 +353,12 @@ fn the_history_is_counted() {
     }
     assert!(report(JAPANESE, &[]).0.contains("国別"));
     let (csv, ..) = report(ENGLISH, &["--csv"]);
-    assert!(csv.contains("country,PH,2,2,0,") && csv.contains("rule,GLOBALSPEED_PH,2,2,0,0,0,2"), "{csv}");
+    assert!(
+        csv.contains("country,PH,2,2,0,")
+            && csv.contains("country,ZA,1,0,1,")
+            && csv.contains("rule,GLOBALSPEED_PH,2,2,0,0,0,2"),
+        "{csv}"
+    );
     let json: serde_json::Value = serde_json::from_str(&report(ENGLISH, &["--json"]).0).unwrap();
     assert_eq!(json["registries"]["apnic"]["spam"], 2);
     let (svg, ..) = report(JAPANESE, &["--svg=country"]);

@@ -748,9 +748,5 @@ fn in_words(network: &Network) -> String {
 /// The address of the relay that handed the message to a machine that we trust.
 fn handed_over_by(bytes: &[u8], engine: &Engine) -> Option<Ipv4Addr> {
     let message = Message::parse(bytes, &Limits::default());
-    let views = Views::new(&message, &engine.views);
-    match views.relays().untrusted.first()?.ip? {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(address) => address.to_ipv4_mapped(),
-    }
+    counted::as_ipv4(counted::handed_over_by(&Views::new(&message, &engine.views))?)
 }

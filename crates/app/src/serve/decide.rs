@@ -483,14 +483,17 @@ fn entry(
     }
 }
 
-/// What statistics ask of a message that is gone: by what name it would be taught, and its language.
+/// What statistics ask of a message that is gone: by what name it would be taught, its language, and who handed it over.
 fn for_statistics(message: &Message, views: &Views<'_>) -> BTreeMap<String, String> {
     let body = &views.text().body.bytes;
     let language = workshop::statistics::language_of(&String::from_utf8_lossy(&body[..body.len().min(4_000)]));
-    BTreeMap::from([
+    let mut details = BTreeMap::from([
         (counted::DIGEST.to_owned(), format!("{:032x}", learn::digest(message))),
         (counted::LANGUAGE.to_owned(), language.to_owned()),
-    ])
+    ]);
+    let handed_over_by = counted::handed_over_by(views).map(|address| address.to_string());
+    details.extend(handed_over_by.map(|address| (counted::HANDED_OVER_BY.to_owned(), address)));
+    details
 }
 
 /// As a reader sees it, whatever its label says.
