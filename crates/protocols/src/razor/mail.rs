@@ -1,6 +1,11 @@
 //! A message as Razor's agents take it apart: its parts, each with the fields that speak of content, decoded and stripped.
 //!
-//! In: a message with line ends as they came. Out: for each part the text that the signatures are made of.
+//! In: a message with line ends as they came. Out: for each part the text that the signatures are made of. The work grows
+//! with the message and no faster: senders choose the boundary and what they repeat.
+
+use super::find_any_case;
+use memchr::{memchr, memmem};
+use std::sync::LazyLock;
 
 /// Nested parts that are taken apart.
 const DEPTH: usize = 10;
@@ -30,7 +35,7 @@ pub fn parts(message: &[u8]) -> Vec<Part> {
 /// At the first blank line, which CRs may precede.
 fn halves(text: &[u8]) -> (&[u8], &[u8]) {
     let mut from = 0;
-    while let Some(at) = find(&text[from..], b"\n").map(|at| from + at) {
+    while let Some(at) = memchr(b'\n', &text[from..]).map(|at| from + at) {
         let crs = text[at + 1..].iter().take_while(|byte| **byte == b'\r').count();
         if text.get(at + 1 + crs) == Some(&b'\n') {
             return (&text[..at], &text[at + crs + 2..]);
@@ -38,14 +43,6 @@ fn halves(text: &[u8]) -> (&[u8], &[u8]) {
         from = at + 1;
     }
     (text, b"")
-}
-
-fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|window| window == what)
-}
-
-fn find_any_case(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|window| window.eq_ignore_ascii_case(what))
 }
 
 fn starts_any_case(text: &[u8], what: &[u8]) -> bool {
@@ -75,7 +72,7 @@ fn split(text: &[u8], depth: usize, parts: &mut Vec<Vec<u8>>) {
     };
     let mark = [b"--", boundary.as_slice()].concat();
     let last = [b"\n", mark.as_slice(), b"--"].concat();
-    let body = &body[..find(body, &last).unwrap_or(body.len())];
+    let body = &body[..memmem::find(body, &last).unwrap_or(body.len())];
     let line_end = |rest: &[u8]| {
         let crs = rest.iter().take_while(|byte| **byte == b'\r').count();
         (rest.get(crs) == Some(&b'\n')).then_some(crs + 1)
@@ -84,7 +81,7 @@ fn split(text: &[u8], depth: usize, parts: &mut Vec<Vec<u8>>) {
     let mut pieces: Vec<&[u8]> = Vec::new();
     let mut rest = match first {
         Some(rest) => rest,
-        None if find(body, &mark).is_none() => {
+        None if memmem::find(body, &mark).is_none() => {
             pieces.push(body);
             b""
         }
@@ -114,7 +111,7 @@ fn split(text: &[u8], depth: usize, parts: &mut Vec<Vec<u8>>) {
 fn next_mark(text: &[u8], mark: &[u8], line_end: impl Fn(&[u8]) -> Option<usize>) -> Option<(usize, usize)> {
     let wanted = [b"\n", mark].concat();
     let mut from = 0;
-    while let Some(at) = find(&text[from..], &wanted).map(|at| from + at) {
+    while let Some(at) = memmem::find(&text[from..], &wanted).map(|at| from + at) {
         if let Some(more) = line_end(&text[at + wanted.len()..]) {
             return Some((at, at + wanted.len() + more));
         }
@@ -128,13 +125,12 @@ fn content_fields(head: &[u8]) -> Vec<u8> {
     let mut unfolded: Vec<u8> = Vec::new();
     let mut at = 0;
     while at < head.len() {
-        let blanks = head[at + 1..].iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0x0b).count();
-        if head[at] == b'\n' && blanks > 0 {
-            at += 1 + blanks;
-        } else {
+        let is_blank = |byte: &&u8| byte.is_ascii_whitespace() || **byte == 0x0b;
+        let blanks = if head[at] == b'\n' { head[at + 1..].iter().take_while(is_blank).count() } else { 0 };
+        if blanks == 0 {
             unfolded.push(head[at]);
-            at += 1;
         }
+        at += 1 + blanks;
     }
     let mut fields = Vec::new();
     for line in unfolded.split(|byte| *byte == b'\n') {
@@ -267,7 +263,7 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let rest = &text[find_any_case(text, FIELD)? + FIELD.len()..];
-    let after = |gap: &[u8]| find(rest, gap).map(|at| at + gap.len());
+    let after = |gap: &[u8]| memmem::find(rest, gap).map(|at| at + gap.len());
     let start = [&b"\n\n"[..], b"\n\r\n"].iter().filter_map(|gap| after(gap)).min().unwrap_or(0);
     let data = rest[start..].iter().take_while(|byte| **byte != b'=');
     let values: Vec<u8> =
@@ -377,9 +373,45 @@ fn without_tags(body: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The same by the name's first letter, in the order of the list.
+static BY_LETTER: LazyLock<Vec<Vec<(&[u8], u8)>>> = LazyLock::new(|| {
+    let mut by_letter = vec![Vec::new(); 256];
+    for (name, number) in CHARACTERS.lines().filter_map(|line| line.split_once(' ')) {
+        if let (Some(first), Ok(number)) = (name.bytes().next(), number.parse()) {
+            by_letter[usize::from(first)].push((name.as_bytes(), number));
+        }
+    }
+    by_letter
+});
+
 fn character(text: &[u8]) -> Option<(u8, usize)> {
-    let names = CHARACTERS.lines().filter_map(|line| line.split_once(' '));
-    let (name, number) = names.into_iter().find(|(name, _)| text.starts_with(name.as_bytes()))?;
+    let names = &BY_LETTER[usize::from(*text.first()?)];
+    let (name, number) = names.iter().find(|(name, _)| text.starts_with(name))?;
     let closed = usize::from(text.get(name.len()) == Some(&b';'));
-    Some((number.parse().ok()?, name.len() + closed))
+    Some((*number, name.len() + closed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each of these took hours.
+    #[test]
+    fn the_work_does_not_grow_faster_than_the_message() {
+        let blanks = [&b"Content-Type: text/plain;"[..], &vec![b' '; LONGEST - 100], b"\n\ntext\n"].concat();
+        assert_eq!(parts(&blanks)[0].decoded, b"text");
+        let long = vec![b'-'; 1 << 20];
+        let head = [b"Content-Type: multipart/mixed; boundary=\"", &long[..], b"x\"\n\n"].concat();
+        let marks = [&head[..], &vec![b'-'; LONGEST - head.len()]].concat();
+        assert_eq!(parts(&marks).len(), 1);
+        let part = format!("\n--x\nContent-Type: text/html\n\n<b>{}", "&".repeat(BODY));
+        let ampersands = format!("Content-Type: multipart/mixed; boundary=x\n\n{}", part.repeat(PARTS));
+        assert_eq!(parts(ampersands.as_bytes()).len(), PARTS);
+    }
+
+    #[test]
+    fn characters_by_name() {
+        let found = |text: &str| character(text.as_bytes());
+        assert_eq!([found("lt;x"), found("ampx"), found("x"), found("")], [Some((60, 3)), Some((38, 3)), None, None]);
+    }
 }

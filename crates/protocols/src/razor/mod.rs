@@ -7,6 +7,10 @@ pub mod mail;
 pub mod signature;
 pub mod sis;
 
+fn find_any_case(text: &[u8], what: &[u8]) -> Option<usize> {
+    text.windows(what.len()).position(|window| window.eq_ignore_ascii_case(what))
+}
+
 #[cfg(test)]
 mod tests {
     use super::mail::parts;
@@ -44,7 +48,7 @@ mod tests {
         let nested: String =
             (0..200).map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n")).collect();
         signatures(&nested);
-        for piece in ["<", "&", "%4", "&#9", "href=\"http://", "\n--x\n", "http://a\n", " www.", "=\n"] {
+        for piece in ["<", "&", "%4", "&#9", "href=\"http://", "\n--x\n", "http://a\n", "http://a.b ", " www.", "=\n"] {
             signatures(&format!("Subject: x\nContent-Type: multipart/x; boundary=x\n\n{}", piece.repeat(20_000)));
             signatures(&format!("Subject: x\n\n{}", piece.repeat(20_000)));
         }

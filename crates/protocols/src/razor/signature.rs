@@ -1,6 +1,8 @@
 //! Razor's signatures: engine 4, a hash of two stretches of the text chosen by a seed, and engine 8, a hash of each host that
 //! the text links to together with the text's length.
 
+use super::find_any_case;
+use memchr::{memmem, memrchr};
 use sha1::{Digest, Sha1};
 
 /// Hosts of one part that count.
@@ -138,10 +140,6 @@ fn is_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
 }
 
-fn find_any_case(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|window| window.eq_ignore_ascii_case(what))
-}
-
 /// `%41` and `&#65;` to letters.
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut once = Vec::with_capacity(text.len());
@@ -184,6 +182,7 @@ fn hosts(text: &[u8]) -> Vec<Vec<u8>> {
     let text = unescaped(text);
     let mut hosts = bare_links(&text);
     let Some((mut text, mut in_link)) = beginning(&text) else { return Vec::new() };
+    let mut on_last_line = false;
     while hosts.len() < HOSTS {
         let host = next_host(text, in_link);
         if host.is_empty() || host == b"0" {
@@ -197,10 +196,13 @@ fn hosts(text: &[u8]) -> Vec<Vec<u8>> {
             hosts.push(host);
         }
         // Only what stands on the last line is looked for, as the agents do.
-        let whole = text.strip_suffix(b"\n").unwrap_or(text);
-        let line = whole.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        match whole[line..].windows(7).position(|window| window == b"http://") {
-            Some(at) => text = &whole[line + at + 7..],
+        if !on_last_line {
+            text = text.strip_suffix(b"\n").unwrap_or(text);
+            text = &text[memrchr(b'\n', text).map_or(0, |at| at + 1)..];
+            on_last_line = true;
+        }
+        match memmem::find(text, b"http://") {
+            Some(at) => text = &text[at + 7..],
             None => break,
         }
         in_link = false;
