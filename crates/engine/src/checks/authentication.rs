@@ -182,10 +182,23 @@ pub fn check_spf_skipped_noenvfrom(cx: &Context<'_>, _: &[Arg]) -> Outcome {
     Ok(sender(cx.views, cx.settings).sender.is_none().into())
 }
 
+/// Whose record SPF looked at: as the session said where there was one, else as the message says.
+fn envelope_sender(cx: &Context<'_>) -> Result<Option<String>, Pending> {
+    let said = found(cx)?.and_then(|found| found.sender.clone());
+    Ok(said.or_else(|| sender(cx.views, cx.settings).sender).filter(|sender| !sender.is_empty()))
+}
+
+/// The sender's domain, where SPF says that it is his.
+pub(super) fn spf_domain(cx: &Context<'_>) -> Result<Option<String>, Pending> {
+    if spf(cx, false)?.as_deref() != Some("pass") {
+        return Ok(None);
+    }
+    let sender = envelope_sender(cx)?;
+    Ok(sender.and_then(|sender| sender.rsplit('@').next().map(str::to_owned)).filter(|domain| !domain.is_empty()))
+}
+
 fn spf_listed(cx: &Context<'_>, lists: [&str; 2]) -> Outcome {
-    let Some(sender) = sender(cx.views, cx.settings).sender.filter(|sender| !sender.is_empty()) else {
-        return Ok(Finding::NO);
-    };
+    let Some(sender) = envelope_sender(cx)? else { return Ok(Finding::NO) };
     let listed = lists.iter().any(|list| cx.settings.address_list(list).contains(&sender));
     Ok((listed && spf(cx, false)?.as_deref() == Some("pass")).into())
 }

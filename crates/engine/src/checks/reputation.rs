@@ -48,6 +48,10 @@ pub fn check_senders_reputation(cx: &Context<'_>, _: &[Arg]) -> Outcome {
         return Ok(Finding::NO);
     };
     let signed = signed_by(cx)?;
+    let by_spf = match &signed {
+        None if cx.settings.other("txrep_spf").is_none_or(is_on) => super::authentication::spf_domain(cx)?,
+        _ => None,
+    };
     let mask = (number(cx.settings, "txrep_ipv4_mask_len", 16.0), number(cx.settings, "txrep_ipv6_mask_len", 48.0));
     let relays = cx.views.relays();
     let domain = from.rsplit('@').next().unwrap_or_default().to_owned();
@@ -68,9 +72,10 @@ pub fn check_senders_reputation(cx: &Context<'_>, _: &[Arg]) -> Outcome {
             _ => {}
         }
     }
-    let (network, by) = match &signed {
-        Some(signer) => (None, format!("|{signer}")),
-        None => (origin.map(|ip| network(ip, mask)), String::new()),
+    let (network, by) = match (&signed, &by_spf) {
+        (Some(signer), _) => (None, format!("|{signer}")),
+        (None, Some(domain)) => (None, format!("|spf-{domain}")),
+        (None, None) => (origin.map(|ip| network(ip, mask)), String::new()),
     };
     let domain = signed.clone().unwrap_or(domain);
     let network = network.unwrap_or_else(|| "none".to_owned());
@@ -80,7 +85,7 @@ pub fn check_senders_reputation(cx: &Context<'_>, _: &[Arg]) -> Outcome {
     }
     wanted.extend(helo.map(|helo| ("helo", helo)));
     if let Some(origin) = origin {
-        if signed.is_none() {
+        if signed.is_none() && by_spf.is_none() {
             wanted.push(("email", from));
         }
         wanted.push(("ip", origin.to_string()));
