@@ -6,15 +6,19 @@ use crate::answers::digests::Deed;
 use crate::answers::dns::Resolver;
 use crate::answers::{self, Desk};
 use crate::commands::collaborative;
+use crate::commands::learn::{ModelArguments, teach_one};
 use crate::config::Config;
 use crate::config::digests::Digests;
 use crate::config::dns::{Ask, Dns};
 use crate::debug::Debug;
 use crate::input::{self, Format};
+use crate::learning::Learnt;
 use crate::loading::{self, Loaded};
 use crate::output::Output;
+use crate::owner::Acting;
 use crate::rule_files::Selection;
 use crate::{CLEAN, FOUND, environment};
+use ::learn::Class;
 use engine::markup::{Style, Tags, rewrite, unmark};
 use engine::{Answer, Answers, Engine, Scratch};
 use mail::{Envelope, Message, Transaction, Trouble};
@@ -45,7 +49,8 @@ Without files the message is read from standard input.
   --mbox, --mbx               files are mailboxes
   -D [area,...]               tell what happens inside: all, metadata, rules, check, config, uri
   -r, --report, -k, --revoke  report as spam to Pyzor, Razor and DCC, take that back; those that the
-                              rules load and [digests] of sekisho.toml names
+                              rules load and [digests] of sekisho.toml names; and learn it as spam,
+                              as ham, where sekisho.toml has a [learn] folder
   -W, -R, --add-to-blocklist, --add-addr-to-..., --remove-addr-from-...
                               change the list that the AWL or TxRep plugin keeps: there is none
                               yet, and where no such plugin is loaded nothing happens
@@ -102,7 +107,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
     };
     let stdin = [PathBuf::from("-")];
     let named = if options.files.is_empty() { &stdin[..] } else { &options.files };
-    let digests = Config::load(None).map(|(config, _)| config.digests).unwrap_or_default();
+    let (digests, learner) = match Config::load(None) {
+        Ok((config, place)) => {
+            let folder = config.learn.folder;
+            // Where nobody configured anything, only what is there already is taught.
+            let used = !folder.as_os_str().is_empty() && (place.is_some() || Learnt::exists(&folder));
+            // Where a model is shared, a lesson waits to be said.
+            (config.digests, used.then(|| ModelArguments::default().to_teach().unwrap_or(folder)))
+        }
+        Err(_) => Default::default(),
+    };
     let (resolver, _runtime) = resolver(&loaded, &debug, selection.local)?;
     let mut run = Run {
         options: &options,
@@ -110,6 +124,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> 
         debug: &debug,
         resolver: resolver.as_ref(),
         digests: &digests,
+        learner,
         scratch: Scratch::new(),
         spam: false,
     };
@@ -217,12 +232,33 @@ struct Run<'a> {
     debug: &'a Debug,
     resolver: Option<&'a Resolver>,
     digests: &'a Digests,
+    /// Whose model learns what is reported.
+    learner: Option<PathBuf>,
     scratch: Scratch,
     /// Some message was spam.
     spam: bool,
 }
 
 impl Run<'_> {
+    /// A report teaches too, unless `bayes_learn_during_report 0` says otherwise.
+    fn learn(&self, message: &Message, deed: Deed) {
+        let settings = &self.loaded.engine.ruleset.settings;
+        let wanted =
+            settings.use_bayes && settings.other("bayes_learn_during_report").is_none_or(|on| on.trim() != "0");
+        let Some(folder) = self.learner.as_deref().filter(|_| wanted) else { return };
+        let (class, name) = match deed {
+            Deed::Report => (Class::Spam, "spam"),
+            _ => (Class::Ham, "ham"),
+        };
+        let clean = unmark(message, &self.loaded.engine.style);
+        let _acting = Acting::as_owner_of(folder);
+        match teach_one(folder, &clean, class) {
+            Ok(true) => info(&format!("reporter: learnt as {name}")),
+            Ok(false) => info(&format!("reporter: known as {name} already")),
+            Err(error) => warn(&format!("reporter: not learnt as {name}: {error:#}")),
+        }
+    }
+
     /// To each network that the rules load and the configuration names.
     fn report(&self, message: &Message, deed: Deed) {
         let (methods, what) = if deed == Deed::Report { ("reporting", "report") } else { ("revoke", "revoke") };
@@ -265,6 +301,7 @@ impl Run<'_> {
         }
         if self.options.report || self.options.revoke {
             let deed = if self.options.report { Deed::Report } else { Deed::Revoke };
+            self.learn(&message, deed);
             self.report(&message, deed);
             return Vec::new();
         }
