@@ -202,3 +202,65 @@ fn scores_are_pulled_towards_the_senders_average() {
     off.send(TO_ANN, &mail("1@x", "joe@there.example", "", "points"));
     assert!(!off.names(TO_ANN, &mail("2@x", "joe@there.example", "", "hello")).contains("TXREP"));
 }
+
+const MENTIONS: &str = "\
+header NEW_DOMAIN eval:check_uri_first_seen()
+header YOUNG_DOMAIN eval:check_uri_first_seen('1')
+header NEW_ADDRESS eval:check_email_first_seen()
+header SPAM_DOMAIN eval:check_uri_seen_in_spam('1')
+header SPAM_ADDRESS eval:check_email_seen_in_spam('1')
+score NEW_DOMAIN 0.1
+score YOUNG_DOMAIN 0.1
+score NEW_ADDRESS 0.1
+score SPAM_DOMAIN 0.1
+score SPAM_ADDRESS 0.1
+";
+
+/// Names that mail mentions: new ones, known ones, those of spam; what is said of them, and forgotten.
+#[test]
+fn what_mail_mentions_is_known_from_then_on() {
+    let site = Site::new("mentions", MENTIONS, "0s");
+    let mentioned = |text: &str, more: &str| {
+        let names = site.names(TO_ANN, &mail("1@x", "joe@there.example", more, text));
+        names
+            .split(' ')
+            .filter(|name| name.contains("_DOMAIN") || name.contains("_ADDRESS"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let link = "see https://www.example.org/a?b and write to desk@example.org";
+    // A memory that does not exist says nothing of any name.
+    assert!(!mentioned(link, "").contains("NEW_"));
+    assert_eq!(mentioned(link, "").replace("FIRST_DOMAIN", "").trim(), "YOUNG_DOMAIN");
+    let other = "spammy http://x.y.example.net/ mail@example.net";
+    for (text, expected) in [
+        (other, ["NEW_ADDRESS", "NEW_DOMAIN", "YOUNG_DOMAIN"].as_slice()),
+        ("http://example.net", &["SPAM_DOMAIN", "YOUNG_DOMAIN"]),
+        ("nothing", &[]),
+    ] {
+        let said = mentioned(text, "");
+        let said: Vec<&str> = said.split(' ').filter(|name| !name.is_empty() && *name != "FIRST_DOMAIN").collect();
+        assert_eq!(said, expected, "{text}");
+    }
+    let said = mentioned("answer there", "Reply-To: mail@example.net\n");
+    assert!(said.contains("SPAM_ADDRESS"), "{said}");
+    // Our own people are not asked about.
+    assert!(
+        !site
+            .names("ip=127.0.0.1&rcpt=ann@example.test", &mail("2@x", "ann@example.test", "", "http://example.com/"))
+            .contains("NEW_")
+    );
+
+    let config = site.folder.0.join("sekisho.toml").display().to_string();
+    let reputation = |words: &[&str]| {
+        let output = site.folder.sekisho(&[&["reputation"], words, &["-c", &config]].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = reputation(&["show", "https://a.example.net:80/x"]);
+    assert!(code == Some(0) && said.contains("example.net  mentioned since ") && said.contains("in spam: 1"), "{said}");
+    let (_, said) = reputation(&["show", "mail@example.net", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    assert_eq!((json["kind"].as_str(), json["spam"].as_u64()), (Some("mentioned address"), Some(1)), "{said}");
+    assert_eq!(reputation(&["forget", "example.net"]).0, Some(0));
+    assert_eq!(reputation(&["show", "example.net"]).0, Some(1));
+}

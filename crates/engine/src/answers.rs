@@ -115,6 +115,18 @@ pub enum Question {
     /// No check asks it: what there was of an answer of DNS that was too much to be kept, in [`Answer::Figures`]. It stands
     /// beside the answer, so that a replay tells of it too.
     Beyond { name: String, record: Record },
+    /// How long mail here has mentioned this name, and in what mail.
+    Mention { what: Mention, who: String },
+}
+
+/// Kinds of names that mail mentions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mention {
+    /// A mail address.
+    Address,
+    /// The registered domain of a link.
+    Domain,
 }
 
 /// Sites that tell each other of mail by digests.
@@ -196,6 +208,8 @@ pub enum Answer {
     Standing { count: u64, total: i64 },
     /// It is so, or it is not. Where it cannot be told the answer is `Unknown`.
     Known(bool),
+    /// Seconds since it was mentioned first (`None`: never), and how often in mail that was no spam and in spam.
+    Mentioned { age: Option<u64>, ham: u64, spam: u64 },
     /// Not asked: the message had too many questions already, or the list is left alone for a while.
     NotAsked,
     /// No answer within the deadline. Never the same as "no".

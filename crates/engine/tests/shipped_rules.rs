@@ -38,6 +38,13 @@ fn scored(rule: &&Rule) -> bool {
     !rule.is_sub_rule()
 }
 
+/// No message makes them hit by itself: `app/tests/acquaintance.rs` has their checks.
+fn asks_store(rule: &Rule) -> bool {
+    let Kind::Eval(eval) = &rule.kind else { return false };
+    ["check_email_first_seen", "check_email_seen_in_spam", "check_uri_first_seen", "check_uri_seen_in_spam"]
+        .contains(&eval.function.as_str())
+}
+
 #[derive(Default)]
 struct Case {
     file: String,
@@ -141,7 +148,8 @@ fn no_quantifier_follows_a_character_beyond_ascii() {
 #[test]
 fn every_rule_has_a_message_that_hits_and_one_that_does_not() {
     let (ruleset, _) = shipped();
-    let names: BTreeSet<&str> = ruleset.rules.iter().filter(scored).map(|rule| rule.name.as_str()).collect();
+    let of_message = |rule: &&Rule| scored(rule) && !asks_store(rule);
+    let names: BTreeSet<&str> = ruleset.rules.iter().filter(of_message).map(|rule| rule.name.as_str()).collect();
     let cases = cases();
     let hit: BTreeSet<&str> = cases.iter().flat_map(|case| &case.hit).map(String::as_str).collect();
     let miss: BTreeSet<&str> = cases.iter().flat_map(|case| &case.miss).map(String::as_str).collect();

@@ -5,10 +5,11 @@
 //! is from somebody known.
 
 use crate::config::{Config, Direction};
+use crate::policy::category::Category;
 use crate::policy::{self, Fate};
 use crate::serve::unasked::{self, Unasked};
 use engine::checks::{acquaintance, reputation};
-use engine::{Acquaintance, Answer, Answers, Engine, Question};
+use engine::{Acquaintance, Answer, Answers, Engine, Mention, Question};
 use mail::Verdict;
 use mail::views::Views;
 use protocols::Scan;
@@ -36,6 +37,10 @@ const DOMAIN: &str = "author domain";
 const OURS: &str = "sent id";
 /// Since when there is a memory.
 const BEGUN: &str = "contacts begun";
+const MENTIONS_BEGUN: &str = "mentions begun";
+/// Names that were not known, a day.
+const NEW: &str = "new mentions";
+const DAY: Duration = Duration::from_secs(86_400);
 /// Who was seen within this time is not written down again.
 const REFRESH: Duration = Duration::from_secs(3600);
 /// Recipients of one message that are looked at.
@@ -47,6 +52,7 @@ impl<'a> Memory<'a> {
         let Some(store) = self.store else { return Answer::Unknown };
         let answer = match question {
             Question::Reputation { kind, who } => self.standing(store, kind, who),
+            Question::Mention { what, who } if self.config.reputation.mentions => self.mentioned(store, *what, who),
             Question::Acquaintance(what) if self.config.reputation.contacts => self.known(store, what, views),
             _ => Ok(Answer::Unknown),
         };
@@ -102,13 +108,72 @@ impl<'a> Memory<'a> {
         };
         Ok(match met {
             true => Answer::Known(true),
-            false if self.is_settled(&seen)? => Answer::Known(false),
+            false if self.is_settled(&seen, BEGUN)? => Answer::Known(false),
             false => Answer::Unknown,
         })
     }
 
-    fn is_settled(&self, seen: &Seen) -> store::Result<bool> {
-        let begun = seen.known(BEGUN, b"", self.now)?;
+    /// Of mail from outside; what is known is told however young the memory is.
+    fn mentioned(&self, store: &Store, what: Mention, who: &str) -> store::Result<Answer> {
+        if !self.is_from_outside() {
+            return Ok(Answer::Unknown);
+        }
+        let seen = store.seen();
+        Ok(match seen.known(mention_kind(what), who.as_bytes(), self.now)? {
+            Some(known) => Answer::Mentioned {
+                age: Some(self.now.since(known.first).as_secs()),
+                ham: known.count.saturating_sub(known.spam),
+                spam: known.spam,
+            },
+            None if self.is_settled(&seen, MENTIONS_BEGUN)? => Answer::Mentioned { age: None, ham: 0, spam: 0 },
+            None => Answer::Unknown,
+        })
+    }
+
+    fn is_from_outside(&self) -> bool {
+        let inbound = |to: String| policy::direction(self.config, self.scan, &to) == Direction::Inbound;
+        !self.scan.recipients.is_empty() && recipients(self.scan).all(inbound)
+    }
+
+    /// The names that rules asked about, once it is known what becomes of the message.
+    pub fn mention(&self, fates: &[Fate], answers: &Answers) -> store::Result<()> {
+        let settings = &self.config.reputation;
+        let Some(store) = self.store.filter(|_| settings.mentions && self.is_from_outside()) else { return Ok(()) };
+        let spam = |fate: &Fate| fate.spam || matches!(fate.category, Some(Category::Virus | Category::Phishing));
+        let spam = match fates.iter().all(spam) {
+            true => true,
+            false if fates.iter().any(Fate::is_welcome) => false,
+            // Refused for what is no reason to think ill of what it mentions.
+            false => return Ok(()),
+        };
+        let asked = answers.iter().filter_map(|(question, _)| match question {
+            Question::Mention { what, who } => Some((*what, who)),
+            _ => None,
+        });
+        let (seen, keep) = (store.seen(), settings.keep_mentions.0);
+        let mut begun = false;
+        for (what, who) in asked {
+            let kind = mention_kind(what);
+            match seen.known(kind, who.as_bytes(), self.now)? {
+                Some(known) => {
+                    let counted = if spam { known.spam } else { known.count.saturating_sub(known.spam) };
+                    if counted > 0 && self.now.since(known.last) < REFRESH {
+                        continue;
+                    }
+                }
+                None if store.rates().add(NEW, b"", DAY, 1, self.now)? > settings.mentions_a_day => continue,
+                None => {}
+            }
+            seen.note_in(kind, who.as_bytes(), spam, keep, self.now)?;
+            if !std::mem::replace(&mut begun, true) {
+                seen.note(MENTIONS_BEGUN, b"", keep, self.now)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_settled(&self, seen: &Seen, begun: &str) -> store::Result<bool> {
+        let begun = seen.known(begun, b"", self.now)?;
         Ok(begun.is_some_and(|begun| self.now.since(begun.first) >= self.config.reputation.settle.0))
     }
 
@@ -174,6 +239,14 @@ impl<'a> Memory<'a> {
             store.reputation().add(kind, who.as_bytes(), (points * 1000.0).round() as i64, &decay, self.now)?;
         }
         Ok(())
+    }
+}
+
+/// As the store has it.
+pub fn mention_kind(what: Mention) -> &'static str {
+    match what {
+        Mention::Address => "mentioned address",
+        Mention::Domain => "mentioned domain",
     }
 }
 

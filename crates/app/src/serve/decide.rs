@@ -223,7 +223,7 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
         troubles.push(format!("reports: {error}"));
         store_errors += 1;
     }
-    if let Err(error) = memory.meet(&fates, &views) {
+    if let Err(error) = memory.meet(&fates, &views).and_then(|()| memory.mention(&fates, &answers)) {
         troubles.push(format!("reputation: {error}"));
         store_errors += 1;
     }

@@ -59,7 +59,8 @@ pub fn name_of(question: &Question) -> &str {
         | Question::Authentication(_)
         | Question::Digest(_)
         | Question::Reputation { .. }
-        | Question::Acquaintance(_) => "",
+        | Question::Acquaintance(_)
+        | Question::Mention { .. } => "",
     }
 }
 

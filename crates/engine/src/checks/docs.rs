@@ -1159,6 +1159,20 @@ pub const FIRST_CONTACT: &str = doc!(
     "Everybody writes for the first time once: use it in metas. Without a store, or in its first days, it never hits.",
     "sekisho; SpamAssassin has no like of it."
 );
+pub const FIRST_SEEN: &str = doc!(
+    "A mail address (of the sender, in `Reply-To`, in the text) or the domain of a link that no mail from outside has mentioned here before; with a number, or for less than so many days.",
+    "Domains of spam are bought for the day; what people write about is mostly known.",
+    "`header __URI_NEW_HERE eval:check_uri_first_seen('7')`.",
+    "Everything is new once: use it in metas. Without a store, or in its first days, it never hits.",
+    "sekisho; SpamAssassin has no like of it."
+);
+pub const SEEN_IN_SPAM: &str = doc!(
+    "A mail address or the domain of a link that spam here mentioned three times at least (or as often as the rule says), and nine times as often as other mail.",
+    "The same sites are advertised again, by other senders.",
+    "`header URI_SEEN_IN_SPAM eval:check_uri_seen_in_spam('3')`.",
+    "Spam names innocent sites too; what it judged wrongly it judges wrongly again: keep the score low. Without a store it never hits.",
+    "sekisho; SpamAssassin has no like of it."
+);
 pub const PEN_PAL: &str = doc!(
     "One of the recipients wrote to this author's address before.",
     "People want answers from those they write to.",

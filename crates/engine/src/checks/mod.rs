@@ -28,6 +28,7 @@ mod html;
 pub mod image;
 mod ip;
 pub(crate) mod language;
+pub mod mentions;
 mod mime;
 pub mod pdf;
 mod perl;
@@ -137,6 +138,8 @@ pub static CHECKS: &[CheckEntry] = &[
     dns_check("check_dmarc_quarantine", Header, "DMARC", docs::DMARC, authentication::check_dmarc_quarantine),
     dns_check("check_dmarc_reject", Header, "DMARC", docs::DMARC, authentication::check_dmarc_reject),
     dns_check("check_dns_sender", Header, "DNSEval", docs::DNSBL, dnsbl::check_dns_sender),
+    acquainted("check_email_first_seen", docs::FIRST_SEEN, mentions::check_email_first_seen),
+    acquainted("check_email_seen_in_spam", docs::SEEN_IN_SPAM, mentions::check_email_seen_in_spam),
     now(
         "check_equal_from_domains",
         Header,
@@ -649,6 +652,7 @@ pub static CHECKS: &[CheckEntry] = &[
         header::check_unresolved_template,
     ),
     later("check_uri_detail", Any, "URIDetail", docs::CHECK_URI_DETAIL, Now),
+    acquainted("check_uri_first_seen", docs::FIRST_SEEN, mentions::check_uri_first_seen),
     now(
         "check_uri_host_in_blacklist",
         Any,
@@ -679,6 +683,7 @@ pub static CHECKS: &[CheckEntry] = &[
     ),
     now("check_uri_host_listed", Header, "WLBLEval", docs::CHECK_URI_HOST_LISTED, welcomelist::check_uri_host_listed),
     later("check_uri_local_bl", Any, "URILocalBL", docs::URI_LOCAL, Network),
+    acquainted("check_uri_seen_in_spam", docs::SEEN_IN_SPAM, mentions::check_uri_seen_in_spam),
     now("check_uri_truncated", Any, "URIEval", docs::CHECK_URI_TRUNCATED, uri::check_uri_truncated),
     dns_check("check_uridnsbl", Any, "URIDNSBL", docs::URIDNSBL, uridnsbl::check_uridnsbl),
     now(

@@ -2,6 +2,7 @@
 //! [`Backend`] interface, so that every place behaves the same.
 
 pub mod history;
+mod lasting;
 pub mod lessons;
 pub mod lists;
 pub mod outbox;

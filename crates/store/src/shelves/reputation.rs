@@ -4,9 +4,10 @@
 //! thousandths of a point. Each further message waters down what was before it ([`Decay`]), so that whoever changes his ways
 //! is known for that in time. Written [`Durability::Soon`]: one score lost to a power cut changes no average.
 
-use crate::backend::{Backend, Durability, Expect, Range, Record, Shelf};
+use crate::backend::{Backend, Durability, Shelf};
 use crate::error::Result;
-use crate::format::{self, Bytes, behind, cut, text_position};
+use crate::format::{self, Bytes, cut};
+use crate::shelves::lasting::{self, Lasting};
 use crate::shelves::{self, Kept};
 use crate::time::{Span, Time};
 use serde::{Deserialize, Serialize};
@@ -80,13 +81,17 @@ impl Kept for Standing {
     const SHELF: Shelf = Shelf::Reputation;
 
     fn key(&self) -> Vec<u8> {
-        let mut key = text_position(self.kind.as_bytes());
-        key.extend_from_slice(self.digest.as_bytes());
-        key
+        lasting::key(&self.kind, &self.digest)
     }
 
     fn lists(&self) -> Vec<(&'static str, Vec<u8>)> {
-        vec![("expires", self.expires.position().to_vec()), ("kind", Vec::new())]
+        lasting::lists(self.expires)
+    }
+}
+
+impl Lasting for Standing {
+    fn expires(&self) -> Time {
+        self.expires
     }
 }
 
@@ -102,7 +107,7 @@ impl Reputation {
     }
 
     pub fn get(&self, kind: &str, who: &[u8], now: Time) -> Result<Option<Standing>> {
-        let (_, standing) = self.read(&Standing::new(kind, who, now), now)?;
+        let (_, standing) = lasting::read(self.backend.as_ref(), &Standing::new(kind, who, now), now)?;
         Ok((standing.count > 0).then_some(standing))
     }
 
@@ -111,7 +116,7 @@ impl Reputation {
         let fresh = Standing::new(kind, who, now);
         let what = || format!("reputation of {}", fresh.who.lossy());
         shelves::retry(self.backend.as_ref(), Durability::Soon, what, || {
-            let (before, mut standing) = self.read(&fresh, now)?;
+            let (before, mut standing) = lasting::read(self.backend.as_ref(), &fresh, now)?;
             standing.add(score, decay.factor);
             standing.last = standing.last.max(now);
             standing.expires = now.after(decay.keep);
@@ -121,34 +126,16 @@ impl Reputation {
 
     /// All of a kind, at most `limit`, after `after` (the last of the page before).
     pub fn list(&self, kind: &str, after: Option<&Standing>, limit: usize) -> Result<Vec<Standing>> {
-        let start = text_position(kind.as_bytes());
-        let end = behind(&start);
-        let from = after.map_or(start, |last| [last.key(), vec![0]].concat());
-        let range =
-            Range { shelf: Shelf::Reputation, list: "kind", from: &from, to: end.as_deref(), backwards: false, limit };
-        self.backend.range(&range)?.iter().map(|record| format::read(Shelf::Reputation, record)).collect()
+        lasting::list(self.backend.as_ref(), kind, after, limit)
     }
 
     /// Whether there was anything.
     pub fn forget(&self, standing: &Standing) -> Result<bool> {
-        let what = || format!("reputation of {}", standing.who.lossy());
-        shelves::retry(self.backend.as_ref(), Durability::Soon, what, || {
-            let found: Option<(Record, Standing)> = shelves::get(self.backend.as_ref(), &standing.key())?;
-            Ok(found
-                .map_or_else(|| (Vec::new(), false), |(record, _)| (vec![shelves::delete::<Standing>(&record)], true)))
-        })
+        lasting::forget(self.backend.as_ref(), standing, || format!("reputation of {}", standing.who.lossy()))
     }
 
     /// Forgets what is over its time; how many.
     pub fn expire(&self, now: Time) -> Result<u64> {
-        shelves::delete_up_to::<Standing>(self.backend.as_ref(), "expires", &now.position())
-    }
-
-    fn read(&self, fresh: &Standing, now: Time) -> Result<(Expect, Standing)> {
-        Ok(match shelves::get::<Standing>(self.backend.as_ref(), &fresh.key())? {
-            Some((record, standing)) if standing.expires > now => (Expect::Version(record.version), standing),
-            Some((record, _)) => (Expect::Version(record.version), fresh.clone()),
-            None => (Expect::Absent, fresh.clone()),
-        })
+        lasting::expire::<Standing>(self.backend.as_ref(), now)
     }
 }

@@ -4,9 +4,10 @@
 //! in the words that greylisting logs have used since postgrey and taRgrey. What a client is (an address, a network of
 //! /24 or /64) is the caller's choice. Written [`Durability::Soon`]: a triplet lost to a power cut costs one retry.
 
-use crate::backend::{Backend, Durability, Expect, Range, Record, Shelf};
+use crate::backend::{Backend, Durability, Expect, Shelf};
 use crate::error::Result;
-use crate::format::{self, Bytes, behind, cut, text_position};
+use crate::format::{self, Bytes, cut};
+use crate::shelves::lasting::{self, Lasting};
 use crate::shelves::{self, Kept};
 use crate::time::{Span, Time};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ pub struct Sighting {
     pub last: Time,
     /// Triplets: attempts. Clients: triplets that passed.
     pub count: u64,
+    /// Of these, how often in spam.
+    pub spam: u64,
     /// Triplets: when it first passed.
     pub passed: Option<Time>,
     pub expires: Time,
@@ -58,13 +61,17 @@ impl Kept for Sighting {
     const SHELF: Shelf = Shelf::Seen;
 
     fn key(&self) -> Vec<u8> {
-        let mut key = text_position(self.kind.as_bytes());
-        key.extend_from_slice(self.digest.as_bytes());
-        key
+        lasting::key(&self.kind, &self.digest)
     }
 
     fn lists(&self) -> Vec<(&'static str, Vec<u8>)> {
-        vec![("expires", self.expires.position().to_vec()), ("kind", Vec::new())]
+        lasting::lists(self.expires)
+    }
+}
+
+impl Lasting for Sighting {
+    fn expires(&self) -> Time {
+        self.expires
     }
 }
 
@@ -207,11 +214,17 @@ impl Seen {
 
     /// Remembers that `key` was seen, and for how long; what is known of it then.
     pub fn note(&self, kind: &str, key: &[u8], keep: Span, now: Time) -> Result<Sighting> {
+        self.note_in(kind, key, false, keep, now)
+    }
+
+    /// The same, where it matters whether it was in spam.
+    pub fn note_in(&self, kind: &str, key: &[u8], spam: bool, keep: Span, now: Time) -> Result<Sighting> {
         let fresh = Sighting::new(kind, &[key], now);
         let what = || format!("{kind} {}", fresh.what.lossy());
         shelves::retry(self.backend.as_ref(), Durability::Soon, what, || {
             let (before, mut sighting) = self.read(&fresh, now)?;
             sighting.count += 1;
+            sighting.spam += u64::from(spam);
             sighting.last = sighting.last.max(now);
             sighting.expires = sighting.expires.max(now.after(keep));
             let change = shelves::put(&sighting, before);
@@ -227,29 +240,12 @@ impl Seen {
 
     /// All of a kind (`triplet`, `client`, ...), at most `limit`, after `after` (the last of the page before).
     pub fn list(&self, kind: &str, after: Option<&Sighting>, limit: usize) -> Result<Vec<Sighting>> {
-        let start = text_position(kind.as_bytes());
-        let end = behind(&start);
-        let from = after.map_or(start, |last| [last.key(), vec![0]].concat());
-        let range =
-            Range { shelf: Shelf::Seen, list: "kind", from: &from, to: end.as_deref(), backwards: false, limit };
-        self.backend.range(&range)?.iter().map(|record| format::read(Shelf::Seen, record)).collect()
+        lasting::list(self.backend.as_ref(), kind, after, limit)
     }
 
     /// A client is unknown again; whether it was known.
     pub fn forget_client(&self, client: &str) -> Result<bool> {
-        let fresh = Sighting::new("client", &[client.as_bytes()], Time::START);
-        shelves::retry(
-            self.backend.as_ref(),
-            Durability::Soon,
-            || format!("client {client}"),
-            || {
-                let found: Option<(Record, Sighting)> = shelves::get(self.backend.as_ref(), &fresh.key())?;
-                Ok(found.map_or_else(
-                    || (Vec::new(), false),
-                    |(record, _)| (vec![shelves::delete::<Sighting>(&record)], true),
-                ))
-            },
-        )
+        self.forget(&Sighting::new("client", &[client.as_bytes()], Time::START))
     }
 
     /// A client is known from now on, as if it had proved often enough that it retries.
@@ -267,25 +263,15 @@ impl Seen {
 
     /// Forgets one sighting; whether it was there.
     pub fn forget(&self, sighting: &Sighting) -> Result<bool> {
-        let what = || format!("{} {}", sighting.kind, sighting.what.lossy());
-        shelves::retry(self.backend.as_ref(), Durability::Soon, what, || {
-            let found: Option<(Record, Sighting)> = shelves::get(self.backend.as_ref(), &sighting.key())?;
-            Ok(found
-                .map_or_else(|| (Vec::new(), false), |(record, _)| (vec![shelves::delete::<Sighting>(&record)], true)))
-        })
+        lasting::forget(self.backend.as_ref(), sighting, || format!("{} {}", sighting.kind, sighting.what.lossy()))
     }
 
     /// Forgets what is over its time; how many.
     pub fn expire(&self, now: Time) -> Result<u64> {
-        shelves::delete_up_to::<Sighting>(self.backend.as_ref(), "expires", &now.position())
+        lasting::expire::<Sighting>(self.backend.as_ref(), now)
     }
 
-    /// The sighting as it stands, or as new where there is none or it is over its time; and what to expect when writing.
     fn read(&self, fresh: &Sighting, now: Time) -> Result<(Expect, Sighting)> {
-        Ok(match shelves::get::<Sighting>(self.backend.as_ref(), &fresh.key())? {
-            Some((record, sighting)) if sighting.expires > now => (Expect::Version(record.version), sighting),
-            Some((record, _)) => (Expect::Version(record.version), fresh.clone()),
-            None => (Expect::Absent, fresh.clone()),
-        })
+        lasting::read(self.backend.as_ref(), fresh, now)
     }
 }

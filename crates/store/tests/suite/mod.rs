@@ -684,6 +684,13 @@ fn seen_notes(open: Open<'_>) {
         assert_eq!(seen.note("pair", key, seconds(100), at(160)).expect("notes").count, 1);
     }
     assert_eq!(seen.expire(at(261)).expect("expires"), 2);
+    // In spam, and not.
+    for (spam, time) in [(true, 300), (false, 310), (true, 320)] {
+        seen.note_in("domain", b"x.example", spam, seconds(100), at(time)).expect("notes");
+    }
+    let known = open().seen().known("domain", b"x.example", at(330)).expect("reads").expect("is known");
+    assert_eq!((known.count, known.spam, known.first, known.last), (3, 2, at(300), at(320)));
+    assert!(seen.forget(&known).expect("forgets") && !seen.forget(&known).expect("forgets"));
 }
 
 fn users_preferences(open: Open<'_>) {
