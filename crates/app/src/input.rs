@@ -115,7 +115,7 @@ impl Finder {
     }
 
     fn fail(&mut self, path: &Path, error: &io::Error) {
-        self.places.push(Place::Unreadable { path: path.to_owned(), reason: error.to_string() });
+        self.places.push(Place::Unreadable { path: path.to_owned(), reason: crate::language::reason(error) });
     }
 
     fn folder(&mut self, folder: &Path) {

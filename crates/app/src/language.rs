@@ -1,6 +1,7 @@
 //! What people read, in Japanese or English by locale. Rule names, codes and everything that programs read stay as is.
 
 use crate::environment;
+use std::io;
 use std::sync::OnceLock;
 
 /// A message of the catalogue in both languages.
@@ -23,6 +24,53 @@ impl std::fmt::Display for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.text())
     }
+}
+
+/// A line with facts in it, in the reader's language.
+macro_rules! said {
+    ($english:literal, $japanese:literal $(, $fact:expr)* $(,)?) => {
+        if $crate::language::is_japanese() { format!($japanese $(, $fact)*) } else { format!($english $(, $fact)*) }
+    };
+}
+pub(crate) use said;
+
+/// What went wrong, from the outside in.
+pub fn told(error: &anyhow::Error) -> String {
+    let each = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<io::Error>() {
+        Some(error) => reason(error),
+        None => cause.to_string(),
+    };
+    error.chain().map(each).collect::<Vec<_>>().join(": ")
+}
+
+/// What the system says of a file or a connection, without its number.
+pub fn reason(error: &io::Error) -> String {
+    use io::ErrorKind::*;
+    let said = error.to_string();
+    let english = match (error.raw_os_error(), said.rsplit_once(" (os error ")) {
+        (Some(_), Some((said, _))) => said.to_owned(),
+        _ => said,
+    };
+    if !is_japanese() || (error.raw_os_error().is_none() && error.kind() != InvalidData) {
+        return english;
+    }
+    let japanese = match error.kind() {
+        NotFound => "ファイルもフォルダーもありません",
+        PermissionDenied => "権限がありません",
+        AlreadyExists => "すでにあります",
+        IsADirectory => "ファイルではなくフォルダーです",
+        NotADirectory => "フォルダーではありません",
+        StorageFull => "ディスクがいっぱいです",
+        ReadOnlyFilesystem => "読み出し専用です",
+        ConnectionRefused => "接続を拒まれました",
+        ConnectionReset | BrokenPipe => "接続が切れました",
+        TimedOut => "時間内に応答がありません",
+        AddrInUse => "アドレスはすでに使われています",
+        AddrNotAvailable => "このマシンのアドレスではありません",
+        InvalidData if english.contains("UTF-8") => "UTF-8 のテキストではありません",
+        _ => return english,
+    };
+    japanese.to_owned()
 }
 
 pub fn is_japanese() -> bool {
@@ -54,6 +102,11 @@ pub const REPORT_HEADING: Message = Message::new(
 /// The one or the other, for what only one command says.
 pub fn pick<T>(english: T, japanese: T) -> T {
     if is_japanese() { japanese } else { english }
+}
+
+/// To a person who would else see nothing.
+pub fn tell_nothing() {
+    eprintln!("sekisho: {}", pick("nothing found", "該当するものはありません"));
 }
 
 /// The language in which rules are explained.
@@ -110,6 +163,17 @@ pub fn signatures_tested(ham: u64, spam: u64, hit: usize, wrong: usize) -> Strin
 pub const WITHOUT_CONFIGURATION: Message =
     Message::new("going on without the service's configuration", "サービスの設定なしで続けます");
 pub const NO_SUCH_FILE: Message = Message::new("no such file or folder", "そのようなファイルもフォルダーもありません");
+pub const NO_MODEL: Message = Message::new("nothing was learnt there", "学習結果がありません");
+pub const NO_SCANNER: Message = Message::new(
+    "no [[scanner]] is configured; docs/scanners.md tells how",
+    "[[scanner]] が設定されていません（docs/scanners.md を参照）",
+);
+pub const NO_MESSAGES: Message = Message::new("there are no messages in it", "メールがありません");
+pub const NOTHING_TO_ASK: Message = Message::new("nothing is to be asked", "問い合わせ先がありません");
+pub const DNS_OFF: Message =
+    Message::new("the configuration says [dns] ask = \"no\"", "設定で [dns] の ask が \"no\" になっています");
+pub const NO_STORE: Message =
+    Message::new("there is no store: store.location is empty", "ストアがありません（store.location が空）");
 pub const NO_SIGNATURES: Message = Message::new("no signatures there", "シグネチャがありません");
 pub const NAME: Message = Message::new("Name", "名前");
 pub const OFFSET: Message = Message::new("Offset", "位置");

@@ -14,6 +14,7 @@ mod dmarc;
 mod draft;
 mod environment;
 mod feeds;
+mod findings;
 mod geography;
 mod handover;
 mod help;
@@ -148,23 +149,23 @@ fn main() -> ExitCode {
     let name = Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let rest: Vec<OsString> = arguments.collect();
     if name == "clamscan" {
-        return finish(commands::clamscan::run(rest));
+        return stand_in(commands::clamscan::run(rest));
     }
     if rest.first().is_some_and(|first| first == "clamscan") {
-        return finish(commands::clamscan::run(rest.into_iter().skip(1)));
+        return stand_in(commands::clamscan::run(rest.into_iter().skip(1)));
     }
     if name == "spamassassin" {
-        return finish(spamassassin::run(rest));
+        return stand_in(spamassassin::run(rest));
     }
     if name == "sa-learn" {
-        return finish(commands::sa_learn::run(rest));
+        return stand_in(commands::sa_learn::run(rest));
     }
     // Before clap sees them: these options are not in its ways.
     if rest.first().is_some_and(|first| first == "sa-learn") {
-        return finish(commands::sa_learn::run(rest.into_iter().skip(1).collect()));
+        return stand_in(commands::sa_learn::run(rest.into_iter().skip(1).collect()));
     }
     if rest.first().is_some_and(|first| first == "spamassassin") {
-        return finish(spamassassin::run(rest.into_iter().skip(1)));
+        return stand_in(spamassassin::run(rest.into_iter().skip(1)));
     }
     finish(match help::parse::<Cli>().command {
         Command::Check(arguments) => check::run(&arguments),
@@ -201,11 +202,22 @@ fn main() -> ExitCode {
     })
 }
 
-fn finish(result: anyhow::Result<u8>) -> ExitCode {
+/// As the programs say it for which we stand in: scripts read that.
+fn stand_in(result: anyhow::Result<u8>) -> ExitCode {
     match result {
         Ok(code) => code.into(),
         Err(error) => {
             eprintln!("sekisho: {error:#}");
+            TROUBLE.into()
+        }
+    }
+}
+
+fn finish(result: anyhow::Result<u8>) -> ExitCode {
+    match result {
+        Ok(code) => code.into(),
+        Err(error) => {
+            eprintln!("sekisho: {}", language::told(&error));
             TROUBLE.into()
         }
     }

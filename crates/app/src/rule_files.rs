@@ -182,7 +182,7 @@ impl Found {
         if path.is_dir() {
             match folder(path, extension) {
                 Ok(files) => files.iter().for_each(|file| self.read_file(file, kind)),
-                Err(error) => self.problems.push(format!("{}: {error}", path.display())),
+                Err(error) => self.problems.push(format!("{}: {}", path.display(), crate::language::reason(&error))),
             }
         } else if path.exists() {
             // A file that the user names is rules unless it calls itself `.pre`.
@@ -202,7 +202,7 @@ impl Found {
         }
         match fs::read(path) {
             Ok(text) => self.sources.push(Source::new(name, text, kind)),
-            Err(error) => self.problems.push(format!("{name}: {error}")),
+            Err(error) => self.problems.push(format!("{name}: {}", crate::language::reason(&error))),
         }
     }
 }

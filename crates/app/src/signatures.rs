@@ -62,7 +62,7 @@ pub fn files(folders: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(_) if folder.is_file() => files.push(folder.clone()),
-            Err(error) => problems.push(format!("{}: {error}", folder.display())),
+            Err(error) => problems.push(format!("{}: {}", folder.display(), crate::language::reason(&error))),
         }
     }
     (files, problems)
@@ -154,7 +154,7 @@ fn read(files: &[PathBuf], loaded: &mut Loaded) -> Vec<rules::signatures::Source
                 bytes: bytes.into(),
                 official: is_official(path),
             }),
-            Err(error) => loaded.problems.push(format!("{}: {error}", path.display())),
+            Err(error) => loaded.problems.push(format!("{}: {}", path.display(), crate::language::reason(&error))),
         }
     }
     sources

@@ -26,7 +26,7 @@ pub struct Diagnostic {
     pub file: String,
     /// First is 1; 0 where the finding concerns no line.
     pub line: u32,
-    /// In bytes, first is 1.
+    /// In characters of the excerpt, first is 1.
     pub column: u32,
     /// How many columns the label covers, at least 1.
     pub width: u32,

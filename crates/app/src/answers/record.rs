@@ -3,6 +3,7 @@
 //! A file holds, for each message by its SHA-256, the time at which it was judged and all that it was told. `--replay`
 //! takes both from there and asks nobody; what the file does not hold counts as not asked, and the verdict says so.
 
+use crate::language::said;
 use anyhow::Context;
 use engine::Answers;
 use serde::{Deserialize, Serialize};
@@ -48,8 +49,10 @@ impl Tape {
         let place = || path.display().to_string();
         let length = std::fs::metadata(path).with_context(place)?.len();
         anyhow::ensure!(length <= LONGEST, "{}: longer than {LONGEST} bytes", path.display());
-        let text = std::fs::read_to_string(path).with_context(place)?;
-        Ok(Tape::Replay(parse(&text).with_context(place)?))
+        let bytes = std::fs::read(path).with_context(place)?;
+        let told = || said!("{}: not what --record writes", "{}: --record で書いたものではありません", path.display());
+        let text = String::from_utf8(bytes).with_context(told)?;
+        Ok(Tape::Replay(parse(&text).with_context(told)?))
     }
 
     /// `None`: not in the file, or none is being replayed.

@@ -8,6 +8,7 @@ use crate::answers::dns::{Resolver, beyond_in_words};
 use crate::config::dns::Ask;
 use crate::debug::Debug;
 use crate::language::Message as Words;
+use crate::language::{self, said};
 use crate::output::{Output, readable};
 use crate::{CLEAN, FOUND, environment, input, loading};
 use anyhow::{Context, bail};
@@ -71,7 +72,7 @@ const LIMIT: Words = Words::new("limit", "上限");
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let mut config = service_config(arguments.config.as_deref())?;
     if config.dns.ask == Ask::No || environment::is_local() || arguments.rules.local {
-        bail!("nobody may be asked: -L, SEKISHO_LOCAL or [dns] ask = \"no\"");
+        bail!("{}", language::NETWORK_OFF);
     }
     // One message, and somebody who waits for it.
     config.dns.questions = config.dns.questions.max(100);
@@ -79,10 +80,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let engine = loading::load(&selection, !arguments.rules.no_cache, true, &Debug::default()).engine;
     let settings = &engine.ruleset.settings;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let resolver = Resolver::new(&config.dns, settings, runtime.handle())?.context("nothing is to be asked")?;
+    let resolver = Resolver::new(&config.dns, settings, runtime.handle())?.context(language::NOTHING_TO_ASK.text())?;
     let named = arguments.file.clone().unwrap_or_else(|| PathBuf::from("-"));
     let places = input::find(std::slice::from_ref(&named), input::Format::SpamAssassin);
-    let place = places.first().with_context(|| format!("{}: no message", named.display()))?;
+    let place = places.first().with_context(|| said!("{}: no message", "{}: メールがありません", named.display()))?;
     let raw = place.read().with_context(|| place.name())?;
     let message = Message::parse(&raw, &engine.views.limits);
     let views = Views::new(&message, &engine.views);

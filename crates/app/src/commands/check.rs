@@ -121,6 +121,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let named = if arguments.files.is_empty() { &stdin[..] } else { &arguments.files };
     let format = if arguments.mbox { input::Format::Mbox } else { input::Format::Detect };
     let places = input::find(named, format);
+    if places.is_empty() {
+        eprintln!("sekisho: {}", language::NO_MESSAGES);
+    }
 
     let mut output = Output::new();
     let painter = output.painter();
@@ -189,6 +192,7 @@ fn learnt(arguments: &Arguments, config: &Config) -> anyhow::Result<Option<Learn
         None => config.learn.folder.clone(),
     };
     match Learnt::exists(&folder) {
+        false if arguments.model.is_some() => anyhow::bail!("{}: {}", folder.display(), language::NO_MODEL),
         true if arguments.model.is_some() => Learnt::open(&folder).map(Some),
         true => Ok(Learnt::open(&folder).ok()),
         false => Ok(None),
@@ -265,7 +269,7 @@ fn judge(
     let name = place.name();
     let raw = match place.read() {
         Ok(raw) => raw,
-        Err(error) => return trouble(&name, &error.to_string(), arguments.format, painter),
+        Err(error) => return trouble(&name, &language::reason(&error), arguments.format, painter),
     };
     if let Some(what) = compressed(&raw) {
         return trouble(&name, &format!("{what}; {}", language::UNCOMPRESS), arguments.format, painter);
@@ -381,7 +385,7 @@ impl Others {
     fn open(file: Option<&Path>) -> anyhow::Result<Others> {
         let (config, _) = Config::load(file)?;
         if config.scanner.is_empty() {
-            anyhow::bail!("no [[scanner]] is configured; docs/scanners.md tells how");
+            anyhow::bail!("{}", language::NO_SCANNER);
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         Ok(Others { scanners: Scanners::new(&config.scanner), limit: config.limits.deadline.0, runtime })

@@ -1,11 +1,12 @@
 //! `sekisho config`: look at the configuration of the service.
 
 use crate::config::{Config, SAMPLE, here, origin};
+use crate::language::said;
 use crate::output::Output;
 use crate::serve::privileges;
 use crate::serve::tls::Certificates;
 use crate::signing::{self, Signer};
-use crate::{CLEAN, FOUND};
+use crate::{CLEAN, FOUND, TROUBLE};
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
 
@@ -65,24 +66,28 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                 if let Ok(Some(owner)) = privileges::owner(&config) {
                     looked.mistakes.extend(signing::closed_to(&config, owner));
                 }
-                let place = place.map_or("no file; the defaults hold".to_owned(), |place| place.display().to_string());
+                let place = place
+                    .map_or(said!("no file; the defaults hold", "ファイルなし（既定値）"), |place| {
+                        place.display().to_string()
+                    });
                 for mistake in looked.mistakes.iter() {
                     eprintln!("sekisho: {place}: {mistake}");
                 }
                 for doubt in looked.doubts {
-                    eprintln!("sekisho: {place}: warning: {doubt}");
+                    eprintln!("sekisho: {place}: {}: {doubt}", crate::language::pick("warning", "警告"));
                 }
                 match looked.mistakes.is_empty() {
                     true => {
-                        output.line(&format!("{place}: no mistakes found"))?;
+                        output.line(&said!("{place}: no mistakes found", "{place}: 誤りは見つかりませんでした"))?;
                         CLEAN
                     }
                     false => FOUND,
                 }
             }
             Err(error) => {
-                eprintln!("sekisho: {error:#}");
-                FOUND
+                eprintln!("sekisho: {}", crate::language::told(&error));
+                // What cannot be read has not been looked at.
+                if error.root_cause().is::<std::io::Error>() { TROUBLE } else { FOUND }
             }
         },
         What::Show { origin, file } => {

@@ -5,6 +5,7 @@ use super::feeds::{self, Scope};
 use super::{Format, WithConfig};
 use crate::config::Config;
 use crate::feeds::update::{self, Options};
+use crate::language::said;
 use crate::output::Output;
 use crate::{CLEAN, owner};
 use clap::Subcommand;
@@ -66,7 +67,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         What::Verify { names } => feeds::verify(&config, Scope::Data, names, &mut output)?,
         What::Rollback { name } => {
             update::roll_back(&config, &feeds::one(&config, name)?)?;
-            output.line(&format!("{name}: the set before is in force again"))?;
+            output.line(&said!("{name}: the set before is in force again", "{name}: 一つ前のものに戻しました"))?;
             CLEAN
         }
     };

@@ -5,6 +5,7 @@ use crate::answers::dns::Resolver;
 use crate::config::Config;
 use crate::config::dkim::{Key as Written, is_domain};
 use crate::config::dns::Ask;
+use crate::language::said;
 use crate::language::{self, Message};
 use crate::output::{Output, readable};
 use crate::owner::{Acting, Owner};
@@ -75,18 +76,34 @@ fn keygen(config: &Config, domain: &str, selector: Option<&str>, kind: Kind, out
     let default = || format!("{}{}", if kind == Kind::Ed25519 { 'e' } else { 's' }, &month[..6.min(month.len())]);
     let selector = selector.map_or_else(default, str::to_lowercase);
     if !is_domain(&domain) || !domain.contains('.') {
-        bail!("{domain:?} is no domain: expected example.jp, and xn--... for what is not ASCII");
+        bail!(
+            "{}",
+            said!(
+                "{domain:?} is no domain: expected example.jp, and xn--... for what is not ASCII",
+                "{domain:?} はドメインではありません（例: example.jp。ASCII でないものは xn--... で）"
+            )
+        );
     }
     if !is_domain(&selector) {
-        bail!("{selector:?} is no selector: expected letters, digits, - and dots");
+        bail!(
+            "{}",
+            said!(
+                "{selector:?} is no selector: expected letters, digits, - and dots",
+                "{selector:?} はセレクターではありません（英字、数字、-、. で）"
+            )
+        );
     }
     let folder = out.unwrap_or(Path::new(FOLDER));
     let folder = std::path::absolute(folder)?;
     let file = folder.join(format!("{domain}.{selector}.pem"));
     if file.exists() {
         bail!(
-            "{} is there already: name another --selector, so that mail under way can still be verified",
-            file.display()
+            "{}",
+            said!(
+                "{} is there already: name another --selector, so that mail under way can still be verified",
+                "{} はすでにあります。送信途中のメールも検証できるよう、--selector で別の名前を付けてください",
+                file.display()
+            )
         );
     }
     let pem = key::make(kind)?;
@@ -141,8 +158,14 @@ fn keys<'c>(config: &'c Config, domain: Option<&'c str>) -> impl Iterator<Item =
 }
 
 fn none(domain: Option<&str>) -> anyhow::Error {
-    let of = domain.map(|domain| format!(" for {domain}")).unwrap_or_default();
-    anyhow::anyhow!("the configuration has no [[dkim.key]]{of}; make one: sekisho dkim keygen DOMAIN")
+    let of = domain.map(|domain| said!(" for {domain}", "（{domain}）")).unwrap_or_default();
+    anyhow::anyhow!(
+        "{}",
+        said!(
+            "the configuration has no [[dkim.key]]{of}; make one: sekisho dkim keygen DOMAIN",
+            "設定に [[dkim.key]] がありません{of}。作るには: sekisho dkim keygen DOMAIN"
+        )
+    )
 }
 
 fn show(config: &Config, domain: Option<&str>) -> anyhow::Result<u8> {
@@ -168,12 +191,12 @@ fn show(config: &Config, domain: Option<&str>) -> anyhow::Result<u8> {
 
 fn check(config: &Config, domain: Option<&str>, selector: Option<&str>) -> anyhow::Result<u8> {
     if config.dns.ask == Ask::No {
-        bail!("the configuration says [dns] ask = \"no\"");
+        bail!("{}", language::DNS_OFF);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let settings = rules::Settings::default();
     let Some(resolver) = Resolver::new(&config.dns, &settings, runtime.handle())? else {
-        bail!("nothing is to be asked");
+        bail!("{}", language::NOTHING_TO_ASK);
     };
     let mut output = Output::new();
     let (mut any, mut code) = (false, CLEAN);

@@ -4,6 +4,7 @@ use super::WithStore;
 use crate::answers::dns::Resolver;
 use crate::dmarc::send::{self, Report};
 use crate::language::Message;
+use crate::language::said;
 use crate::output::{Output, readable};
 use crate::{CLEAN, FOUND, environment};
 use anyhow::{Context, bail};
@@ -45,7 +46,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let (config, store) = arguments.store.open()?;
     let now = environment::now();
     let day = match day {
-        Some(name) => send::day_named(name).with_context(|| format!("{name:?} is no day; write 2026-11-21"))?,
+        Some(name) => send::day_named(name).with_context(|| {
+            said!("{name:?} is no day; write 2026-11-21", "{name:?} は日付ではありません（例: 2026-11-21）")
+        })?,
         None => Row::day_of(now) - 1,
     };
     let reports = send::of_day(&config, &store, day, domain.as_deref(), now)?;
@@ -67,7 +70,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         }
     } else if *send {
         if config.reports.address.is_empty() {
-            bail!("reports.address is not set: reports have an author who can be asked");
+            bail!(
+                "{}",
+                said!(
+                    "reports.address is not set: reports have an author who can be asked",
+                    "reports.address がありません（レポートには問い合わせ先が必要です）"
+                )
+            );
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let resolver = Resolver::new(&config.dns, &rules::Settings::default(), runtime.handle())?;

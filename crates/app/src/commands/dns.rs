@@ -8,6 +8,7 @@ use crate::answers::dns::{Found, Resolver, beyond_in_words};
 use crate::config::Config;
 use crate::config::dns::Ask;
 use crate::debug::Debug;
+use crate::language::{self, said};
 use crate::output::{Output, readable};
 use crate::{CLEAN, FOUND, loading};
 use anyhow::bail;
@@ -62,10 +63,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let What::Test { names, record, format, config, rules } = &arguments.what;
     let (config, _) = Config::load(config.as_deref())?;
     let Some(record) = Record::named(record) else {
-        bail!("{record:?} is no record type; write A, TXT, MX or the like")
+        bail!(
+            "{}",
+            said!(
+                "{record:?} is no record type; write A, TXT, MX or the like",
+                "{record:?} はレコードの種類ではありません（例: A、TXT、MX）"
+            )
+        )
     };
     if config.dns.ask == Ask::No {
-        bail!("the configuration says [dns] ask = \"no\"");
+        bail!("{}", language::DNS_OFF);
     }
     let mut selection = rules.selection(&config);
     selection.local = false;
@@ -80,7 +87,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         }
     });
     let Some(resolver) = Resolver::telling(&config.dns, &ruleset.settings, runtime.handle(), &tell)? else {
-        bail!("nothing is to be asked");
+        bail!("{}", language::NOTHING_TO_ASK);
     };
     asking.store(true, Ordering::Relaxed);
     let mut output = Output::new();
@@ -191,19 +198,33 @@ fn of_lists(ruleset: &rules::Ruleset) -> Vec<Asked> {
 
 fn words(answer: &Answer) -> String {
     match answer {
-        Answer::NoSuchName => "no such name".to_owned(),
-        Answer::Failed(code) => format!("response code {code}"),
-        Answer::Unknown => "no answer".to_owned(),
-        Answer::NotAsked => "not asked".to_owned(),
+        Answer::NoSuchName => said!("no such name", "名前がありません"),
+        Answer::Failed(code) => said!("response code {code}", "応答コード {code}"),
+        Answer::Unknown => said!("no answer", "応答なし"),
+        Answer::NotAsked => said!("not asked", "問い合わせていません"),
         answer => match answer.records() {
-            records if records.is_empty() => "no such record".to_owned(),
+            records if records.is_empty() => said!("no such record", "レコードがありません"),
             records => records.iter().map(|data| readable(data.as_bytes(), 200)).collect::<Vec<_>>().join(", "),
         },
     }
 }
 
+/// JSON has the English.
+fn in_words(why: &'static str) -> &'static str {
+    let japanese = match why {
+        "no answer in time" => "時間内に応答がありません",
+        "not asked" => "問い合わせていません",
+        "the server refuses or fails" => "サーバーが拒んだか失敗しました",
+        "the list does not serve this resolver" => "このリストは、このリゾルバーからは使えません",
+        "the list's own test entry is missing" => "リスト自身の試験用の項目がありません",
+        "the list lists everything" => "リストが何でも載せています",
+        other => other,
+    };
+    language::pick(why, japanese)
+}
+
 fn line(tested: &Tested) -> String {
-    let mut why = tested.verdict.err().map(|why| format!("; {why}")).unwrap_or_default();
+    let mut why = tested.verdict.err().map(|why| format!("; {}", in_words(why))).unwrap_or_default();
     if !tested.beyond.is_empty() {
         let told = beyond_in_words(&tested.what, tested.record, &tested.beyond);
         why.push_str(&format!("; limit: {}", readable(told.as_bytes(), 500)));

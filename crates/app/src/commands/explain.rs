@@ -91,7 +91,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             };
             eprintln!("{name}: {}{near}", language::NEITHER);
             if let Err(error) = entries {
-                eprintln!("sekisho: {}: {error:#}", language::NO_HISTORY);
+                eprintln!("sekisho: {}: {}", language::NO_HISTORY, language::told(&error));
             }
             continue;
         };

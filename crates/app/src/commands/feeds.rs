@@ -7,6 +7,7 @@ use crate::feeds::state::State;
 use crate::feeds::suspended::Suspended;
 use crate::feeds::update::{self, Options, Outcome, Report};
 use crate::feeds::{self as app, Added, Feed, How};
+use crate::language::said;
 use crate::output::{Colour, Output};
 use crate::{CLEAN, FOUND, TROUBLE, environment, language, owner};
 use anyhow::{Context, bail};
@@ -150,16 +151,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         What::Rollback { name } => {
             let feed = one(&config, name)?;
             update::roll_back(&config, &feed)?;
-            output.line(&format!("{name}: the set before is in force again"))?;
+            output.line(&said!("{name}: the set before is in force again", "{name}: 一つ前のものに戻しました"))?;
             CLEAN
         }
         What::Pardon { name } => {
             let mut suspended = Suspended::load(&config);
             if !suspended.pardon(name) {
-                bail!("{name} is not suspended; see: sekisho feeds status");
+                bail!(
+                    "{}",
+                    said!(
+                        "{name} is not suspended; see: sekisho feeds status",
+                        "{name} は止められていません（確認: sekisho feeds status）"
+                    )
+                );
             }
             suspended.store(&config)?;
-            output.line(&format!("{name} is in force again, and will not be suspended a second time"))?;
+            output.line(&said!(
+                "{name} is in force again, and will not be suspended a second time",
+                "{name} を再び有効にしました。もう止められることはありません"
+            ))?;
             CLEAN
         }
     };
@@ -170,7 +180,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 pub(super) fn one(config: &Config, name: &str) -> anyhow::Result<Feed> {
     let all = app::all(config)?;
     let names: Vec<&str> = all.iter().map(|feed| feed.name.as_str()).collect();
-    let known = format!("there is no feed {name:?}; there are: {}", names.join(", "));
+    let known = said!(
+        "there is no feed {name:?}; there are: {}",
+        "フィード {name:?} はありません。あるもの: {}",
+        names.join(", ")
+    );
     all.into_iter().find(|feed| feed.name == name).context(known)
 }
 
@@ -266,17 +280,22 @@ pub(super) fn list(
             continue;
         }
         let state = match (gone.is_some(), listed.on, listed.recommended) {
-            (true, ..) => painter.paint(Colour::Red, "dead"),
-            (_, true, _) => painter.paint(Colour::Green, "on"),
-            (_, _, true) => "off, recommended".into(),
-            _ => "off".into(),
+            (true, ..) => painter.paint(Colour::Red, language::pick("dead", "終了")),
+            (_, true, _) => painter.paint(Colour::Green, language::pick("on", "有効")),
+            (_, _, true) => language::pick("off, recommended", "無効、推奨").into(),
+            _ => language::pick("off", "無効").into(),
         };
         output.line(&format!("{} ({state})", painter.paint(Colour::Bold, &feed.name)))?;
         output.line(&format!("    {}", listed.gives))?;
         if gone.is_none() {
-            let account = if listed.account { ", an account is needed" } else { "" };
-            output.line(&format!(
+            let account = if listed.account {
+                language::pick(", an account is needed", "、アカウントが必要")
+            } else {
+                ""
+            };
+            output.line(&said!(
                 "    {}, at most every {}{account}; risk {}",
+                "    {}、最短で {} ごと{account}。おそれ {}",
                 listed.how,
                 span_text(feed.every),
                 listed.risk
@@ -320,7 +339,14 @@ pub(super) fn run_updates(
 ) -> anyhow::Result<u8> {
     let feeds = chosen(config, scope, names)?;
     if feeds.is_empty() {
-        bail!("nothing is on; see: sekisho {0} list, and turn one on: sekisho feeds add NAME", scope.name());
+        bail!(
+            "{}",
+            said!(
+                "nothing is on; see: sekisho {0} list, and turn one on: sekisho feeds add NAME",
+                "有効なものがありません。sekisho {0} list で選び、sekisho feeds add NAME で有効にしてください",
+                scope.name()
+            )
+        );
     }
     let mut code = CLEAN;
     let progress = Progress::shown();
@@ -336,28 +362,39 @@ fn tell(report: &Report, output: &mut Output) -> anyhow::Result<u8> {
     let name = &report.feed;
     let mut code = CLEAN;
     let text = match &report.outcome {
-        Outcome::Busy => "is just being updated by another process".into(),
+        Outcome::Busy => said!("is just being updated by another process", "別のプロセスが更新中です"),
         Outcome::NotDue(due) => {
-            format!(
+            said!(
                 "not asked before {} (--now asks at once, unless the server said to stay away)",
+                "{} までは問い合わせません（--now ならすぐに。ただしサーバーが待てと言った場合を除く）",
                 environment::local_time(*due)
             )
         }
-        Outcome::Unchanged => "nothing new".into(),
-        Outcome::Changed { files, lines } => format!("{files} new files, {lines} lines in all"),
+        Outcome::Unchanged => said!("nothing new", "新しいものはありません"),
+        Outcome::Changed { files, lines } => {
+            said!("{files} new files, {lines} lines in all", "新しいファイル {files}、全部で {lines} 行")
+        }
         Outcome::Failed(failure) => {
             code = TROUBLE;
-            format!("{failure}; what it had stays")
+            said!("{failure}; what it had stays", "{failure}。以前のものを使い続けます")
         }
     };
     output.line(&shown(&format!("{name}: {text}")))?;
     for (file, failure) in &report.refused {
         code = code.max(FOUND);
-        output.line(&shown(&format!("{name}: {file} refused: {failure}; the old one stays")))?;
+        output.line(&shown(&said!(
+            "{name}: {file} refused: {failure}; the old one stays",
+            "{name}: {file} を拒みました: {failure}。以前のものを使い続けます"
+        )))?;
     }
     for one in &report.suspended {
         code = code.max(FOUND);
-        output.line(&shown(&format!("{name}: {} is suspended: {}", one.name, one.reason)))?;
+        output.line(&shown(&said!(
+            "{name}: {} is suspended: {}",
+            "{name}: {} を止めました: {}",
+            one.name,
+            one.reason
+        )))?;
     }
     for note in &report.notes {
         output.line(&shown(&format!("{name}: {note}")))?;
@@ -381,10 +418,24 @@ fn add(config: &Config, what: &str, feed: config::Feed, output: &mut Output) -> 
     let mut added = Added::load(folder)?;
     if what == "recommended" {
         bail!(
-            "recommended is a word for several: say feeds.on = [\"recommended\"] in sekisho.toml, or add them by name"
+            "{}",
+            said!(
+                "recommended is a word for several: say feeds.on = [\"recommended\"] in sekisho.toml, or add them by name",
+                "recommended は複数を指す言葉です。sekisho.toml に feeds.on = [\"recommended\"] と書くか、名前で追加してください"
+            )
         );
     }
     let known = app::all(config)?;
+    let is_address = what.contains("://") || what.starts_with("channel:");
+    if !is_address && known.iter().all(|known| known.name != what) {
+        bail!(
+            "{}",
+            said!(
+                "{what:?} is neither a name of `sekisho feeds list`, nor an address (https://...), nor channel:ZONE",
+                "{what:?} は `sekisho feeds list` の名前でも、URL (https://...) でも、channel:ZONE でもありません"
+            )
+        );
+    }
     let name = if known.iter().any(|known| known.name == what) { what.to_owned() } else { feed.name.clone() };
     added.off.retain(|off| *off != name);
     match known.iter().find(|known| known.name == name) {
@@ -396,7 +447,13 @@ fn add(config: &Config, what: &str, feed: config::Feed, output: &mut Output) -> 
                 added.on.push(name.clone());
             }
         }
-        Some(_) => bail!("there is a feed called {name}; give this one another name with --name"),
+        Some(_) => bail!(
+            "{}",
+            said!(
+                "there is a feed called {name}; give this one another name with --name",
+                "{name} というフィードはすでにあります。--name で別の名前を付けてください"
+            )
+        ),
         None => {
             feed.check().map_err(|error| anyhow::anyhow!("{error} (--name and --file say it on the command line)"))?;
             added.feed.push(feed);
@@ -404,12 +461,18 @@ fn add(config: &Config, what: &str, feed: config::Feed, output: &mut Output) -> 
     }
     added.store(config)?;
     let feed = one(config, &name)?;
-    output.line(&format!("{name} is on; fetch it with: sekisho feeds update {name}"))?;
+    output.line(&said!(
+        "{name} is on; fetch it with: sekisho feeds update {name}",
+        "{name} を有効にしました。取り寄せるには: sekisho feeds update {name}"
+    ))?;
     if !feed.on {
-        output.line(&format!("(but [[feed]] {name} in the configuration says on = false)"))?;
+        output.line(&said!(
+            "(but [[feed]] {name} in the configuration says on = false)",
+            "（ただし設定の [[feed]] {name} は on = false です）"
+        ))?;
     }
     for missing in update::missing(config, &feed) {
-        output.line(&format!("missing: {missing}"))?;
+        output.line(&said!("missing: {missing}", "不足: {missing}"))?;
     }
     Ok(CLEAN)
 }
@@ -430,13 +493,21 @@ fn remove(config: &Config, name: &str, output: &mut Output) -> anyhow::Result<u8
         added.off.push(name.to_owned());
     }
     let shelf = feed.shelf(config);
-    let Some(lock) = shelf.lock()? else { bail!("{name} is just being updated; try again") };
+    let Some(lock) = shelf.lock()? else {
+        bail!("{}", said!("{name} is just being updated; try again", "{name} は更新中です。後でやり直してください"))
+    };
     added.store(config)?;
     shelf.remove()?;
     drop(lock);
-    output.line(&format!("{name} is off, and what was fetched of it is gone"))?;
+    output.line(&said!(
+        "{name} is off, and what was fetched of it is gone",
+        "{name} を無効にし、取り込んだものを消しました"
+    ))?;
     if in_file {
-        output.line("(the configuration still names it; what was said here counts)")?;
+        output.line(language::pick(
+            "(the configuration still names it; what was said here counts)",
+            "（設定にはまだ名前がありますが、ここで指定したことが優先します）",
+        ))?;
     }
     Ok(CLEAN)
 }
@@ -473,7 +544,11 @@ pub(super) fn status(
     let mut code = CLEAN;
     let feeds = chosen(config, scope, names)?;
     if feeds.is_empty() && format == Format::Text {
-        output.line(&format!("nothing is on; see: sekisho {} list", scope.name()))?;
+        output.line(&said!(
+            "nothing is on; see: sekisho {} list",
+            "有効なものがありません（一覧: sekisho {} list）",
+            scope.name()
+        ))?;
     }
     for feed in &feeds {
         let shelf = feed.shelf(config);
@@ -515,36 +590,38 @@ pub(super) fn status(
 
 fn print_status(status: &Status<'_>, output: &mut Output) -> anyhow::Result<()> {
     let painter = output.painter();
-    let time = |seconds: i64| if seconds == 0 { "never".to_owned() } else { environment::local_time(seconds) };
+    let time = |seconds: i64| if seconds == 0 { said!("never", "なし") } else { environment::local_time(seconds) };
     output.line(&painter.paint(Colour::Bold, status.name))?;
-    output.line(&format!(
+    output.line(&said!(
         "    {} files, {} lines, {}; risk {}",
+        "    ファイル {}、{} 行、{}。おそれ {}",
         status.files,
         status.lines,
         DecimalBytes(status.bytes),
         status.risk
     ))?;
-    output.line(&format!(
+    output.line(&said!(
         "    changed {}, answered {}, asked {}, due {}",
+        "    変更 {}、応答 {}、問い合わせ {}、次回 {}",
         time(status.changed),
         time(status.answered),
         time(status.asked),
-        if status.due == 0 { "now".into() } else { time(status.due) }
+        if status.due == 0 { said!("now", "今") } else { time(status.due) }
     ))?;
     for (name, version) in status.versions {
-        output.line(&format!("    {name} version {version}"))?;
+        output.line(&said!("    {name} version {version}", "    {name} バージョン {version}"))?;
     }
     if !status.proofs.is_empty() {
-        output.line(&format!("    proof: {}", status.proofs.join(", ")))?;
+        output.line(&said!("    proof: {}", "    確認: {}", status.proofs.join(", ")))?;
     }
     for error in &status.errors {
         output.line(&painter.paint(Colour::Red, &shown(&format!("    {error}"))))?;
     }
     for missing in &status.missing {
-        output.line(&painter.paint(Colour::Yellow, &shown(&format!("    missing: {missing}"))))?;
+        output.line(&painter.paint(Colour::Yellow, &shown(&said!("    missing: {missing}", "    不足: {missing}"))))?;
     }
     for one in &status.suspended {
-        output.line(&shown(&format!("    suspended: {one}")))?;
+        output.line(&shown(&said!("    suspended: {one}", "    停止中: {one}")))?;
     }
     Ok(())
 }
@@ -557,12 +634,25 @@ pub(super) fn verify(config: &Config, scope: Scope, names: &[String], output: &m
         let damaged = update::damaged(&shelf, &state);
         for name in &damaged {
             code = FOUND;
-            output.line(&format!("{}: {name} is not what was taken", feed.name))?;
+            output.line(&said!(
+                "{}: {name} is not what was taken",
+                "{}: {name} は取り込んだときと違います",
+                feed.name
+            ))?;
         }
         if damaged.is_empty() {
-            output.line(&format!("{}: {} files, all as they were taken", feed.name, state.files.len()))?;
+            output.line(&said!(
+                "{}: {} files, all as they were taken",
+                "{}: ファイル {}、すべて取り込んだときのまま",
+                feed.name,
+                state.files.len()
+            ))?;
         } else {
-            output.line(&format!("{0}: mend it with: sekisho feeds update {0} --now", feed.name))?;
+            output.line(&said!(
+                "{0}: mend it with: sekisho feeds update {0} --now",
+                "{0}: 直すには: sekisho feeds update {0} --now",
+                feed.name
+            ))?;
         }
     }
     Ok(code)

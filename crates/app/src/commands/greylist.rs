@@ -1,6 +1,7 @@
 //! `sekisho greylist`: who waits, who is known, and changing that.
 
 use super::{Format, WithStore, shown};
+use crate::language::{self, said};
 use crate::output::Output;
 use crate::serve::gate;
 use crate::{CLEAN, FOUND, environment};
@@ -79,6 +80,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                     Format::Text => output.line(&line(sighting))?,
                 }
             }
+            if found.is_empty() {
+                language::tell_nothing();
+            }
             code = if found.is_empty() { FOUND } else { CLEAN };
         }
         What::Forget { client } => {
@@ -89,19 +93,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                 forgotten += u32::from(seen.forget(&triplet)?);
             }
             if forgotten == 0 {
-                eprintln!("sekisho: {client} is unknown");
+                eprintln!("sekisho: {}", said!("{client} is unknown", "{client} は未知です"));
                 code = FOUND;
             } else {
-                output.line(&format!("{client} is unknown again"))?;
+                output.line(&said!("{client} is unknown again", "{client} を未知に戻しました"))?;
             }
         }
         What::Allow { client } => {
             if policy.clients_after == 0 {
-                bail!("greylist.known_after is 0: no client is ever known; use: sekisho list add network ... --allow");
+                bail!(
+                    "{}",
+                    said!(
+                        "greylist.known_after is 0: no client is ever known; use: sekisho list add network ... --allow",
+                        "greylist.known_after が 0 なので、接続元は既知になりません。sekisho list add network ... --allow を使ってください"
+                    )
+                );
             }
             let client = gate::network(*client, 64);
             seen.know_client(&client, &policy, now)?;
-            output.line(&format!("{client} is known"))?;
+            output.line(&said!("{client} is known", "{client} を既知にしました"))?;
         }
     }
     output.flush()?;

@@ -50,6 +50,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         }
     }
     output.flush()?;
+    if entries.is_empty() {
+        language::tell_nothing();
+    }
     Ok(if entries.is_empty() { FOUND } else { CLEAN })
 }
 

@@ -6,6 +6,7 @@
 use super::{Format, shown};
 use crate::config::Config;
 use crate::debug::Debug;
+use crate::language::{self, said};
 use crate::output::Output;
 use crate::owner::Acting;
 use crate::policy::notices;
@@ -209,7 +210,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             let before = book.records.len();
             book.records.retain(|record| record.name != *name);
             if book.records.len() == before {
-                bail!("{name} is not in {}", desk.file.display());
+                bail!("{}", said!("{name} is not in {}", "{name} は {} にありません", desk.file.display()));
             }
             desk.write(&book)?;
             CLEAN
@@ -298,10 +299,11 @@ impl Desk {
             let before = all.wrong;
             all.add(&text);
             if all.wrong > before {
+                let wrong = all.wrong - before;
                 eprintln!(
-                    "sekisho: {}: {} lines were not understood and are left out",
+                    "sekisho: {}: {}",
                     path.display(),
-                    all.wrong - before
+                    said!("{wrong} lines were not understood and are left out", "{wrong} 行は理解できず、飛ばしました")
                 );
             }
         }
@@ -323,7 +325,13 @@ impl Desk {
                 continue;
             }
             if what.parse::<IpAddr>().is_ok() {
-                bail!("{what}: only IPv4 networks become rules");
+                bail!(
+                    "{}",
+                    said!(
+                        "{what}: only IPv4 networks become rules",
+                        "{what}: ルールになるのは IPv4 のネットワークだけです"
+                    )
+                );
             }
             let places = input::find(&[PathBuf::from(what)], input::Format::Detect);
             for place in places {
@@ -332,8 +340,12 @@ impl Desk {
                 match handed_over_by(&bytes, engine) {
                     Some(address) => addresses.push(address),
                     None => eprintln!(
-                        "sekisho: {}: no untrusted relay with an IPv4 address in its Received fields",
-                        place.name()
+                        "sekisho: {}: {}",
+                        place.name(),
+                        language::pick(
+                            "no untrusted relay with an IPv4 address in its Received fields",
+                            "Received に、IPv4 アドレスを持つ外部の中継サーバーがありません"
+                        )
                     ),
                 }
             }
@@ -386,9 +398,12 @@ impl Desk {
         }
         if all.is_empty() {
             eprintln!(
-                "sekisho: {}: no files delegated-*; the registries publish them, such as \
-                 https://ftp.apnic.net/stats/apnic/delegated-apnic-extended-latest",
-                self.data.display()
+                "sekisho: {}: {}",
+                self.data.display(),
+                language::pick(
+                    "no files delegated-*: sekisho data update fetches them from the registries",
+                    "delegated-* のファイルがありません（sekisho data update でレジストリから取り寄せます）"
+                )
             );
         }
         Ok(code)
@@ -413,16 +428,25 @@ impl Desk {
             }
             let Some(range) = known.range() else {
                 eprintln!(
-                    "sekisho: {address}: nobody knows its network; try --whois, or say it: sekisho isp add RANGE"
+                    "sekisho: {address}: {}",
+                    language::pick(
+                        "nobody knows its network; try --whois, or say it: sekisho isp add RANGE",
+                        "ネットワークがわかりません。--whois を試すか、sekisho isp add RANGE で指定してください"
+                    )
                 );
                 code = TROUBLE;
                 continue;
             };
             let record = self.record(range, rule, known.network(), &known.country(), known.delegated.clone(), &book)?;
             output.text(&record.rules())?;
-            output.line(&format!("# {range}: {} addresses, and no other matches the pattern", range.size()))?;
+            output.line(&said!(
+                "# {range}: {} addresses, and no other matches the pattern",
+                "# {range}: {} 個のアドレス。ほかはパターンに一致しない",
+                range.size()
+            ))?;
             for network in &known.networks {
-                let here = if network.range() == Some(range) { " (this one)" } else { "" };
+                let here =
+                    if network.range() == Some(range) { language::pick(" (this one)", "（これ）") } else { "" };
                 output.line(&format!("# {}{here}", in_words(network)))?;
             }
             code = code.max(self.try_on(&record, ham, output)?);
@@ -443,10 +467,15 @@ impl Desk {
             let from = handed_over_by(&bytes, &engine);
             if from.is_some_and(|address| record.ranges.iter().any(|range| range.contains(address))) {
                 hit += 1;
-                output.line(&format!("# hits good mail: {}", place.name()))?;
+                output.line(&said!("# hits good mail: {}", "# 通常メールに一致: {}", place.name()))?;
             }
         }
-        output.line(&format!("# {hit} of {} good messages came from there", places.len()))?;
+        output.line(&said!(
+            "# {} of {} good messages came from there",
+            "# 通常メール {1} 通のうち、そこから来たもの {0} 通",
+            hit,
+            places.len()
+        ))?;
         Ok(if hit > 0 { FOUND } else { CLEAN })
     }
 
@@ -473,14 +502,28 @@ impl Desk {
         let mut book = self.book()?;
         let there = book.records.iter().find(|record| record.ranges.iter().any(|known| known.overlaps(range)));
         if let Some(there) = there {
-            eprintln!("sekisho: {range}: {} has it already, whole or in part", there.name);
+            eprintln!(
+                "sekisho: {}",
+                said!(
+                    "{range}: {} has it already, whole or in part",
+                    "{range}: すべてまたは一部がすでに {} にあります",
+                    there.name
+                )
+            );
             return Ok(FOUND);
         }
         let delegated = self.delegations()?.find(range.first()).cloned();
         let country = delegated.as_ref().map(|line| line.country.clone()).unwrap_or_default();
         let record = self.record(range, rule, None, &country, delegated, &book)?;
         if book.find(&record.name).is_some() {
-            bail!("{} is there already; give another name", record.name);
+            bail!(
+                "{}",
+                said!(
+                    "{} is there already; give another name",
+                    "{} はすでにあります。別の名前を付けてください",
+                    record.name
+                )
+            );
         }
         output.text(&record.rules())?;
         book.records.push(record);
@@ -490,7 +533,9 @@ impl Desk {
 
     fn change(&self, name: &str, change: impl FnOnce(&mut Record)) -> anyhow::Result<u8> {
         let mut book = self.book()?;
-        let Some(record) = book.find_mut(name) else { bail!("{name} is not in {}", self.file.display()) };
+        let Some(record) = book.find_mut(name) else {
+            bail!("{}", said!("{name} is not in {}", "{name} は {} にありません", self.file.display()))
+        };
         change(record);
         self.write(&book)?;
         Ok(CLEAN)
@@ -506,7 +551,7 @@ impl Desk {
                     let more = if record.ranges.len() > 3 { ", ..." } else { "" };
                     let state = match record.state {
                         State::Active => String::new(),
-                        State::Suspended => format!("  suspended: {}", record.reason),
+                        State::Suspended => said!("  suspended: {}", "  停止中: {}", record.reason),
                     };
                     output.line(&format!(
                         "{:>5} {:<28} {}  {}{more}{state}",
@@ -517,6 +562,9 @@ impl Desk {
                     ))?;
                 }
             }
+        }
+        if book.records.is_empty() {
+            language::tell_nothing();
         }
         Ok(if book.records.is_empty() { FOUND } else { CLEAN })
     }
@@ -539,10 +587,23 @@ impl Desk {
             new += 1;
         }
         self.write(&book)?;
-        output.line(&format!("{new} networks taken over, {known} were there already"))?;
+        output.line(&said!(
+            "{new} networks taken over, {known} were there already",
+            "{new} 個のネットワークを取り込みました。{known} 個はすでにありました"
+        ))?;
         for overlap in overlaps(&book.records) {
-            let conflict = if overlap.conflict { ", and they say different countries" } else { "" };
-            output.line(&format!("{} and {} both hold {}{conflict}", overlap.one, overlap.other, overlap.range))?;
+            let conflict = if overlap.conflict {
+                language::pick(", and they say different countries", "。国が食い違っています")
+            } else {
+                ""
+            };
+            output.line(&said!(
+                "{} and {} both hold {}{conflict}",
+                "{} と {} の両方に {} があります{conflict}",
+                overlap.one,
+                overlap.other,
+                overlap.range
+            ))?;
         }
         for problem in &problems {
             eprintln!("sekisho: {}:{}: {}", from.display(), problem.line, problem.what);
@@ -633,7 +694,7 @@ impl Desk {
         })?;
         let mut rows: Vec<_> = counts.into_iter().filter(|(_, (spam, ham, _))| spam + ham > 0).collect();
         rows.sort_by(|a, b| (b.1.0 + b.1.1).cmp(&(a.1.0 + a.1.1)).then(a.0.cmp(b.0)));
-        let heads = crate::language::pick(("spam", "ham", "last"), ("迷惑", "通常", "最後"));
+        let heads = language::pick(("spam", "ham", "last"), ("迷惑", "通常", "最後"));
         if format == Format::Text && !rows.is_empty() {
             output.line(&format!("{:>8} {:>8}  {:<10}", heads.0, heads.1, heads.2))?;
         }
@@ -645,15 +706,18 @@ impl Desk {
                 Format::Text => output.line(&format!("{spam:>8} {ham:>8}  {last:<10}  {name}"))?,
             }
         }
+        if rows.is_empty() {
+            language::tell_nothing();
+        }
         Ok(if rows.is_empty() { FOUND } else { CLEAN })
     }
 
     fn tell_postmaster(&self, findings: &[Finding], suspended: bool) -> anyhow::Result<()> {
         let notify = &self.config.notify;
         if notify.postmaster.is_empty() {
-            bail!("--tell: notify.postmaster is empty");
+            bail!("{}", said!("--tell: notify.postmaster is empty", "--tell: notify.postmaster が空です"));
         }
-        let store = super::open_store(&self.config)?.context("--tell: there is no store: store.location is empty")?;
+        let store = super::open_store(&self.config)?.context(language::NO_STORE.text())?;
         let lines: Vec<String> = findings.iter().map(|finding| format!("{}: {}", finding.name, finding.why)).collect();
         let notice = notices::networks(notify, &notify.postmaster, &lines, suspended)?;
         outbox::enqueue(&store, &[notice])
@@ -670,8 +734,12 @@ impl Desk {
         let all = self.delegations()?;
         if all.is_empty() {
             eprintln!(
-                "sekisho: {}: no files delegated-*, so nothing is compared with the registries",
-                self.data.display()
+                "sekisho: {}: {}",
+                self.data.display(),
+                language::pick(
+                    "no files delegated-*, so nothing is compared with the registries (sekisho data update fetches them)",
+                    "delegated-* のファイルがないため、レジストリとは照合しません（sekisho data update で取り寄せます）"
+                )
             );
         }
         let mut good = Vec::new();
@@ -690,7 +758,7 @@ impl Desk {
             // A store that is not for us to read keeps nobody from comparing files.
             match self.learn_from_history(&mut book) {
                 Ok(proven) => good.extend(proven),
-                Err(error) => eprintln!("sekisho: {error:#}"),
+                Err(error) => eprintln!("sekisho: {}", language::told(&error)),
             }
         }
         let findings = verify(&book.records, &all, &good, &silent);
@@ -706,11 +774,16 @@ impl Desk {
         if tell && !findings.is_empty() {
             self.tell_postmaster(&findings, suspend)?;
         }
-        output.line(&format!(
-            "{} of {} networks are suspect{}",
+        let stopped = match suspend && !findings.is_empty() {
+            true => language::pick(" and score nothing now", "。得点を止めました"),
+            false => "",
+        };
+        output.line(&said!(
+            "{0} of {1} networks are suspect{2}",
+            "ネットワーク {1} 個のうち疑わしいもの {0} 個{2}",
             findings.len(),
             book.records.len(),
-            if suspend && !findings.is_empty() { " and score nothing now" } else { "" }
+            stopped
         ))?;
         Ok(if findings.is_empty() { CLEAN } else { FOUND })
     }
@@ -719,11 +792,16 @@ impl Desk {
 fn tell(known: &Known, listed: &[&Record], output: &mut Output) -> anyhow::Result<()> {
     output.line(&known.address.to_string())?;
     match &known.delegated {
-        Some(line) => output.line(&format!(
+        Some(line) => output.line(&said!(
             "    {}: {}, {}, {} since {}",
-            line.registry, line.range, line.country, line.status, line.date
+            "    {}: {}、{}、{}（{} から）",
+            line.registry,
+            line.range,
+            line.country,
+            line.status,
+            line.date
         ))?,
-        None => output.line("    in no statistics that are here")?,
+        None => output.line(language::pick("    in no statistics that are here", "    手元の統計にはありません"))?,
     }
     for network in &known.networks {
         output.line(&format!("    {}", in_words(network)))?;
@@ -732,7 +810,7 @@ fn tell(known: &Known, listed: &[&Record], output: &mut Output) -> anyhow::Resul
         output.line(&format!("    {}", shown(problem.as_bytes())))?;
     }
     for record in listed {
-        output.line(&format!("    rule {}, score {}", record.name, record.score))?;
+        output.line(&said!("    rule {}, score {}", "    ルール {}、得点 {}", record.name, record.score))?;
     }
     Ok(())
 }

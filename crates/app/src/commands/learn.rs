@@ -4,6 +4,7 @@ use super::tell;
 use crate::config::{Config, Exchange as Shared, Learn};
 use crate::input::{self, Place};
 use crate::language::Message as Text;
+use crate::language::{self, said};
 use crate::learning::exchange::{self, Exchange};
 use crate::learning::rehearsal::Rehearsal;
 use crate::learning::{self, Heeded, Learnt, Reader, Turns};
@@ -13,7 +14,7 @@ use crate::owner::Acting;
 use crate::serve::listen::Address;
 use crate::{CLEAN, FOUND, TROUBLE, environment, recent};
 use anyhow::{Context, bail};
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use engine::markup::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 use learn::{Class, Extractor, Features, Lesson, Model, Piece, bayes};
@@ -90,7 +91,13 @@ impl ModelArguments {
             settings = Learn { folder: folder.clone(), exchange: Shared::default(), ..settings };
         }
         if settings.folder.as_os_str().is_empty() {
-            bail!("learn.folder is empty: nothing is learnt; --model FOLDER names another");
+            bail!(
+                "{}",
+                said!(
+                    "learn.folder is empty: nothing is learnt; --model FOLDER names another",
+                    "learn.folder が空なので学習しません（--model FOLDER で指定できます）"
+                )
+            );
         }
         Ok(settings)
     }
@@ -111,7 +118,7 @@ enum What {
         #[arg(long, default_value_t = 20)]
         count: usize,
     },
-    /// Why a message looks like spam or not: which fragments pull which way
+    /// Why a message looks like spam or not: which fragments pull which way. Exit 1: like spam
     Explain {
         /// The message
         #[arg(value_name = "FILE")]
@@ -125,21 +132,22 @@ enum What {
     },
     /// Drop what was imported
     ForgetImport,
-    /// Which lessons there were: how many each day, or those of a day one by one
+    /// Which lessons there were: how many each day, or those of a day one by one. Exit 1: none
     Journal {
         /// This day, 2026-11-20
-        #[arg(long, value_name = "DAY")]
+        #[arg(long, value_parser = a_day, value_name = "DAY")]
         day: Option<String>,
         #[command(flatten)]
         which: Which,
     },
     /// Take the lessons of a day back, exactly
+    #[command(group = ArgGroup::new("when").required(true))]
     Undo {
         /// This day, 2026-11-20
-        #[arg(long, value_name = "DAY", required_unless_present = "since", conflicts_with = "since")]
+        #[arg(long, value_parser = a_day, value_name = "DAY", group = "when")]
         day: Option<String>,
         /// This day and all after it
-        #[arg(long, value_name = "DAY")]
+        #[arg(long, value_parser = a_day, value_name = "DAY", group = "when")]
         since: Option<String>,
         #[command(flatten)]
         which: Which,
@@ -189,7 +197,13 @@ pub struct Tally {
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     if let Some(what) = &arguments.what {
         if arguments.spam.is_some() || arguments.ham.is_some() || arguments.forget {
-            bail!("--spam, --ham and --forget stand without {COMMANDS}");
+            bail!(
+                "{}",
+                said!(
+                    "--spam, --ham and --forget stand without {COMMANDS}",
+                    "--spam、--ham、--forget は {COMMANDS} と同時に指定できません"
+                )
+            );
         }
         let folder = arguments.model.folder()?;
         return match what {
@@ -229,20 +243,32 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     Ok(if tally.failed > 0 { TROUBLE } else { CLEAN })
 }
 
-const COMMANDS: &str = "status, sync, top, explain, import, forget-import, journal and undo";
+const COMMANDS: &str = "status, sync, top, explain, import, forget-import, journal, undo";
 
 impl Arguments {
     /// Where there is but one.
     fn deed(&self) -> anyhow::Result<Deed> {
         match (&self.spam, &self.ham, self.forget) {
-            (Some(_), Some(_), _) => bail!("--spam and --ham together: each needs paths of its own"),
+            (Some(_), Some(_), _) => bail!(
+                "{}",
+                said!(
+                    "--spam and --ham together: each needs paths of its own",
+                    "--spam と --ham を同時に使うときは、それぞれにパスが必要です"
+                )
+            ),
             (Some(paths), ..) | (_, Some(paths), _) if !self.ids.is_empty() && !paths.is_empty() => {
-                bail!("--id and paths together: one at a time")
+                bail!("{}", said!("--id and paths together: one at a time", "--id とパスは同時に指定できません"))
             }
             (Some(_), ..) => Ok(Deed::Learn(Class::Spam)),
             (_, Some(_), _) => Ok(Deed::Learn(Class::Ham)),
             (.., true) => Ok(Deed::Forget),
-            _ => bail!("say --spam, --ham or --forget, or: {COMMANDS}"),
+            _ => bail!(
+                "{}",
+                said!(
+                    "say --spam, --ham or --forget, or: {COMMANDS}",
+                    "--spam、--ham、--forget のどれか、または次のコマンドを指定してください: {COMMANDS}"
+                )
+            ),
         }
     }
 
@@ -340,7 +366,7 @@ fn each(
             Ok(raw) => tally.changed += usize::from(work(&raw, *deed)?),
             Err(error) => {
                 tally.failed += 1;
-                eprintln!("sekisho: {}: {error}", readable(place.name().as_bytes(), 300));
+                eprintln!("sekisho: {}: {}", readable(place.name().as_bytes(), 300), language::reason(&error));
             }
         }
     }
@@ -500,7 +526,13 @@ fn forget_import(folder: &Path) -> anyhow::Result<u8> {
 /// Once, for machines where no service runs.
 fn sync(settings: &Learn) -> anyhow::Result<u8> {
     let Some(mut exchange) = Exchange::open(&settings.folder, &settings.exchange)? else {
-        bail!("learn.exchange.location is empty: this model is not shared");
+        bail!(
+            "{}",
+            said!(
+                "learn.exchange.location is empty: this model is not shared",
+                "learn.exchange.location が空なので、このモデルは共有されていません"
+            )
+        );
     };
     let mut learnt = Learnt::open(&settings.folder)?;
     let round = exchange.round(&mut learnt)?;
@@ -709,6 +741,14 @@ const DAY: Text = Text::new(
     "{day}  学習 通常 {ham} 通・迷惑 {spam} 通、取り消し {back} 通  ({by})",
 );
 
+/// As journals are named.
+fn a_day(text: &str) -> Result<String, String> {
+    match crate::dmarc::send::day_named(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(said!("no day; write 2026-11-20", "日付ではありません（例: 2026-11-20）")),
+    }
+}
+
 fn journal(folder: &Path, day: Option<&str>, which: &Which) -> anyhow::Result<u8> {
     let mut output = Output::new();
     let mut any = false;
@@ -737,6 +777,9 @@ fn journal(folder: &Path, day: Option<&str>, which: &Which) -> anyhow::Result<u8
         }
     }
     output.flush()?;
+    if !any {
+        language::tell_nothing();
+    }
     Ok(if any { CLEAN } else { FOUND })
 }
 
@@ -843,7 +886,7 @@ fn explain(folder: &Path, file: &Path, user: Option<&str>) -> anyhow::Result<u8>
     let model = &learnt.model;
     let raw = match input::find(&[file.to_owned()], input::Format::SpamAssassin).first() {
         Some(place) => place.read().with_context(|| file.display().to_string())?,
-        None => bail!("{}: no message", file.display()),
+        None => bail!("{}: {}", file.display(), language::NO_MESSAGES),
     };
     let message = Message::parse(&raw, &Limits::default());
     let config = ViewConfig::default();
@@ -952,7 +995,7 @@ fn top(folder: &Path, paths: &[PathBuf], count: usize) -> anyhow::Result<u8> {
     let mut code = CLEAN;
     for place in input::find(paths, input::Format::Detect) {
         let Ok(raw) = place.read() else {
-            eprintln!("sekisho: {}: cannot be read", place.name());
+            eprintln!("sekisho: {}", said!("{}: cannot be read", "{}: 読めません", place.name()));
             code = TROUBLE;
             continue;
         };

@@ -2,10 +2,10 @@
 
 use super::{Format, RuleArguments, service_config};
 use crate::config::Config;
-use crate::language;
 use crate::loading::{self, Loaded};
 use crate::output::{Colour, Output, Painter, readable};
 use crate::{CLEAN, FOUND, TROUBLE};
+use crate::{findings, language};
 use rules::{Diagnostic, Severity};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -95,7 +95,7 @@ fn text(
 ) -> anyhow::Result<()> {
     let painter = output.painter();
     for problem in &loaded.problems {
-        output.line(&format!("{}: {problem}", painter.paint(Colour::Red, "error")))?;
+        output.line(&format!("{}: {problem}", painter.paint(Colour::Red, language::pick("error", "エラー"))))?;
     }
     for diagnostic in diagnostics {
         output.text(&describe(diagnostic, painter))?;
@@ -138,29 +138,45 @@ fn text(
 
 /// A finding with its line, in the manner of a compiler.
 fn describe(diagnostic: &Diagnostic, painter: Painter) -> String {
-    let severity = diagnostic.severity.to_string();
+    let japanese = if language::is_japanese() { findings::in_japanese(diagnostic) } else { None };
+    let severity = match japanese {
+        Some(_) => findings::severity(diagnostic.severity).to_owned(),
+        None => diagnostic.severity.to_string(),
+    };
     let colour = match diagnostic.severity {
         Severity::Error => Colour::Red,
         Severity::Warning => Colour::Yellow,
         Severity::Note => Colour::Blue,
     };
     let head = painter.paint(colour, &format!("{severity}[{}]", diagnostic.code));
-    let mut out = format!("{head} {}: {}\n", diagnostic.name, diagnostic.message);
+    let wrong = japanese.map_or(diagnostic.message.as_str(), |(wrong, _)| wrong);
+    let mut out = format!("{head} {}: {wrong}\n", diagnostic.name);
     if diagnostic.line > 0 {
         let line = diagnostic.line.to_string();
         let margin = " ".repeat(line.len());
         out.push_str(&format!("{margin}--> {}:{line}:{}\n", diagnostic.file, diagnostic.column));
         if !diagnostic.excerpt.is_empty() {
-            let indent = " ".repeat(diagnostic.column.saturating_sub(1).min(200) as usize);
-            let marks = "^".repeat(diagnostic.width.clamp(1, 200) as usize);
+            // Places are counted in characters, and what stands above the marks in columns.
+            let columns = |from: usize, to: usize| {
+                let within = |&(at, _): &(usize, char)| at >= from && at < to;
+                let wide = |(_, c)| workshop::try_rule::width(c);
+                diagnostic.excerpt.chars().enumerate().filter(within).map(wide).sum::<usize>().min(200)
+            };
+            let begin = diagnostic.column.saturating_sub(1) as usize;
+            let indent = " ".repeat(columns(0, begin));
+            let marks = "^".repeat(columns(begin, begin.saturating_add(diagnostic.width as usize)).max(1));
             out.push_str(&format!("{margin} |\n{line} | {}\n", readable(diagnostic.excerpt.as_bytes(), 400)));
             out.push_str(&format!("{margin} | {indent}{} {}\n", painter.paint(colour, &marks), diagnostic.label));
         }
     } else if !diagnostic.file.is_empty() {
         out.push_str(&format!(" --> {}\n", diagnostic.file));
     }
-    if !diagnostic.remedy.is_empty() {
-        out.push_str(&format!("  = {}: {}\n", language::SUGGESTION, diagnostic.remedy));
+    if japanese.is_some() {
+        out.push_str(&format!("  = {}: {}\n", language::DETAILS, diagnostic.message));
+    }
+    let remedy = japanese.map_or(diagnostic.remedy.as_str(), |(_, remedy)| remedy);
+    if !remedy.is_empty() {
+        out.push_str(&format!("  = {}: {remedy}\n", language::SUGGESTION));
     }
     out.push('\n');
     out

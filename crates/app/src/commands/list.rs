@@ -1,6 +1,7 @@
 //! `sekisho list`: allow and block lists, in effect with the next message.
 
 use super::{Format, WithStore, shown};
+use crate::language::{self, said};
 use crate::output::Output;
 use crate::{CLEAN, FOUND, config, environment};
 use clap::{ArgGroup, Subcommand, ValueEnum};
@@ -129,7 +130,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         }
         What::Remove { kind, value, user } => {
             if !lists.remove(&scope(user.as_deref()), (*kind).into(), value)? {
-                eprintln!("sekisho: there is no such entry");
+                eprintln!("sekisho: {}", said!("there is no such entry", "そのような項目はありません"));
                 code = FOUND;
             }
         }
@@ -148,6 +149,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                 }
                 after = page.into_iter().next_back();
             }
+            if !some {
+                language::tell_nothing();
+            }
             code = if some { CLEAN } else { FOUND };
         }
         What::Test { values, user, format } => {
@@ -160,8 +164,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             }
             if *format == Format::Text {
                 // The sum of nothing is -0.
-                let hard = matches.decision().map_or("nothing", |entry| effect_name(entry.effect));
-                output.line(&format!("decided: {hard}; score {:+}", matches.score() + 0.0))?;
+                let hard =
+                    matches.decision().map_or(language::pick("nothing", "なし"), |entry| effect_name(entry.effect));
+                output.line(&said!("decided: {hard}; score {:+}", "決定: {hard}、得点 {:+}", matches.score() + 0.0))?;
             }
             code = if matches.0.is_empty() { FOUND } else { CLEAN };
         }
@@ -172,7 +177,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 
 fn span(text: &str) -> Result<config::Span, String> {
     let quoted = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
-    serde::Deserialize::deserialize(quoted).map_err(|error| error.to_string())
+    serde::Deserialize::deserialize(quoted)
+        .map_err(|_| language::pick("expected a time such as 6h or 30d", "6h や 30d のように書いてください").to_owned())
 }
 
 fn scope(user: Option<&str>) -> Scope {
@@ -217,10 +223,10 @@ fn line(entry: &Entry) -> String {
     };
     let mut out = format!("{effect:<6} {:<8} {}", entry.kind.name(), shown(entry.value.as_bytes()));
     if let Scope::User(user) = &entry.scope {
-        out.push_str(&format!("  for {}", shown(user.as_bytes())));
+        out.push_str(&said!("  for {}", "  宛先 {}", shown(user.as_bytes())));
     }
     if let Some(expires) = entry.expires {
-        out.push_str(&format!("  until {}", environment::local_time(expires.seconds())));
+        out.push_str(&said!("  until {}", "  期限 {}", environment::local_time(expires.seconds())));
     }
     if !entry.comment.is_empty() {
         out.push_str(&format!("  # {}", shown(entry.comment.as_bytes())));

@@ -69,7 +69,7 @@ pub struct WithStore<What: Subcommand> {
 impl StoreArguments {
     pub fn open(&self) -> anyhow::Result<(Config, store::Store)> {
         let (config, _) = Config::load(self.config.as_deref())?;
-        let store = open_store(&config)?.context("there is no store: store.location is empty")?;
+        let store = open_store(&config)?.context(language::NO_STORE.text())?;
         Ok((config, store))
     }
 }
@@ -165,7 +165,7 @@ fn service_config(file: Option<&Path>) -> anyhow::Result<Config> {
     match Config::load(file) {
         Ok((config, _)) => Ok(config),
         Err(error) if file.is_none() && is_denied(&error) => {
-            eprintln!("sekisho: {error:#}; {}", language::WITHOUT_CONFIGURATION);
+            eprintln!("sekisho: {}; {}", language::told(&error), language::WITHOUT_CONFIGURATION);
             Ok(Config::default())
         }
         Err(error) => Err(error),

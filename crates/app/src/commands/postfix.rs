@@ -7,6 +7,7 @@
 
 use crate::config::{Config, Late, Listen};
 use crate::environment;
+use crate::language::{self, said};
 use crate::output::Output;
 use crate::serve::listen::Address;
 use crate::{CLEAN, TROUBLE};
@@ -45,7 +46,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     if arguments.folder.is_some()
         && let Err(error) = &postfix
     {
-        bail!("{error:#}: -c names a folder of Postfix's; sekisho's own configuration is --config FILE");
+        bail!(
+            "{}",
+            said!(
+                "{error:#}: -c names a folder of Postfix's; sekisho's own configuration is --config FILE",
+                "{error:#}: -c は Postfix のフォルダーです。sekisho の設定ファイルは --config FILE で指定してください"
+            )
+        );
     }
     if arguments.undo && arguments.dry_run {
         match postfix?.made()? {
@@ -59,7 +66,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         match postfix?.undo()? {
             Some(left) => {
                 output.line("What was made is taken back.")?;
-                left.iter().try_for_each(|left| output.line(&format!("Left alone: {left}")))?;
+                left.iter().try_for_each(|left| output.line(&said!("Left alone: {left}", "そのまま: {left}")))?;
             }
             None => output.line("There is nothing of ours to take back.")?,
         }
@@ -69,7 +76,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let (config, _) = Config::load(arguments.config.as_deref())?;
     let wanted = Wanted::of(&config, postfix.as_ref().ok());
     if wanted.parts.is_empty() {
-        bail!("no [[listen]] table is one that Postfix would use: milter, policy, smtp");
+        bail!(
+            "{}",
+            said!(
+                "no [[listen]] table is one that Postfix would use: milter, policy, smtp",
+                "Postfix が使う [[listen]]（milter、policy、smtp）がありません"
+            )
+        );
     }
     for note in &wanted.notes {
         eprintln!("sekisho: {note}");
@@ -82,20 +95,30 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     }
     let postfix = postfix?;
     if postfix.has(&wanted)? {
-        output.line("Postfix is set up for this configuration; nothing is changed.")?;
+        output.line(language::pick(
+            "Postfix is set up for this configuration; nothing is changed.",
+            "Postfix はこの設定に合っています。何も変更しません。",
+        ))?;
         finish(arguments, &mut output)?;
         return Ok(CLEAN);
     }
     if postfix.undo()?.is_some() {
-        output.line("What an earlier --apply made is taken back first.")?;
+        output.line(language::pick(
+            "What an earlier --apply made is taken back first.",
+            "以前の --apply の変更を先に元に戻します。",
+        ))?;
     }
     let plan = wanted.plan(Some(&postfix))?;
     if plan.is_empty() {
-        output.line("There is nothing to change.")?;
+        output.line(language::pick("There is nothing to change.", "変更するものはありません。"))?;
     } else {
         postfix.apply(&wanted, &plan)?;
         output.text(&plan.text())?;
-        output.line(&format!("Made in {}. Take it back with: sekisho postfix --undo", postfix.folder.display()))?;
+        output.line(&said!(
+            "Made in {}. Take it back with: sekisho postfix --undo",
+            "{} に書きました。元に戻すには: sekisho postfix --undo",
+            postfix.folder.display()
+        ))?;
         finish(arguments, &mut output)?;
     }
     output.flush()?;
@@ -105,7 +128,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 fn finish(arguments: &Arguments, output: &mut Output) -> anyhow::Result<()> {
     match arguments.reload {
         true => Postfix::find(arguments.folder.as_deref())?.postfix("reload")?,
-        false => output.line("Postfix follows after: postfix reload")?,
+        false => {
+            output.line(language::pick("Postfix follows after: postfix reload", "反映するには: postfix reload"))?
+        }
     }
     output.flush()?;
     Ok(())
@@ -453,7 +478,7 @@ impl Postfix {
         };
         let postfix = Postfix { folder };
         if !postfix.file("main.cf").is_file() {
-            bail!("{}: there is no main.cf", postfix.folder.display());
+            bail!("{}", said!("{}: there is no main.cf", "{}: main.cf がありません", postfix.folder.display()));
         }
         Ok(postfix)
     }
@@ -659,11 +684,9 @@ impl Postfix {
 fn ask(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let places = ["/usr/sbin", "/usr/local/sbin", "/usr/pkg/sbin"].map(|place| Path::new(place).join(program));
     let path = places.into_iter().find(|path| path.exists()).unwrap_or_else(|| program.into());
-    let output = Command::new(&path)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("{program}: is Postfix installed?"))?;
+    let output = Command::new(&path).args(arguments).stdin(Stdio::null()).output().with_context(|| {
+        said!("{program}: is Postfix installed?", "{program}: Postfix はインストールされていますか")
+    })?;
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     if !output.status.success() {
         bail!("{program} {}: {said}", arguments.join(" "));

@@ -2,11 +2,12 @@
 
 use super::{Format, WithStore, learn, shown};
 use crate::handover::hand_over;
+use crate::language::said;
 use crate::output::Output;
 use crate::{CLEAN, FOUND, environment, language};
 use ::learn::Class;
 use anyhow::Context;
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use store::quarantine::{Entry, Query, Release, State, Who};
 use store::{Bytes, Id};
 
@@ -53,15 +54,16 @@ pub enum What {
         recipient: Option<String>,
     },
     /// Teach what a held message is
+    #[command(group = ArgGroup::new("class").required(true))]
     Learn {
         /// As `sekisho quarantine list` shows it
         #[arg(value_parser = id)]
         id: Id,
         /// It is spam
-        #[arg(long, required_unless_present = "ham", conflicts_with = "ham")]
+        #[arg(long, group = "class")]
         spam: bool,
         /// It is not
-        #[arg(long)]
+        #[arg(long, group = "class")]
         ham: bool,
     },
     /// Take a message away for good
@@ -99,7 +101,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
                 limit: *limit,
                 ..Query::default()
             };
-            for entry in shelf.list(&query)?.entries {
+            let entries = shelf.list(&query)?.entries;
+            if entries.is_empty() {
+                language::tell_nothing();
+            }
+            for entry in entries {
                 match format {
                     Format::Json => output.line(&serde_json::to_string(&entry)?)?,
                     Format::Text => output.line(&line(&entry))?,
@@ -107,7 +113,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             }
         }
         What::Show { id, raw, format } => {
-            let entry = shelf.show(*id)?.with_context(|| format!("there is no message {id}"))?;
+            let entry =
+                shelf.show(*id)?.with_context(|| said!("there is no message {id}", "メール {id} はありません"))?;
             if *raw {
                 output.bytes(&shelf.content(&entry)?)?;
             } else {
@@ -118,6 +125,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             }
         }
         What::Release { id, recipient } => {
+            shelf.show(*id)?.with_context(|| said!("there is no message {id}", "メール {id} はありません"))?;
             let who = recipient.as_ref().map_or(Who::All, |recipient| Who::Recipient(recipient.as_bytes()));
             let program = &config.store.release;
             let deliver = |entry: &Entry, to: &[Bytes], content: &[u8]| {
@@ -136,7 +144,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             }
         }
         What::Learn { id, spam, .. } => {
-            let entry = shelf.show(*id)?.with_context(|| format!("there is no message {id}"))?;
+            let entry =
+                shelf.show(*id)?.with_context(|| said!("there is no message {id}", "メール {id} はありません"))?;
             let class = if *spam { Class::Spam } else { Class::Ham };
             anyhow::ensure!(!config.learn.folder.as_os_str().is_empty(), "learn.folder is empty: nothing is learnt");
             crate::learning::exchange::prepare_for(&config.learn)?;
@@ -145,6 +154,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             output.line(&format!("{id} {known}"))?;
         }
         What::Delete { id, recipient } => {
+            shelf.show(*id)?.with_context(|| said!("there is no message {id}", "メール {id} はありません"))?;
             let who = recipient.as_ref().map_or(Who::All, |recipient| Who::Recipient(recipient.as_bytes()));
             let gone = shelf.delete(*id, who, &by, now)?;
             if gone.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::{Format, WithStore, shown};
 use crate::answers::reputation::mention_kind;
-use crate::language::Message;
+use crate::language::{self, Message};
 use crate::output::Output;
 use crate::{CLEAN, FOUND, environment};
 use clap::Subcommand;
@@ -79,6 +79,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         }
     };
     output.flush()?;
+    if !found {
+        language::tell_nothing();
+    }
     Ok(if found { CLEAN } else { FOUND })
 }
 

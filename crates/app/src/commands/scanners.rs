@@ -2,6 +2,7 @@
 
 use super::{Format, WithConfig};
 use crate::config::Config;
+use crate::language;
 use crate::output::{Output, readable};
 use crate::serve::inspect::test_string;
 use crate::serve::scanners::{Scanners, Tested};
@@ -27,7 +28,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let (config, _) = Config::load(arguments.config.as_deref())?;
     let What::Test { format } = arguments.what;
     if config.scanner.is_empty() {
-        bail!("no [[scanner]] is configured; docs/scanners.md tells how");
+        bail!("{}", language::NO_SCANNER);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tested = runtime.block_on(Scanners::new(&config.scanner).test(&mail()));
@@ -71,12 +72,13 @@ fn mail() -> Vec<u8> {
 
 fn line(tested: &Tested, well: bool) -> String {
     format!(
-        "{}  {} ({}) at {}: {}; test string: {} ({:.0} ms)",
+        "{}  {} ({}) {}: {}; {}: {} ({:.0} ms)",
         if well { "ok " } else { "BAD" },
         tested.name,
         tested.kind,
         tested.address,
         words(&tested.alive),
+        language::pick("test string", "テスト文字列"),
         words(&tested.found),
         tested.took.as_secs_f64() * 1e3
     )

@@ -2,6 +2,7 @@
 
 use super::WithStore;
 use crate::config::Changes;
+use crate::language::{self, said};
 use crate::output::Output;
 use crate::{CLEAN, FOUND};
 use anyhow::bail;
@@ -22,7 +23,7 @@ pub enum What {
         #[arg(allow_hyphen_values = true)]
         value: String,
     },
-    /// Take it back
+    /// Take it back. Exit 1: it was not set
     Unset {
         /// The recipient's address, or the name that spamc -u gives
         #[arg(value_name = "ADDRESS")]
@@ -51,7 +52,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     match &arguments.what {
         What::Set { user, key, value } => {
             if user.is_empty() || user.contains(char::is_whitespace) {
-                bail!("{user:?} is neither an address nor the name of a user");
+                bail!(
+                    "{}",
+                    said!(
+                        "{user:?} is neither an address nor the name of a user",
+                        "{user:?} はアドレスでも利用者名でもありません"
+                    )
+                );
             }
             if let Err(error) = Changes::default().set(key, value) {
                 bail!("{key}: {error}");
@@ -60,6 +67,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         }
         What::Unset { user, key } => {
             if !users.unset(user, key)? {
+                language::tell_nothing();
                 return Ok(FOUND);
             }
         }
@@ -68,6 +76,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             for (key, value) in &preferences {
                 output.line(&format!("{key} = {value}"))?;
             }
+            output.flush()?;
+            if preferences.is_empty() {
+                language::tell_nothing();
+            }
             return Ok(if preferences.is_empty() { FOUND } else { CLEAN });
         }
         What::List { limit } => {
@@ -75,6 +87,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             for user in &all {
                 let set: Vec<_> = user.preferences.iter().map(|(key, value)| format!("{key}={value}")).collect();
                 output.line(&format!("{} {}", user.user, set.join(" ")))?;
+            }
+            output.flush()?;
+            if all.is_empty() {
+                language::tell_nothing();
             }
             return Ok(if all.is_empty() { FOUND } else { CLEAN });
         }

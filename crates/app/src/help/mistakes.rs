@@ -124,9 +124,10 @@ fn reason(reason: &str) -> String {
         "number too large to fit in target type" => "大きすぎます".to_owned(),
         "number too small to fit in target type" => "小さすぎます".to_owned(),
         "invalid IP address syntax" => "IP アドレスではありません".to_owned(),
-        other => match other.split_once(" is not in ") {
-            Some((_, range)) => format!("{range} の範囲にありません"),
-            None => other.to_owned(),
+        other => match (other.split_once(" is not in "), other.split_once(" is no range of addresses")) {
+            (Some((_, range)), _) => format!("{range} の範囲にありません"),
+            (_, Some(_)) => "IP アドレスの範囲ではありません（例: 192.0.2.0/24、192.0.2.0-192.0.2.255）".to_owned(),
+            _ => other.to_owned(),
         },
     }
 }

@@ -292,6 +292,59 @@ mod tests {
         assert!(silent.is_empty(), "without help:\n{}", silent.join("\n"));
     }
 
+    /// In blocks of code they are whole; in a sentence the rest may be left out.
+    #[test]
+    #[allow(clippy::disallowed_methods)] // a test reads files
+    fn commands_that_documents_show_are_understood() {
+        let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut files = vec![top.join("README.md"), top.join("README.ja.md")];
+        let docs = std::fs::read_dir(top.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+        files.extend(docs.filter(|path| path.extension().is_some_and(|end| end == "md")));
+        let (mut wrong, mut seen) = (Vec::new(), 0);
+        for file in files {
+            let mut in_block = false;
+            for line in std::fs::read_to_string(&file).unwrap().lines() {
+                if line.starts_with("```") {
+                    in_block = !in_block;
+                    continue;
+                }
+                let shown: Vec<&str> = match in_block {
+                    true => vec![line],
+                    false => line.split('`').skip(1).step_by(2).collect(),
+                };
+                for shown in shown.iter().map(|shown| shown.strip_prefix("sudo ").unwrap_or(shown)) {
+                    if !shown.starts_with("sekisho ") {
+                        continue;
+                    }
+                    seen += 1;
+                    let end = ["  #", " # ", " | ", " < ", " > "].iter().filter_map(|end| shown.find(end)).min();
+                    let command = shown[..end.unwrap_or(shown.len())].trim_end().replace(['[', ']'], "");
+                    let given = command.replace("$(date +%F)", "2026-11-20");
+                    let words = words(&given).into_iter().map(|word| match word.as_str() {
+                        "ID" if given.contains("quarantine") => "0r7k3m9q2xw5t".to_owned(),
+                        "DAY" | "日付" => "2026-11-20".to_owned(),
+                        _ => word,
+                    });
+                    use ErrorKind::*;
+                    let may_lack = |error: &clap::Error| {
+                        matches!(
+                            error.kind(),
+                            DisplayHelpOnMissingArgumentOrSubcommand | MissingSubcommand | MissingRequiredArgument
+                        )
+                    };
+                    match crate::Cli::try_parse_from(words) {
+                        Err(error) if in_block || !may_lack(&error) => {
+                            wrong.push(format!("{}: {shown}\n{error}", file.display()));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(seen > 100, "{seen}");
+    }
+
     /// As a shell would cut it, single quotes minded.
     fn words(line: &str) -> Vec<String> {
         let mut words = vec![String::new()];
@@ -299,6 +352,7 @@ mod tests {
         for c in line.chars() {
             match c {
                 '\'' => quoted = !quoted,
+                ' ' if !quoted && words.last().is_some_and(String::is_empty) => {}
                 ' ' if !quoted => words.push(String::new()),
                 c => words.last_mut().expect("never empty").push(c),
             }
