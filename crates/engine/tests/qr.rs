@@ -91,6 +91,7 @@ fn hits(kind: &str, picture: &str, beyond_spamassassin: bool) -> Vec<String> {
     let rules = "loadplugin Mail::SpamAssassin::Plugin::URIDetail\n\
                  uri QR_HOST /^https:\\/\\/login\\.example\\.top\\/verify\\?id=42$/\nscore QR_HOST 1\n\
                  uri_detail QR_TYPE type =~ /^qr$/ domain =~ /^example\\.top$/\nscore QR_TYPE 1\n\
+                 uri_detail QR_DRAWN type =~ /^drawn$/\nscore QR_DRAWN 1\n\
                  uri ANY_URI /./\nscore ANY_URI 1\n";
     let sources = [Source::new("qr.pre", rules, SourceKind::Pre)];
     let options = LoadOptions { local_only: true, ..LoadOptions::default() };
@@ -98,9 +99,10 @@ fn hits(kind: &str, picture: &str, beyond_spamassassin: bool) -> Vec<String> {
     assert!(!ruleset.rules.is_empty(), "{diagnostics:?}");
     let options = EngineOptions { local_only: true, beyond_spamassassin, ..EngineOptions::default() };
     let engine = Engine::new(ruleset, options);
+    let coding = if kind.starts_with("image/") { "base64" } else { "8bit" };
     let raw = format!(
         "From: a@example.com\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nx\n\
-         --b\nContent-Type: {kind}\nContent-Transfer-Encoding: base64\n\n{picture}\n--b--\n"
+         --b\nContent-Type: {kind}; charset=utf-8\nContent-Transfer-Encoding: {coding}\n\n{picture}\n--b--\n"
     );
     let message = Message::parse(raw.as_bytes(), &Limits::default());
     let transaction = Transaction { envelope: Envelope::default(), message, now: 1_795_000_000 };
@@ -121,4 +123,78 @@ fn links_in_pictures_are_links() {
 #[test]
 fn what_is_no_address_of_the_web_is_left_alone() {
     assert!(hits("image/png", TICKET, true).is_empty());
+}
+
+const DRAWN: &str = include_str!("qr/drawn.txt");
+
+#[test]
+fn codes_drawn_with_characters_are_codes() {
+    let all = ["ANY_URI", "QR_DRAWN", "QR_HOST", "QR_TYPE"];
+    let text = format!("Please scan:\n\n{DRAWN}\nThank you.\n");
+    assert_eq!(hits("text/plain", &text, true), all);
+    assert!(hits("text/plain", &text, false).is_empty(), "SpamAssassin reads no drawings");
+    // Dark on light, two characters a square, and in a page.
+    let rows = squares();
+    let wide = |dark: &str, light: &str| -> String {
+        let row = |row: &Vec<bool>| row.iter().map(|d| if *d { dark } else { light }).collect::<String>() + "\n";
+        rows.iter().map(row).collect()
+    };
+    assert_eq!(hits("text/plain", &wide("██", "  "), true), all);
+    assert_eq!(hits("text/plain", &wide("##", "  "), true), all);
+    assert_eq!(hits("text/plain", &wide("⬛", "⬜"), true), all);
+    assert_eq!(hits("text/html", &format!("<pre>{}</pre>", wide("&#9608;&#x2588;", "&nbsp; ")), true), all);
+    assert_eq!(hits("text/html", &format!("<p>{}", wide("██", "&nbsp;&nbsp;").replace('\n', "<br>\n")), true), all);
+    // Not all of it.
+    let half: String = wide("██", "  ").lines().take(17).map(|line| format!("{line}\n")).collect();
+    assert!(hits("text/plain", &half, true).is_empty());
+}
+
+#[test]
+fn codes_drawn_as_tables_are_codes() {
+    let all = ["ANY_URI", "QR_DRAWN", "QR_HOST", "QR_TYPE"];
+    let table = |dark: &str, light: &str, head: &str| -> String {
+        let row = |row: &Vec<bool>| {
+            format!("<tr>{}</tr>\n", row.iter().map(|d| if *d { dark } else { light }).collect::<String>())
+        };
+        format!(
+            "<html>{head}<body><table cellpadding=0>{}</table></body></html>",
+            squares().iter().map(row).collect::<String>()
+        )
+    };
+    for (dark, light, head) in [
+        ("<td bgcolor=\"#000000\"></td>", "<td bgcolor=\"#ffffff\"></td>", ""),
+        ("<td style=\"width:4px;height:4px;background:#111\"></td>", "<td></td>", ""),
+        (
+            "<TD class=b></TD>",
+            "<TD class=w></TD>",
+            "<style>.b{background-color:black}.w{background-color:white}</style>",
+        ),
+    ] {
+        assert_eq!(hits("text/html", &table(dark, light, head), true), all, "{dark}");
+    }
+    // Neighbours as one cell.
+    let mut page = String::from("<table>");
+    for row in squares() {
+        page.push_str("<tr>");
+        for run in row.chunk_by(|a, b| a == b) {
+            let colour = if run[0] { "black" } else { "white" };
+            page.push_str(&format!("<td colspan={} bgcolor={colour}></td>", run.len()));
+        }
+        page.push_str("</tr>\n");
+    }
+    assert_eq!(hits("text/html", &(page + "</table>"), true), all);
+    let calendar = "<tr><td bgcolor=#000000>1</td><td>2</td></tr>".repeat(120);
+    assert!(hits("text/html", &format!("<table>{calendar}</table>"), true).is_empty());
+}
+
+/// The drawing of half blocks, light on dark.
+fn squares() -> Vec<Vec<bool>> {
+    let mut rows: Vec<Vec<bool>> = Vec::new();
+    for line in DRAWN.lines() {
+        for half in ['▀', '▄'] {
+            rows.push(line.chars().map(|c| c != '█' && c != half).collect());
+        }
+    }
+    rows.truncate(rows[0].len());
+    rows
 }

@@ -4,6 +4,7 @@
 //! module of each view knows how it is made; this file only keeps the results, so that it can be read as a list.
 
 pub mod body;
+pub mod drawn;
 pub mod header;
 pub mod html;
 pub mod rawbody;
@@ -100,6 +101,16 @@ impl Redirectors for NoRedirectors {
 pub trait Pictures: Send + Sync {
     /// What its codes say, as written. Whoever implements it keeps to limits of size and time.
     fn links(&self, picture: &[u8]) -> Vec<Vec<u8>>;
+
+    /// Whether drawings in texts are asked about at all.
+    fn reads_drawings(&self) -> bool {
+        false
+    }
+
+    /// What a drawing says, where it is a code.
+    fn drawn(&self, _drawing: &drawn::Drawing) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// No picture is looked at.

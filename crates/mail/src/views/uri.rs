@@ -31,12 +31,15 @@ bitflags::bitflags! {
         const NOCLEAN = 1 << 5;
         /// In a picture, as a code to be photographed.
         const QR = 1 << 6;
+        /// As such a code that is drawn with characters or cells of a table.
+        const DRAWN = 1 << 7;
     }
 }
 
 impl UriTypes {
-    /// SpamAssassin's names, in the order of the bits; "qr" is ours.
-    const NAMES: [&'static str; 7] = ["parsed", "unlinked", "schemeless", "domainkeys", "nocanon", "noclean", "qr"];
+    /// SpamAssassin's names, in the order of the bits; "qr" and "drawn" are ours.
+    const NAMES: [&'static str; 8] =
+        ["parsed", "unlinked", "schemeless", "domainkeys", "nocanon", "noclean", "qr", "drawn"];
 
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Self::NAMES.into_iter().enumerate().filter(move |(bit, _)| self.bits() >> bit & 1 == 1).map(|(_, name)| name)
@@ -99,6 +102,13 @@ pub(super) fn make(views: &Views<'_>) -> UriList {
     for (_, part) in pictures.take(PICTURES) {
         for link in config.pictures.links(part.decoded()) {
             collector.add(&link, UriTypes::QR, TagTypes::default(), true);
+        }
+    }
+    if config.pictures.reads_drawings() {
+        for drawing in super::drawn::find(views) {
+            if let Some(link) = config.pictures.drawn(&drawing) {
+                collector.add(&link, UriTypes::QR | UriTypes::DRAWN, TagTypes::default(), true);
+            }
         }
     }
     if config.parse_dkim_uris {

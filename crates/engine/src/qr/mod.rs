@@ -1,10 +1,14 @@
 //! QR codes in pictures: the links that filters of text do not see.
 //!
-//! In: the bytes of a PNG, JPEG or GIF. Out: the addresses its codes hold, as `Pictures` for the URI view, so that every rule
+//! In: the bytes of a PNG, JPEG or GIF, or a field of squares that a text drew. Out: the addresses its codes hold, as `Pictures` for the URI view, so that every rule
 //! about links sees them. The formats' readers are used without the crate `image` around them: eight small crates instead
 //! of forty-nine. On by default: most mail has no picture of this size, and what one can cost is bounded by [`PIXELS`].
 
+mod find;
+
+use find::Bitmap;
 use mail::views::Pictures;
+use mail::views::drawn::Drawing;
 use std::io::Cursor;
 
 /// Pixels of a picture that is looked at; a photograph is larger, a code is not.
@@ -39,22 +43,79 @@ impl Pictures for Codes {
         };
         grey.map(smaller).map(read).unwrap_or_default()
     }
+
+    fn reads_drawings(&self) -> bool {
+        true
+    }
+
+    fn drawn(&self, drawing: &Drawing) -> Option<Vec<u8>> {
+        let whole = Field { width: drawing.width, dark: drawing.dark.clone() }.cut()?;
+        let lit = Field { width: whole.width, dark: whole.dark.iter().map(|dark| !dark).collect() };
+        [Some(whole), lit.cut()].into_iter().flatten().find_map(|field| address(&field.reduced()?.read()?))
+    }
+}
+
+/// Squares by rows.
+struct Field {
+    width: usize,
+    dark: Vec<bool>,
+}
+
+impl Field {
+    /// Without what is light around it.
+    fn cut(self) -> Option<Field> {
+        let rows: Vec<&[bool]> = self.dark.chunks_exact(self.width.max(1)).collect();
+        let top = rows.iter().position(|row| row.contains(&true))?;
+        let bottom = rows.iter().rposition(|row| row.contains(&true))?;
+        let left = rows.iter().filter_map(|row| row.iter().position(|dark| *dark)).min()?;
+        let right = rows.iter().filter_map(|row| row.iter().rposition(|dark| *dark)).max()?;
+        let dark = rows[top..=bottom].iter().flat_map(|row| &row[left..=right]).copied().collect();
+        Some(Field { width: right + 1 - left, dark })
+    }
+
+    /// With each square of the code as one: characters are twice as high as wide, and some draw a square as several.
+    fn reduced(self) -> Option<Field> {
+        let height = self.dark.len() / self.width.max(1);
+        let rows: Vec<&[bool]> = self.dark.chunks_exact(self.width.max(1)).collect();
+        let across = (1..self.width).filter(|x| rows.iter().any(|row| row[*x] != row[x - 1])).fold(self.width, divisor);
+        let down = (1..height).filter(|y| rows[*y] != rows[y - 1]).fold(height, divisor);
+        if across == 0 || down == 0 {
+            return None;
+        }
+        let dark = rows.iter().step_by(down).flat_map(|row| row.iter().step_by(across)).copied().collect();
+        Some(Field { width: self.width / across, dark })
+    }
+
+    fn read(&self) -> Option<String> {
+        let at = |x: usize, y: usize| self.dark[y * self.width + x];
+        (self.width > 0 && self.dark.len() == self.width * self.width).then(|| find::read(self.width, at)).flatten()
+    }
+}
+
+fn divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { divisor(b, a % b) }
 }
 
 fn read(grey: Grey) -> Vec<Vec<u8>> {
-    let mut prepared =
+    let prepared =
         rqrr::PreparedImage::prepare_from_greyscale(grey.width, grey.height, |x, y| grey.pixels[y * grey.width + x]);
-    let mut found = Vec::new();
-    for grid in prepared.detect_grids().into_iter().take(CODES) {
-        let Ok((_, text)) = grid.decode() else { continue };
-        let text = text.trim();
-        let lower = text.to_ascii_lowercase();
-        // Addresses of the web alone: tickets and inventory numbers are nobody's business.
-        if text.len() <= LONGEST && (lower.starts_with("http://") || lower.starts_with("https://")) {
-            found.push(text.as_bytes().to_vec());
-        }
+    let places = (0..grey.height).flat_map(|y| (0..grey.width).map(move |x| (x, y)));
+    let dark = places.map(|(x, y)| u8::from(prepared.get_pixel_at(x, y)) != 0).collect();
+    let mut picture = Bitmap { width: grey.width, dark };
+    let mut found = find::codes(&picture, CODES);
+    if found.texts.is_empty() && !found.limited {
+        // Light on dark.
+        picture.dark.iter_mut().for_each(|dark| *dark = !*dark);
+        found = find::codes(&picture, CODES);
     }
-    found
+    found.texts.iter().filter_map(|text| address(text)).collect()
+}
+
+/// Addresses of the web alone: tickets and inventory numbers are nobody's business.
+fn address(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim();
+    let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
+    (text.len() <= LONGEST && (begins("http://") || begins("https://"))).then(|| text.as_bytes().to_vec())
 }
 
 fn allowed(width: usize, height: usize) -> bool {
