@@ -52,7 +52,13 @@ impl Redirectors for Patterns {
 
 /// A target without scheme is a web address to the redirector, and to rules.
 fn with_scheme(target: &[u8]) -> Vec<u8> {
-    let scheme = target.iter().take(8).any(|b| *b == b':');
+    // "ab.icu:81/x" is a host with a port.
+    let name = target.iter().position(|b| !b.is_ascii_alphanumeric() && !matches!(b, b'+' | b'-')).unwrap_or(0);
+    let scheme = target[name..].starts_with(b"://")
+        || target[name..].starts_with(b":")
+            && [&b"mailto"[..], b"tel", b"sms", b"data", b"javascript", b"line", b"intent"]
+                .iter()
+                .any(|known| target[..name].eq_ignore_ascii_case(known));
     if scheme || target.starts_with(b"/") { target.to_vec() } else { [b"http://", target].concat() }
 }
 
@@ -67,5 +73,16 @@ mod tests {
         let target = b"http://target.example/".to_vec();
         assert_eq!(patterns.targets(b"http://r.example/?u=http://target.example/"), [target.clone(), target]);
         assert!(patterns.targets(b"http://other.example/").is_empty());
+        for (target, wanted) in [
+            ("ab.icu:81/x", "http://ab.icu:81/x"),
+            ("ab:81/x", "http://ab:81/x"),
+            ("mailto:a@b.example", "mailto:a@b.example"),
+            ("line://x", "line://x"),
+            ("/path", "/path"),
+            ("", "http://"),
+        ] {
+            let found = patterns.targets(format!("http://r.example/?u={target}").as_bytes());
+            assert_eq!(found, [wanted.as_bytes()], "{target}");
+        }
     }
 }

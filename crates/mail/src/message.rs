@@ -187,9 +187,14 @@ impl Message {
 
     /// Whether a part is one of several forms of the same thing (`multipart/alternative`), directly or deeper.
     pub fn in_alternative(&self, id: PartId) -> bool {
+        self.alternative_around(id).is_some()
+    }
+
+    /// The nearest `multipart/alternative` that a part stands in.
+    pub fn alternative_around(&self, id: PartId) -> Option<PartId> {
         let parent = |id: PartId| self.parts.get(id.0 as usize).and_then(|part| part.parent);
         std::iter::successors(parent(id), |id| parent(*id))
             .take(100)
-            .any(|id| self.parts.get(id.0 as usize).is_some_and(|part| part.media_type == "multipart/alternative"))
+            .find(|id| self.parts.get(id.0 as usize).is_some_and(|part| part.media_type == "multipart/alternative"))
     }
 }

@@ -21,8 +21,10 @@ struct Borrowed {
     owners: Vec<BrandId>,
     /// ... where everybody may have a mailbox.
     mailbox: bool,
-    /// Links to the web, as hosts.
+    /// Links to the web, as hosts: those that are written, and those that a redirector or a parameter names.
     hosts: Vec<String>,
+    /// Where the links lead: the hosts that are written, and for those of redirectors the targets.
+    leads: Vec<String>,
 }
 
 /// Letters of a subject in which a name says who writes: 【Amazon】, "Amazonより".
@@ -50,6 +52,7 @@ fn borrowed(cx: &Context<'_>) -> Rc<Borrowed> {
         let host =
             String::from_utf8_lossy(&address).rsplit_once('@').map_or(String::new(), |(_, host)| host.to_owned());
         let mut hosts: Vec<String> = Vec::new();
+        let mut leads: Vec<String> = Vec::new();
         for uri in &cx.views.uris().uris {
             // Only what is linked by scheme or by a tag: a bare "amazon.co.jp" in the text is a name.
             let bare = uri.types.intersects(UriTypes::SCHEMELESS | UriTypes::UNLINKED)
@@ -63,6 +66,9 @@ fn borrowed(cx: &Context<'_>) -> Rc<Borrowed> {
                     hosts.push(host);
                 }
             }
+            if !uri.raw.starts_with(b"mailto:") && leads.len() < 100 {
+                leads.extend(destinations(cx, &uri.raw));
+            }
         }
         Borrowed {
             in_name: names(brands.named(&view.from_name, 60)),
@@ -70,6 +76,7 @@ fn borrowed(cx: &Context<'_>) -> Rc<Borrowed> {
             owners: brands.owners(&host).to_vec(),
             mailbox: brands.is_mailbox(&host),
             hosts,
+            leads,
         }
     })
 }
@@ -110,7 +117,7 @@ pub fn check_brand(cx: &Context<'_>, args: &[Arg]) -> Outcome {
     let borrowed = borrowed(cx);
     let named = || borrowed.in_name.iter().chain(&borrowed.in_subject).copied().collect::<Vec<_>>();
     let leads_home = |named: &[BrandId]| {
-        borrowed.hosts.iter().any(|host| brands.owners(host).iter().any(|owner| named.contains(owner)))
+        borrowed.leads.iter().any(|host| brands.owners(host).iter().any(|owner| named.contains(owner)))
     };
     Ok(match args.first().map(String::as_str) {
         Some("name") if !own(&borrowed, &borrowed.in_name) => found(cx, &borrowed.in_name),
@@ -119,11 +126,11 @@ pub fn check_brand(cx: &Context<'_>, args: &[Arg]) -> Outcome {
         Some("own") => found(cx, &borrowed.owners),
         Some("no_link_home") => {
             let named = named();
-            if !borrowed.hosts.is_empty() && !leads_home(&named) { found(cx, &named) } else { Finding::NO }
+            if !borrowed.leads.is_empty() && !leads_home(&named) { found(cx, &named) } else { Finding::NO }
         }
-        // The links of the owner's own address lead to neither its domains nor anybody's who is in the table.
+        // There are links, and none leads to a domain of whom the sender's address belongs to.
         Some("own_leads_away") => {
-            let away = !borrowed.hosts.is_empty() && !leads_home(&borrowed.owners);
+            let away = !borrowed.leads.is_empty() && !leads_home(&borrowed.owners);
             if away { found(cx, &borrowed.owners) } else { Finding::NO }
         }
         Some("host") => {
@@ -142,10 +149,10 @@ pub fn check_brand(cx: &Context<'_>, args: &[Arg]) -> Outcome {
                 }
                 let shown = host_in(&link.text)?;
                 let owners = brands.owners(&shown);
-                let target = target_hosts(cx, &link.href);
+                let target = destinations(cx, link.href.trim().as_bytes());
                 let away = !owners.is_empty()
                     && !target.is_empty()
-                    && !target.iter().any(|host| REWRITERS.iter().any(|known| host.ends_with(known)))
+                    && !target.iter().any(|host| is_rewriter(host))
                     && !target.iter().any(|host| brands.owners(host).iter().any(|owner| owners.contains(owner)));
                 away.then(|| owners.to_vec())
             });
@@ -175,16 +182,31 @@ const REWRITERS: &[&str] = &[
     "mandrillapp.com",
 ];
 
-/// Hosts of a link in all forms that a browser would make of it, the targets of redirectors included.
-fn target_hosts(cx: &Context<'_>, href: &str) -> Vec<String> {
-    let known = cx.views.uris().uris.iter().find(|uri| uri.raw == href.trim().as_bytes());
-    match known {
-        Some(uri) => uri.hosts.iter().map(|(host, _)| String::from_utf8_lossy(host).into_owned()).collect(),
-        None => {
-            let host = cx.views.config.tlds.uri_to_domain(href.trim().as_bytes());
-            host.map(|found| String::from_utf8_lossy(&found.host).into_owned()).into_iter().collect()
-        }
+fn is_rewriter(host: &str) -> bool {
+    REWRITERS.iter().any(|known| host.strip_suffix(known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+}
+
+/// Hosts to which a link leads. The host that is written decides: a target in its parameters counts only where that host
+/// belongs to somebody in the table (Google, LINE, ...) or is known to write links anew. Else any forger's link would lead
+/// home with `?next=` and the real address behind it.
+fn destinations(cx: &Context<'_>, written: &[u8]) -> Vec<String> {
+    let tlds = &cx.views.config.tlds;
+    let host_of = |uri: &[u8]| tlds.uri_to_domain(uri).map(|found| String::from_utf8_lossy(&found.host).to_lowercase());
+    let Some(host) = host_of(written) else { return Vec::new() };
+    if !is_rewriter(&host) && cx.settings.brands.owners(&host).is_empty() {
+        return vec![host];
     }
+    let mut hosts: Vec<String> =
+        cx.views.config.redirectors.targets(written).iter().take(5).filter_map(|target| host_of(target)).collect();
+    if hosts.is_empty() && is_rewriter(&host) {
+        let known = cx.views.uris().uris.iter().find(|uri| uri.raw == written);
+        let inside = known.into_iter().flat_map(|uri| &uri.hosts).take(5);
+        hosts.extend(inside.map(|(host, _)| String::from_utf8_lossy(host).into_owned()));
+    }
+    if hosts.is_empty() || is_rewriter(&host) {
+        hosts.push(host);
+    }
+    hosts
 }
 
 /// The host that a link's text shows: `https://www.example.com/x` or `www.example.com`, with little beside it.
@@ -240,7 +262,7 @@ pub fn check_officer(cx: &Context<'_>, args: &[Arg]) -> Outcome {
         }
         Some("lookalike") if !ours => {
             let host = address.rsplit_once('@').map_or("", |(_, host)| host);
-            match officers.domains().find(|domain| looks_like(host, domain)) {
+            match officers.domains().find(|domain| looks_like(&cx.views.config.tlds, host, domain)) {
                 Some(domain) => told(domain),
                 None => Finding::NO,
             }
@@ -257,16 +279,19 @@ pub fn check_officer(cx: &Context<'_>, args: &[Arg]) -> Outcome {
     })
 }
 
-/// The same letters but one or two, or the same name under another top level.
-fn looks_like(host: &str, own: &str) -> bool {
+/// The same letters but one or two, or the same name under another top level. Only what was registered counts: everybody
+/// may call a machine of his as he likes.
+fn looks_like(tlds: &mail::tld::Registry, host: &str, own: &str) -> bool {
+    let registered = |host: &str| String::from_utf8_lossy(tlds.trim_domain(host.as_bytes())).into_owned();
+    let (host, own) = (registered(host), registered(own));
     if host == own || own.len() < 6 {
         return false;
     }
     // "toyo-seiki.co.jp" and "toyo-seiki.com" share what people read.
     let label = |host: &str| host.split('.').next().unwrap_or_default().to_owned();
-    let (one, other) = (label(host), label(own));
+    let (one, other) = (label(&host), label(&own));
     let close = distance(&one, &other);
-    other.len() >= 6 && (close == 0 || close <= 1 || other.len() >= 10 && close <= 2)
+    other.len() >= 6 && (close <= 1 || other.len() >= 10 && close <= 2)
 }
 
 fn distance(one: &str, other: &str) -> usize {

@@ -196,21 +196,32 @@ fn same_text(part: &Part, text: &str) -> bool {
 /// The plain and the HTML form of the first `multipart/alternative` that has both, normalised; without hidden text.
 pub(super) fn alternatives(views: &Views<'_>) -> Option<(String, String)> {
     let parts = &views.message;
-    let mut plain = None;
-    let mut page = None;
+    /// Alternatives of one message that are looked at.
+    const GROUPS: usize = 4;
+    let mut groups: Vec<(PartId, [Option<(PartId, &Part)>; 2])> = Vec::new();
     for (id, part) in parts.leaves() {
         let html = part.effective_type() == "text/html";
-        if !html && part.effective_type() != "text/plain" || !parts.in_alternative(id) {
+        let Some(group) = parts.alternative_around(id) else { continue };
+        if !html && part.effective_type() != "text/plain" {
             continue;
         }
-        let slot = if html { &mut page } else { &mut plain };
-        if slot.is_none() {
-            let (mut view, mut body) = (TextView::default(), UnitText::default());
-            read_part(views, id, part, html, &mut Vec::new(), &mut view, &mut body);
-            *slot = Some(String::from_utf8_lossy(&body.bytes).into_owned());
+        let at = groups.iter().position(|(known, _)| *known == group).unwrap_or_else(|| {
+            groups.push((group, [None, None]));
+            groups.len() - 1
+        });
+        groups[at].1[usize::from(html)].get_or_insert((id, part));
+        if groups.len() > GROUPS {
+            break;
         }
     }
-    plain.zip(page)
+    let both = groups.into_iter().find_map(|(_, [plain, page])| plain.zip(page));
+    let (plain, page) = both?;
+    let read = |(id, part): (PartId, &Part), html: bool| {
+        let (mut view, mut body) = (TextView::default(), UnitText::default());
+        read_part(views, id, part, html, &mut Vec::new(), &mut view, &mut body);
+        String::from_utf8_lossy(&body.bytes).into_owned()
+    };
+    Some((read(plain, false), read(page, true)))
 }
 
 fn read_html(rendered: &Rendered, limit: usize, view: &mut TextView, body: &mut UnitText) {

@@ -17,7 +17,7 @@ pub struct Brands {
     /// In the order of their first lines.
     ids: Vec<String>,
     domains: BTreeMap<String, Vec<BrandId>>,
-    /// Domains in which everybody may have a mailbox.
+    /// Domains in which everybody may have a mailbox; with a dot in front, everybody may have a domain below.
     mailboxes: BTreeSet<String>,
     /// Sorted by text.
     aliases: Vec<Alias>,
@@ -59,10 +59,12 @@ impl Brands {
         let mut fault = Ok(());
         for (word, quoted) in &words {
             let everybodys = word.strip_prefix('~').filter(|_| !quoted);
-            if !quoted && is_domain(everybodys.unwrap_or(word)) {
-                let domain = everybodys.unwrap_or(word).to_ascii_lowercase();
-                if everybodys.is_some() {
-                    self.mailboxes.insert(domain.clone());
+            let below = everybodys.and_then(|rest| rest.strip_prefix('.'));
+            let domain = below.or(everybodys).unwrap_or(word);
+            if !quoted && is_domain(domain) {
+                let domain = domain.to_ascii_lowercase();
+                if let Some(written) = everybodys {
+                    self.mailboxes.insert(written.to_ascii_lowercase());
                 }
                 let label = domain.split('.').next().unwrap_or_default();
                 if label.len() >= 5 && domain.matches('.').count() <= 2 && !ORDINARY.contains(&label) {
@@ -113,9 +115,11 @@ impl Brands {
         above(&host).find_map(|domain| self.domains.get(domain)).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether everybody may have a mailbox in this very domain: it says nothing of who writes.
+    /// Whether everybody may have a mailbox in this very domain, or a domain of his own there: it says nothing of who
+    /// writes.
     pub fn is_mailbox(&self, host: &str) -> bool {
-        self.mailboxes.contains(&host.to_ascii_lowercase())
+        let host = host.to_ascii_lowercase();
+        self.mailboxes.contains(&host) || above(&host).any(|domain| self.mailboxes.contains(&format!(".{domain}")))
     }
 
     /// The names that a normalised text shows, each once, with where it begins (in letters). `within`: only so many
@@ -315,6 +319,16 @@ mod tests {
         assert_eq!(brands.add("x"), Err(BrandFault::Incomplete));
         assert_eq!(brands.add(""), Err(BrandFault::Incomplete));
         assert_eq!(brands.add("y y.example Y"), Err(BrandFault::TooShort));
+    }
+
+    #[test]
+    fn domains_that_say_nothing_of_who_writes() {
+        let mut brands = Brands::default();
+        brands.add("mail ~mail.example Mailer").unwrap();
+        brands.add("towns ~.lg.example 市役所").unwrap();
+        assert!(brands.is_mailbox("mail.example") && !brands.is_mailbox("news.mail.example"));
+        assert!(brands.is_mailbox("city.oak.lg.example") && !brands.is_mailbox("xlg.example"));
+        assert_eq!(brands.owners("city.oak.lg.example").len(), 1);
     }
 
     #[test]

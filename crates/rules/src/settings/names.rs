@@ -43,7 +43,30 @@ impl Folded {
     /// Where `name` stands at `at`, as a word of its own.
     pub fn name_at(&self, at: usize, name: &[char]) -> Option<Range<usize>> {
         let end = at + name.len();
-        (self.chars.get(at..end)? == name && self.is_boundary(at) && self.is_boundary(end)).then_some(at..end)
+        (self.chars.get(at..end)? == name && self.is_boundary(at) && (self.is_boundary(end) || self.goes_on(end)))
+            .then_some(at..end)
+    }
+
+    /// Words of business stand behind a name in katakana without a break: アマゾンカスタマーサービス.
+    fn goes_on(&self, end: usize) -> bool {
+        const WORDS: &[&str] = &[
+            "アカウント",
+            "オンライン",
+            "カスタマ",
+            "カード",
+            "クラブ",
+            "サービス",
+            "サポート",
+            "ショッピング",
+            "ジャパン",
+            "セキュリティ",
+            "センター",
+            "バンク",
+            "プライム",
+            "メンバー",
+        ];
+        let rest = &self.chars[end..];
+        WORDS.iter().any(|word| word.chars().count() <= rest.len() && word.chars().zip(rest).all(|(a, b)| a == *b))
     }
 
     pub fn contains(&self, name: &[char]) -> bool {
@@ -120,6 +143,9 @@ mod tests {
         assert!(!contains("Banana Airlines", "ana"));
         assert!(!contains("ライオンズ", "イオン"));
         assert!(contains("イオン銀行", "イオン"));
+        assert!(contains("アマゾンカスタマーサービス", "アマゾン"));
+        assert!(contains("イオンカード", "イオン") && !contains("ライオンカード", "イオン"));
+        assert!(!contains("アマゾンズ", "アマゾン") && !contains("アマゾネス", "アマゾン"));
         assert!(contains("佐伯 正弘", "佐伯正弘"));
         assert!(contains("江川 胜", "江川 勝"));
     }
