@@ -14,7 +14,7 @@ const PERL_VERSION: f64 = 5.036_000;
 
 /// `can()` names that only sekisho knows.
 pub static OWN_FEATURES: &[&str] =
-    &["Sekisho::brands", "Sekisho::limits", "Sekisho::text_facts", "Sekisho::text_rules"];
+    &["Sekisho::acquaintance", "Sekisho::brands", "Sekisho::limits", "Sekisho::text_facts", "Sekisho::text_rules"];
 
 /// Features of the core, `Mail::SpamAssassin::Conf::...`; sorted.
 static CORE_FEATURES: &[&str] = &[
