@@ -4,7 +4,13 @@
 
 use mail::mime::address;
 use regex::bytes::{Captures, Regex, RegexBuilder};
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
+
+/// No host's name is longer, or has more labels; what is, is none, and is not taken apart: its pieces would be as many as it
+/// has dots, each as long as what is left of it.
+const LONGEST_HOST: usize = 253;
+const MOST_LABELS: usize = 127;
 
 fn pattern(text: &str) -> Regex {
     RegexBuilder::new(text).unicode(false).build().expect("a pattern of this file")
@@ -76,16 +82,22 @@ pub fn common_name(name: &[u8]) -> Option<&'static [u8]> {
     }
 }
 
-/// What is tokenized of a value. Some of the names count in any case, some only as they are mostly written.
-pub fn value(name: &[u8], value: &[u8]) -> Vec<u8> {
+/// What is tokenized of a value, in one piece or several. Some of the names count in any case, some only as they are mostly
+/// written.
+pub fn each(name: &[u8], value: &[u8], mut found: impl FnMut(&[u8]) -> ControlFlow<()>) -> ControlFlow<()> {
     const ADDRESSES: [&[u8]; 8] =
         [b"return-path", b"from", b"to", b"cc", b"reply-to", b"errors-to", b"mail-followup-to", b"sender"];
     let lower = name.to_ascii_lowercase();
     let plain = lower.strip_prefix(b"x-").or_else(|| lower.strip_prefix(b"resent-")).unwrap_or(&lower);
+    if ADDRESSES.contains(&plain) {
+        return addresses(value, found);
+    }
+    found(&one(name, &lower, plain, value))
+}
+
+fn one(name: &[u8], lower: &[u8], plain: &[u8], value: &[u8]) -> Vec<u8> {
     if plain == b"message-id" {
         message_id(value)
-    } else if ADDRESSES.contains(&plain) {
-        addresses(value)
     } else if name == b"Received" {
         received(value)
     } else if name == b"Content-Type" {
@@ -93,7 +105,7 @@ pub fn value(name: &[u8], value: &[u8]) -> Vec<u8> {
     } else if name == b"MIME-Version" {
         let at = memchr::memmem::find(value, b"1.0");
         at.map_or_else(|| value.to_vec(), |at| [&value[..at], &value[at + 3..]].concat())
-    } else if has_only_presence(&lower) {
+    } else if has_only_presence(lower) {
         b"1".to_vec()
     } else if [&b"external"[..], b"internal", b"trusted", b"untrusted"]
         .iter()
@@ -176,37 +188,46 @@ fn content_type(value: &[u8]) -> Vec<u8> {
     COMMON.replace_all(&value, &b" "[..]).into_owned()
 }
 
-/// Words of the names, and the addresses in pieces.
-fn addresses(value: &[u8]) -> Vec<u8> {
-    let mut out: Vec<Vec<u8>> = Vec::new();
+/// Words of the names, and the addresses in pieces, one by one: together they are much longer than the value.
+fn addresses(value: &[u8], mut found: impl FnMut(&[u8]) -> ControlFlow<()>) -> ControlFlow<()> {
     for entry in address::parse(value) {
         if let Some(phrase) = entry.phrase {
             let words = phrase.split(|byte| byte.is_ascii_whitespace() || *byte == 0x0b);
-            out.extend(words.filter(|word| !word.is_empty()).map(|word| [b"N*", word].concat()));
+            for word in words.filter(|word| !word.is_empty()) {
+                found(&[b"N*", word].concat())?;
+            }
         }
         if let Some(address) = entry.address {
-            address_pieces(&address, |piece| out.push(piece));
+            address_pieces(&address, &mut found)?;
         }
     }
-    out.join(&b' ')
+    ControlFlow::Continue(())
 }
 
 /// User, host, and each domain above the host.
-pub fn address_pieces(address: &[u8], mut found: impl FnMut(Vec<u8>)) {
-    let Some(sign) = memchr::memrchr(b'@', &address[..address.len().saturating_sub(1)]).filter(|sign| *sign > 0) else {
-        return;
-    };
-    let mut host = &address[sign + 1..];
-    found([b"U*", &address[..sign]].concat());
-    found([b"D*", host].concat());
-    while let Some(rest) = above(host) {
-        host = rest;
-        found([b"D*", host].concat());
+pub fn address_pieces(address: &[u8], mut found: impl FnMut(&[u8]) -> ControlFlow<()>) -> ControlFlow<()> {
+    let sign = memchr::memrchr(b'@', &address[..address.len().saturating_sub(1)]).filter(|sign| *sign > 0);
+    let Some(sign) = sign.filter(|sign| may_be_host(&address[sign + 1..])) else { return ControlFlow::Continue(()) };
+    found(&[b"U*", &address[..sign]].concat())?;
+    hosts(&address[sign + 1..], |host| found(&[b"D*", host].concat()))
+}
+
+/// A host and what stands above it.
+pub fn hosts(host: &[u8], mut found: impl FnMut(&[u8]) -> ControlFlow<()>) -> ControlFlow<()> {
+    let mut host = Some(host).filter(|host| may_be_host(host));
+    while let Some(name) = host {
+        found(name)?;
+        host = above(name);
     }
+    ControlFlow::Continue(())
+}
+
+fn may_be_host(name: &[u8]) -> bool {
+    name.len() <= LONGEST_HOST && name.iter().filter(|byte| **byte == b'.').count() < MOST_LABELS
 }
 
 /// What is left without the first label and its dot.
-pub fn above(host: &[u8]) -> Option<&[u8]> {
+fn above(host: &[u8]) -> Option<&[u8]> {
     let dot = memchr::memchr(b'.', host).filter(|dot| *dot > 0)?;
     Some(&host[dot + 1..]).filter(|rest| !rest.is_empty())
 }
@@ -216,8 +237,13 @@ mod tests {
     use super::*;
 
     fn of(name: &str, text: &str) -> String {
-        let out = value(name.as_bytes(), text.as_bytes());
-        String::from_utf8_lossy(&out).split_whitespace().collect::<Vec<_>>().join(" ")
+        let mut out = Vec::new();
+        let all = each(name.as_bytes(), text.as_bytes(), |piece| {
+            out.extend(String::from_utf8_lossy(piece).split_whitespace().map(str::to_owned));
+            ControlFlow::Continue(())
+        });
+        assert!(all.is_continue());
+        out.join(" ")
     }
 
     #[test]
@@ -250,5 +276,22 @@ mod tests {
         assert_eq!(of("MIME-Version", " 1.0"), "");
         assert_eq!(of("DKIM-Signature", " v=1; b=abc"), "1");
         assert_eq!(of("x-spam-relays-untrusted", " [ ip=192.0.2.1 rdns= helo=x ]"), "[ 192.0.2.1 x ]");
+    }
+
+    #[test]
+    fn what_is_no_host_has_no_pieces() {
+        let long = format!(" a@{}example, b@c.example", "b.".repeat(4_000));
+        assert_eq!(of("To", &long), "U*b D*c.example D*example");
+        let longest = format!("{}example", "b.".repeat(123));
+        assert_eq!(longest.len(), 253);
+        assert_eq!(of("To", &format!(" a@{longest}")).split(' ').count(), 1 + 124);
+        assert_eq!(of("To", &format!(" a@b{longest}")), "");
+        // Whoever has enough says so.
+        let mut count = 0;
+        let stopped = each(b"To", format!("a@{longest}").as_bytes(), |_| {
+            count += 1;
+            if count < 10 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        assert!(stopped.is_break() && count == 10);
     }
 }

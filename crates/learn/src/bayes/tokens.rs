@@ -13,6 +13,7 @@ use mail::views::html::Rendered;
 use regex::bytes::{Regex, RegexBuilder};
 use sha1::{Digest, Sha1};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
 /// More are not taken from the text, from hidden text; from URIs and from the header.
@@ -165,15 +166,15 @@ impl Tokenizer {
             }
         }
         if options.header {
-            let mut count = 0;
-            for (name, value) in self.fields(views) {
+            let mut give = limited(OF_REST, &mut give);
+            let (fields, names) = self.fields(views);
+            for (name, which) in names {
                 let prefix = [b"H", &name[..], b":"].concat();
-                self.line(&value, &prefix, Region::Header, &mut |token| {
-                    count += 1;
-                    give(token);
-                });
-                if count >= OF_REST {
-                    break;
+                for (name, value) in which.iter().filter_map(|field| fields.get(*field)) {
+                    let line = |line: &[u8]| self.line(line, &prefix, Region::Header, &mut give);
+                    if chew::each(name, value, line).is_break() {
+                        return;
+                    }
                 }
             }
         }
@@ -187,38 +188,26 @@ impl Tokenizer {
         region: Region,
         give: &mut impl FnMut(&[u8]),
     ) {
-        let mut count = 0;
+        let mut give = limited(most, give);
         for line in lines {
-            self.line(line, prefix, region, &mut |token| {
-                count += 1;
-                give(token);
-            });
-            if count >= most {
-                break;
+            if self.line(line, prefix, region, &mut give).is_break() {
+                return;
             }
         }
     }
 
-    /// Values of the header by name, as they are cut.
-    fn fields(&self, views: &Views<'_>) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        let mut all: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-        let mut add = |name: &[u8], value: &[u8]| {
-            let known = all.entry(name.to_vec()).or_default();
-            if !known.is_empty() {
-                known.push(b' ');
-            }
-            known.extend_from_slice(value);
-        };
+    /// Fields of the header, and which of them go by each short name, in their order.
+    fn fields(&self, views: &Views<'_>) -> (Vec<Field>, BTreeMap<Vec<u8>, Vec<usize>>) {
+        let mut fields = Vec::new();
+        let mut names: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
         let mut field = |name: &[u8], value: &[u8]| {
             let lower = String::from_utf8_lossy(name).to_lowercase();
             if self.options.ignore_headers.contains(&lower) {
                 return;
             }
-            let value = chew::value(name, value);
-            if let Some(common) = chew::common_name(name) {
-                add(common, &value);
-            }
-            add(chew::short_name(name), &value);
+            let all = chew::common_name(name).into_iter().chain([chew::short_name(name)]);
+            all.for_each(|short| names.entry(short.to_vec()).or_default().push(fields.len()));
+            fields.push((name.to_vec(), value.to_vec()));
         };
         let mut received = Vec::new();
         for shown in views.message.headers().shown() {
@@ -236,10 +225,17 @@ impl Tokenizer {
         for (name, value) in received.iter().rev().take(2) {
             field(name, value);
         }
-        all
+        (fields, names)
     }
 
-    fn line(&self, line: &[u8], prefix: &[u8], region: Region, give: &mut impl FnMut(&[u8])) {
+    /// Ends early where `give` has enough.
+    fn line(
+        &self,
+        line: &[u8],
+        prefix: &[u8],
+        region: Region,
+        give: &mut impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         let line = cleaned(line);
         let line = replaced(&DOTS, b"...", line);
         let mut line = replaced(&DASHES, b"--", line);
@@ -247,10 +243,10 @@ impl Tokenizer {
             line = title_case(&line);
         }
         let mut out = prefix.to_vec();
-        let mut prefixed = |token: &[&[u8]], give: &mut dyn FnMut(&[u8])| {
+        let mut prefixed = |token: &[&[u8]], give: &mut dyn FnMut(&[u8]) -> ControlFlow<()>| {
             out.truncate(prefix.len());
             token.iter().for_each(|piece| out.extend_from_slice(piece));
-            give(&out);
+            give(&out)
         };
         for token in line.split(|byte| *byte == b' ') {
             let token = trimmed(token);
@@ -260,13 +256,9 @@ impl Tokenizer {
             if region != Region::Header {
                 let inner = &token[1..token.len() - 1];
                 if inner.contains(&b'@') {
-                    chew::address_pieces(token, |piece| give(&piece));
+                    chew::address_pieces(token, &mut *give)?;
                 } else if has_host(token) {
-                    let mut host = Some(token);
-                    while let Some(name) = host {
-                        give(&[b"UD:", name].concat());
-                        host = chew::above(name);
-                    }
+                    chew::hosts(token, |name| give(&[b"UD:", name].concat()))?;
                 }
             }
             let mut short = None;
@@ -274,8 +266,8 @@ impl Tokenizer {
                 let mut any = false;
                 wide_characters(token, |character| {
                     any = true;
-                    prefixed(&[b"u8:", character], give);
-                });
+                    prefixed(&[b"u8:", character], give)
+                })?;
                 if any {
                     continue;
                 }
@@ -291,17 +283,31 @@ impl Tokenizer {
                 let odd = !token.iter().all(plain);
                 let bare: Vec<u8> = token.iter().copied().filter(plain).collect();
                 if odd {
-                    prefixed(&[&bare], give);
+                    prefixed(&[&bare], give)?;
                 }
                 if token.iter().any(u8::is_ascii_uppercase) {
-                    prefixed(&[&token.to_ascii_lowercase()], give);
+                    prefixed(&[&token.to_ascii_lowercase()], give)?;
                     if odd {
-                        prefixed(&[&bare.to_ascii_lowercase()], give);
+                        prefixed(&[&bare.to_ascii_lowercase()], give)?;
                     }
                 }
             }
-            prefixed(&[token], give);
+            prefixed(&[token], give)?;
         }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Name and value.
+type Field = (Vec<u8>, Vec<u8>);
+
+/// Takes so many, and has enough.
+fn limited(most: usize, give: &mut impl FnMut(&[u8])) -> impl FnMut(&[u8]) -> ControlFlow<()> {
+    let mut left = most;
+    move |token| {
+        give(token);
+        left = left.saturating_sub(1);
+        if left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }
 
@@ -440,7 +446,7 @@ fn has_host(token: &[u8]) -> bool {
 }
 
 /// Characters of three and four bytes in a token that has any beyond ASCII.
-fn wide_characters(token: &[u8], mut found: impl FnMut(&[u8])) {
+fn wide_characters(token: &[u8], mut found: impl FnMut(&[u8]) -> ControlFlow<()>) -> ControlFlow<()> {
     let continued = |byte: Option<&u8>| byte.is_some_and(|byte| (0x80..=0xbf).contains(byte));
     let mut at = 0;
     while at < token.len() {
@@ -451,10 +457,11 @@ fn wide_characters(token: &[u8], mut found: impl FnMut(&[u8])) {
             _ => 0,
         };
         if length > 0 {
-            found(&token[at..at + length]);
+            found(&token[at..at + length])?;
         }
         at += length.max(1);
     }
+    ControlFlow::Continue(())
 }
 
 /// Where the seventh character ends; bytes that are no character count as one each.
@@ -484,8 +491,11 @@ mod tests {
 
     fn of(text: &str, region: Region) -> Vec<String> {
         let mut all = Vec::new();
-        Tokenizer::default()
-            .line(text.as_bytes(), b"", region, &mut |token| all.push(String::from_utf8_lossy(token).into_owned()));
+        let done = Tokenizer::default().line(text.as_bytes(), b"", region, &mut |token| {
+            all.push(String::from_utf8_lossy(token).into_owned());
+            ControlFlow::Continue(())
+        });
+        assert!(done.is_continue());
         all
     }
 
@@ -543,5 +553,24 @@ mod tests {
         }
         assert!(!all.contains("hidden"));
         assert_eq!(number(b"abc"), 0x6c_9cd0_d89d);
+    }
+
+    /// A field of addresses whose hosts are nothing but dots, in mail of a hundred kilobytes, costs what its size says.
+    #[test]
+    fn tokens_are_no_more_than_the_limit() {
+        let host = format!("{}x", "b.".repeat(120));
+        let field = |name: &str| format!("{name}: {}\n", format!("a@{host},\n ").repeat(200));
+        let raw = format!("{}{}{}\n{}\n", field("To"), field("Cc"), field("From"), "b.".repeat(900));
+        let message = Message::parse(raw.as_bytes(), &Limits::default());
+        let config = ViewConfig::default();
+        let views = Views::new(&message, &config);
+        let mut count = 0;
+        let mut longest = 0;
+        Tokenizer::default().walk(&views, &mut |token| {
+            count += usize::from(token.text.starts_with(b"H"));
+            longest = longest.max(token.text.len());
+        });
+        assert!((1..=OF_REST).contains(&count), "{count}");
+        assert!(longest < 2_100, "{longest}");
     }
 }
