@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout)] // a chore prints its result
 
 pub mod bayes;
+pub mod cores;
 pub mod fuzz;
 pub mod losses;
 pub mod normalise;

@@ -1,13 +1,13 @@
 //! Our side of a comparison: the same rule files, read and judged in this process on all cores.
 
 use super::spamassassin::Setup;
+use crate::cores;
 use anyhow::{Context, Result, ensure};
 use engine::{Engine, EngineOptions, Scratch};
 use mail::{Envelope, Limits, Message, Transaction, Verdict};
 use rules::{LoadOptions, NoReader, Ruleset, ScoreSet, Source, SourceKind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What we said of one message.
 #[derive(Debug, Clone, Default)]
@@ -63,29 +63,11 @@ impl Judge {
     }
 
     pub fn judge_all(&self, files: &[PathBuf]) -> Result<Vec<Answer>> {
-        let next = AtomicUsize::new(0);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut answers: Vec<(usize, Answer)> = std::thread::scope(|scope| {
-            let running: Vec<_> = (0..threads)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let mut scratch = Scratch::new();
-                        let mut mine = Vec::new();
-                        loop {
-                            let i = next.fetch_add(1, Ordering::Relaxed);
-                            let Some(file) = files.get(i) else { return Ok(mine) };
-                            let raw = std::fs::read(file).with_context(|| file.display().to_string())?;
-                            mine.push((i, self.judge(&raw, &mut scratch)));
-                        }
-                    })
-                })
-                .collect();
-            let parts: Result<Vec<Vec<_>>> =
-                running.into_iter().map(|t| t.join().expect("no panic in judging")).collect();
-            parts.map(|p| p.into_iter().flatten().collect())
-        })?;
-        answers.sort_by_key(|(i, _)| *i);
-        Ok(answers.into_iter().map(|(_, a)| a).collect())
+        let answers = cores::each(files, |file, scratch: &mut Scratch| {
+            let raw = std::fs::read(file).with_context(|| file.display().to_string())?;
+            Ok(self.judge(&raw, scratch))
+        });
+        answers.into_iter().collect()
     }
 
     pub fn judge_bytes(&self, raw: &[u8]) -> Answer {

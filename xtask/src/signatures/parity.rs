@@ -5,6 +5,7 @@
 //! said is kept in `target/signatures-parity`, since it takes minutes.
 
 use super::generated;
+use crate::cores;
 use anyhow::{Context, Result, bail};
 use engine::signatures::Database;
 use engine::signatures::walk::{self, Options, Scratch};
@@ -109,27 +110,13 @@ pub(super) fn load(files: &[PathBuf]) -> Result<Database> {
 
 pub(super) fn ours(database: &Database, files: &[(String, PathBuf)]) -> Result<Names> {
     let options = Options::as_clamav();
-    let mut names = Names::new();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let pieces = files.chunks(files.len().div_ceil(threads).max(1));
-    let found: Vec<Result<Names>> = std::thread::scope(|scope| {
-        let work = |files: &[(String, PathBuf)]| -> Result<Names> {
-            let mut scratch = Scratch::default();
-            let mut names = Names::new();
-            for (name, path) in files {
-                let report = walk::file(database, &std::fs::read(path)?, b"", &options, &mut scratch);
-                if !report.hits.is_empty() {
-                    names.insert(name.clone(), report.hits.into_iter().map(|hit| hit.name).collect());
-                }
-            }
-            Ok(names)
-        };
-        let running: Vec<_> = pieces.map(|files| scope.spawn(move || work(files))).collect();
-        running.into_iter().map(|thread| thread.join().expect("a walk does not panic")).collect()
+    let found = cores::each(files, |(name, path), scratch: &mut Scratch| -> Result<_> {
+        let report = walk::file(database, &std::fs::read(path)?, b"", &options, scratch);
+        let names: BTreeSet<String> = report.hits.into_iter().map(|hit| hit.name).collect();
+        Ok((name.clone(), names))
     });
-    for found in found {
-        names.extend(found?);
-    }
+    let mut names = found.into_iter().collect::<Result<Names>>()?;
+    names.retain(|_, names| !names.is_empty());
     Ok(names)
 }
 
