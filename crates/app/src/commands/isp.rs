@@ -401,8 +401,8 @@ impl Desk {
                 "sekisho: {}: {}",
                 self.data.display(),
                 language::pick(
-                    "no files delegated-*: sekisho data update fetches them from the registries",
-                    "delegated-* のファイルがありません（sekisho data update でレジストリから取り寄せます）"
+                    "no files delegated-*; sekisho data fetches them: sekisho feeds add rir-apnic (and its kin), then sekisho data update",
+                    "delegated-* のファイルがありません（sekisho feeds add rir-apnic などの後、sekisho data update で取り寄せます）"
                 )
             );
         }
