@@ -129,6 +129,12 @@ pub enum Mention {
     Domain,
 }
 
+/// Whether DNS can hold a name; the last dot does not count.
+pub fn is_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    (1..=253).contains(&name.len()) && name.split('.').all(|label| (1..=63).contains(&label.len()))
+}
+
 /// Sites that tell each other of mail by digests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

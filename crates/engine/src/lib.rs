@@ -22,7 +22,7 @@ pub mod signatures;
 mod special;
 pub mod spf;
 
-pub use answers::{Acquaintance, Answer, Answers, Asking, Mention, Network, Question, Record, Sender};
+pub use answers::{Acquaintance, Answer, Answers, Asking, Mention, Network, Question, Record, Sender, is_name};
 pub use check::{Arg, Availability, CheckEntry, Context, Finding, Kinds, Memo, Outcome, Pending};
 pub use checks::dns::reversed as reversed_address;
 pub use geography::Geography;

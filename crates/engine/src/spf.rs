@@ -11,7 +11,7 @@
 mod macros;
 mod record;
 
-use crate::answers::{Answer, Asking, Question, Record as Kind};
+use crate::answers::{Answer, Asking, Question, Record as Kind, is_name};
 use crate::check::Pending;
 use crate::checks::dns::reversed;
 use macros::{Spec, Values};
@@ -59,7 +59,7 @@ pub struct Step {
 /// Terms that ask DNS: the standard's limit, and SpamAssassin's.
 const TERMS: u32 = 10;
 const TERMS_TOLERATED: u32 = 20;
-/// Questions without records that the terms of one evaluation may have.
+/// Terms of one evaluation whose own question finds no records.
 const VOID: u32 = 2;
 /// Names of MX or PTR records that are looked up.
 const NAMES: usize = 10;
@@ -212,12 +212,8 @@ impl Walk<'_, '_> {
                 if names.len() > NAMES {
                     return Err(Stop::Permanent(format!("{target} has more than {NAMES} mail servers")));
                 }
-                for name in names.iter().filter(|name| **name != ".") {
-                    if self.has_address(name.trim_end_matches('.'), *lengths)? {
-                        return Ok(true);
-                    }
-                }
-                false
+                let names = names.into_iter().map(|name| name.trim_end_matches('.')).filter(|name| !name.is_empty());
+                self.one_has_address(&names.collect::<Vec<_>>(), *lengths)?
             }
             Mechanism::Exists(spec) => {
                 self.count()?;
@@ -227,7 +223,7 @@ impl Walk<'_, '_> {
             Mechanism::Ptr(spec) => {
                 self.count()?;
                 let target = self.target_or(spec, domain)?.to_ascii_lowercase();
-                self.names()?.iter().any(|name| is_below(name, &target))
+                self.names()?.iter().any(|name| tld::is_or_is_below(name, &target))
             }
         })
     }
@@ -270,7 +266,7 @@ impl Walk<'_, '_> {
         let names = self.names()?;
         let domain = domain.to_ascii_lowercase();
         let itself = names.iter().find(|name| **name == domain);
-        let below = || names.iter().find(|name| is_below(name, &domain));
+        let below = || names.iter().find(|name| tld::is_or_is_below(name, &domain));
         Ok(itself.or_else(below).or(names.first()).cloned())
     }
 
@@ -302,10 +298,30 @@ impl Walk<'_, '_> {
     }
 
     fn has_address(&mut self, name: &str, lengths: Lengths) -> Result<bool, Stop> {
+        let records = self.records(name, address_kind(self.request.client))?;
+        Ok(self.are_near(&records, lengths))
+    }
+
+    /// Hosts of one term, all asked at once. That one of them has no address of the client's family does not count: the
+    /// limit is on terms (RFC 7208, section 4.6.4), and hosts have one of their own.
+    fn one_has_address(&mut self, names: &[&str], lengths: Lengths) -> Result<bool, Stop> {
+        let kind = address_kind(self.request.client);
+        let answers: Vec<_> = names.iter().map(|name| self.ask(name, kind)).collect();
+        for (name, answer) in names.iter().zip(answers.into_iter().collect::<Result<Vec<_>, Pending>>()?) {
+            if is_temporary(answer) {
+                return Err(unanswered(name, kind));
+            }
+            if self.are_near(&answer.records(), lengths) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn are_near(&self, addresses: &[String], lengths: Lengths) -> bool {
         let client = self.request.client;
         let length = if client.is_ipv4() { lengths.v4 } else { lengths.v6 };
-        let records = self.records(name, address_kind(client))?;
-        Ok(records.iter().filter_map(|data| data.parse().ok()).any(|address| within(client, address, length)))
+        addresses.iter().filter_map(|data| data.parse().ok()).any(|address| within(client, address, length))
     }
 
     /// The records for a term; that there are none counts.
@@ -375,16 +391,6 @@ fn is_temporary(answer: &Answer) -> bool {
 
 fn address_kind(client: IpAddr) -> Kind {
     if client.is_ipv4() { Kind::A } else { Kind::AAAA }
-}
-
-/// Whether DNS can hold it.
-fn is_name(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    (1..=253).contains(&name.len()) && name.split('.').all(|label| (1..=63).contains(&label.len()))
-}
-
-fn is_below(name: &str, domain: &str) -> bool {
-    name.strip_suffix(domain.trim_end_matches('.')).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 fn within(client: IpAddr, network: IpAddr, length: u8) -> bool {

@@ -105,3 +105,40 @@ fn the_suite_of_the_standard() {
     assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
     assert!(count > 190, "{count}");
 }
+
+/// RFC 7208, section 4.6.4, speaks of terms; and its hosts are asked together.
+#[test]
+fn hosts_of_one_term_without_addresses_are_no_empty_terms() {
+    let request = Request {
+        client: "2001:db8::25".parse().unwrap(),
+        domain: "a.example",
+        sender: "x@a.example",
+        helo: "mx.a.example",
+        receiver: "receiver.example",
+        now: 0,
+    };
+    let mut answers = Answers::default();
+    let mut rounds: Vec<usize> = Vec::new();
+    let found = loop {
+        let asking = Asking::new(&answers);
+        if let Ok(found) = spf::check(&request, &asking) {
+            break found;
+        }
+        let open = asking.into_open();
+        rounds.push(open.len());
+        for question in open {
+            let Question::Dns { name, record } = &question else { continue };
+            let answer = match (name.as_str(), *record) {
+                ("a.example", Record::TXT) => Answer::Texts(vec![vec!["v=spf1 mx -all".into()]]),
+                ("a.example", Record::MX) => {
+                    Answer::Records((1..=4).map(|number| format!("10 mx{number}.a.example.")).collect())
+                }
+                ("mx4.a.example", Record::AAAA) => Answer::Records(vec!["2001:db8::25".into()]),
+                _ => Answer::Records(Vec::new()),
+            };
+            answers.insert(question, answer);
+        }
+    };
+    assert_eq!((found.result.name(), found.why.as_str()), ("pass", "a.example: mx matches"));
+    assert_eq!(rounds, [1, 1, 4]);
+}

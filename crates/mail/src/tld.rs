@@ -242,6 +242,17 @@ fn lower_case(name: &[u8]) -> Cow<'_, [u8]> {
     if name.iter().any(u8::is_ascii_uppercase) { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) }
 }
 
+/// Labels of letters, digits, "-" and "_", none too long, with dots between them; one is enough.
+pub fn has_plain_labels(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()) && label.bytes().all(plain))
+}
+
+/// Whether a name is this domain, or lies in it. Both in lower case.
+pub fn is_or_is_below(name: &str, domain: &str) -> bool {
+    name.strip_suffix(domain.trim_end_matches('.')).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 /// At least two labels of letters, digits, "-" and "_" (the last two labels without "_"), none too long.
 pub fn is_fqdn_valid(name: &[u8]) -> bool {
     let end = name.iter().rposition(|&b| b != b'.').map_or(0, |n| n + 1);
