@@ -35,6 +35,7 @@ mod rule_files;
 mod serve;
 mod signatures;
 mod signing;
+mod tags;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use commands::{check, explain, lint, spamassassin};

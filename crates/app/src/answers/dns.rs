@@ -88,8 +88,6 @@ const RECORDS: usize = 100;
 const TELL_AGAIN: Duration = Duration::from_secs(600);
 /// Bytes of one record in text; a TXT record may have 65,535.
 const LONGEST_RECORD: usize = 16_384;
-/// Of a name in text, without the last dot.
-pub const LONGEST_NAME: usize = 253;
 /// Zones left alone at the same time.
 const BLOCKED: usize = 1000;
 

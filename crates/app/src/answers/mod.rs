@@ -27,8 +27,11 @@ pub struct Desk<'a> {
     settings: &'a rules::Settings,
     /// From the first question on.
     deadline: Option<Instant>,
-    /// Asked so far.
+    /// Asked so far, and for authentication's own sake.
     asked: usize,
+    asked_own: usize,
+    /// Nothing was left out of the message.
+    whole: bool,
     /// Networks of digests, and the message that they are asked about.
     digests: Option<(&'a crate::config::digests::Digests, &'a [u8])>,
     /// What the SMTP session said, where there was one.
@@ -43,7 +46,17 @@ impl<'a> Desk<'a> {
         settings: &'a rules::Settings,
         wait: &'a dyn Fn(&mut dyn FnMut()),
     ) -> Desk<'a> {
-        Desk { resolver, settings, deadline: None, asked: 0, digests: None, envelope: None, wait }
+        Desk {
+            resolver,
+            settings,
+            deadline: None,
+            asked: 0,
+            asked_own: 0,
+            whole: true,
+            digests: None,
+            envelope: None,
+            wait,
+        }
     }
 
     /// Networks of digests are asked too.
@@ -54,6 +67,11 @@ impl<'a> Desk<'a> {
     /// A client that we spoke with ourselves is taken at its own word, not at that of a Received field.
     pub fn spoke(&mut self, envelope: &'a Envelope) {
         self.envelope = Some(envelope);
+    }
+
+    /// Something was left out of the message: what hangs on all of it cannot be found out.
+    pub fn not_whole(&mut self) {
+        self.whole = false;
     }
 
     fn sender(&self, said: &Sender) -> Sender {
@@ -103,43 +121,44 @@ impl<'a> Desk<'a> {
             }
         }
         match sender {
-            Some(sender) if self.resolver.is_some() => {
-                let (found, _) = auth::verify(&self.sender(&sender), views, now, answers, &mut |mut asked, answers| {
+            Some(of) if self.resolver.is_some() => {
+                let (sender, whole) = (self.sender(&of), self.whole);
+                let (found, _) = auth::verify(&sender, views, whole, now, answers, &mut |mut wanted, answers| {
                     // What other checks wait for goes with the first.
-                    asked.extend(open.drain(..).filter(|question| answers.get(question).is_none()));
-                    asked.sort();
-                    asked.dedup();
-                    self.ask_all(asked, std::mem::take(&mut networks), answers);
+                    wanted.more.append(&mut open);
+                    self.ask_all(wanted, std::mem::take(&mut networks), answers);
                 });
-                answers.insert(Question::Authentication(sender), Answer::Authentication(found.into()));
+                answers.insert(Question::Authentication(of), Answer::Authentication(found.into()));
             }
-            Some(sender) => answers.insert(Question::Authentication(sender), Answer::NotAsked),
+            Some(of) => answers.insert(Question::Authentication(of), Answer::NotAsked),
             None => {}
         }
-        self.ask_all(open, networks, answers);
+        self.ask_all(auth::Wanted { own: Vec::new(), more: open }, networks, answers);
     }
 
-    /// Asks DNS, within the message's limits.
-    pub fn ask(&mut self, open: Vec<Question>, answers: &mut Answers) {
-        self.ask_all(open, Vec::new(), answers);
+    /// Asks DNS for authentication, within the message's limits.
+    pub fn ask(&mut self, wanted: auth::Wanted, answers: &mut Answers) {
+        self.ask_all(wanted, Vec::new(), answers);
     }
 
-    fn ask_all(
-        &mut self,
-        mut open: Vec<Question>,
-        networks: Vec<(Question, digests::Prepared)>,
-        answers: &mut Answers,
-    ) {
-        open.retain(|question| answers.get(question).is_none());
+    fn ask_all(&mut self, wanted: auth::Wanted, networks: Vec<(Question, digests::Prepared)>, answers: &mut Answers) {
+        let auth::Wanted { mut own, more: mut open } = wanted;
+        own.retain(|question| answers.get(question).is_none());
+        open.retain(|question| answers.get(question).is_none() && !own.contains(question));
+        open.sort();
+        open.dedup();
         let Some(resolver) = self.resolver else {
-            open.into_iter().for_each(|question| answers.insert(question, Answer::NotAsked));
+            own.into_iter().chain(open).for_each(|question| answers.insert(question, Answer::NotAsked));
             return;
         };
         let room = resolver.settings().questions.saturating_sub(self.asked);
-        for question in open.split_off(open.len().min(room)) {
-            answers.insert(question, Answer::NotAsked);
-        }
+        let surplus = open.split_off(open.len().min(room));
         self.asked += open.len();
+        let room = auth::QUESTIONS.saturating_sub(self.asked_own);
+        let surplus = surplus.into_iter().chain(own.split_off(own.len().min(room)));
+        surplus.for_each(|question| answers.insert(question, Answer::NotAsked));
+        self.asked_own += own.len();
+        open.append(&mut own);
         if open.is_empty() && networks.is_empty() {
             return;
         }
@@ -270,7 +289,8 @@ fn findings(answers: &Answers, points: Points) -> Vec<(Hit, String)> {
     }
     if !limits.is_empty() {
         let what = format!("authentication: {}", limits.join("; "));
-        findings.push((Hit::new("AUTHENTICATION_LIMIT", 0.0, "More signatures than are looked at"), what));
+        findings
+            .push((Hit::new("AUTHENTICATION_LIMIT", 0.0, "More signatures, authors or text than are looked at"), what));
     }
     for (zone, code) in refusing {
         let what = format!(
@@ -355,5 +375,28 @@ mod tests {
         ] {
             assert_eq!(zone_of(name), zone, "{name}");
         }
+    }
+
+    #[test]
+    fn authentication_has_room_of_its_own() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let fake = [("s._domainkey.a.example".to_owned(), vec!["TXT v=DKIM1; p=".to_owned()])].into();
+        let config = crate::config::dns::Dns { ask: Ask::Fake, questions: 2, fake, ..Default::default() };
+        let settings = rules::Settings::default();
+        let resolver = Resolver::new(&config, &settings, runtime.handle()).unwrap().unwrap();
+        let mut desk = Desk::new(Some(&resolver), &settings, &|ask| ask());
+        let dns = |name: String| Question::Dns { name, record: Record::TXT };
+        let mut answers = Answers::default();
+        let more = (1..=3).map(|number| dns(format!("{number}.list.example"))).collect();
+        let key = dns("s._domainkey.a.example".to_owned());
+        desk.ask(auth::Wanted { own: vec![key.clone()], more }, &mut answers);
+        assert!(matches!(answers.get(&key), Some(Answer::Texts(_))));
+        let not_asked = answers.iter().filter(|(_, answer)| **answer == Answer::NotAsked).count();
+        assert_eq!((not_asked, answers.iter().count()), (1, 4));
+        // It has an end too.
+        let own = (0..500).map(|number| dns(format!("{number}.spf.example"))).collect();
+        desk.ask(auth::Wanted { own, more: Vec::new() }, &mut answers);
+        let not_asked = answers.iter().filter(|(_, answer)| **answer == Answer::NotAsked).count();
+        assert_eq!(not_asked, 1 + 500 + 1 - auth::QUESTIONS);
     }
 }

@@ -97,9 +97,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     }
     let mut answers = Answers::default();
     let mut desk = Desk::new(Some(&resolver), settings, &|ask| ask());
-    let (found, steps) = auth::verify(&sender, &views, environment::unix_time(), &mut answers, &mut |open, answers| {
-        desk.ask(open, answers);
-    });
+    let (found, steps) =
+        auth::verify(&sender, &views, true, environment::unix_time(), &mut answers, &mut |wanted, answers| {
+            desk.ask(wanted, answers);
+        });
     let mut output = Output::new();
     match arguments.json || arguments.format == Format::Json {
         true => output.line(&json(&found, &steps, answers)?)?,

@@ -98,6 +98,9 @@ pub fn decide(bench: &Bench, scan: &Scan, peer: Peer, scratch: &mut Scratch) -> 
     let wait = |ask: &mut dyn FnMut()| places.waiting(ask);
     let mut desk = Desk::new(resolver.as_ref(), settings, &wait).with_digests(&config.digests, &bytes);
     desk.spoke(&transaction.envelope);
+    if scan.content.omitted.is_some() {
+        desk.not_whole();
+    }
     let memory = Memory { config, engine, store, scan, now: environment::now(), trouble: Default::default() };
     let mut features = None;
     // Whoever sent it: asked with the rules' first questions, or after them.

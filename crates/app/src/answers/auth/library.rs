@@ -2,9 +2,11 @@
 //!
 //! In: a message and the answers of DNS known so far. Out: the names whose TXT records are still wanted, or results. The
 //! library looks names up in caches before it asks; ours hold every name that it can want, so it never asks. What it
-//! leaves to its caller is seen to here: that `From` is signed, that `i=` belongs to `d=`, RFC 8301's limits, how many
-//! signatures are looked at, and that of several DMARC records none counts.
+//! leaves to its caller is seen to here: that `From` is signed, that `i=` belongs to `d=`, RFC 8301's limits, and that of
+//! several DMARC records none counts.
 
+use super::prepared::SETS;
+use crate::tags::tag;
 use engine::{Answer, Answers, Question, Record};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::ResolverConfig;
@@ -17,7 +19,7 @@ use mail_auth::arc::ChainValidation;
 use mail_auth::common::crypto::{Algorithm, CryptoError};
 use mail_auth::common::parse::TxtRecordParser;
 use mail_auth::common::verify::{DomainKey, VerifySignature};
-use mail_auth::dkim::{Canonicalization, DkimError};
+use mail_auth::dkim::DkimError;
 use mail_auth::dmarc::verify::DmarcParameters;
 use mail_auth::dmarc::{self, Psd};
 use mail_auth::{
@@ -34,109 +36,27 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-/// DKIM signatures that are looked at, from the top.
-pub const SIGNATURES: usize = 10;
-/// ARC sets; RFC 8617 admits no more.
-const SETS: usize = 50;
 /// RFC 8301.
 const LEAST_KEY: u32 = 1024;
 /// Author domains whose policies are looked at.
-const AUTHORS: usize = 5;
+pub const AUTHORS: usize = 5;
 /// Questions of a walk up a domain's tree (RFC 9989, section 4.10).
 const TREE: usize = 8;
 
-/// A copy that the library can read: lines end in CRLF, names in their colon, and surplus signatures have names that it does
-/// not know.
-pub struct Prepared {
-    bytes: Vec<u8>,
-    pub limits: Vec<String>,
-}
-
-impl Prepared {
-    pub fn new(message: &[u8]) -> Prepared {
-        let (mut signatures, mut seals, mut limits) = (0, 0, Vec::new());
-        let mut bytes = Vec::with_capacity(message.len() + message.len() / 32);
-        let mut header = true;
-        for line in message.split_inclusive(|b| *b == b'\n') {
-            let (text, ended) = match line.strip_suffix(b"\n") {
-                Some(text) => (text.strip_suffix(b"\r").unwrap_or(text), true),
-                None => (line, false),
-            };
-            header &= !text.is_empty();
-            let from = bytes.len();
-            let colon = text.iter().position(|b| *b == b':').filter(|_| header).unwrap_or(0);
-            // Blanks between name and colon do not count, and the library would not know the field.
-            let name = text[..colon].trim_ascii_end();
-            match name.is_empty() || name.iter().any(u8::is_ascii_whitespace) {
-                true => bytes.extend_from_slice(text),
-                false => bytes.extend([name, &text[colon..]].concat()),
-            }
-            if header {
-                let is = |name: &[u8]| {
-                    text.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name))
-                        && matches!(text.get(name.len()), Some(b':' | b' ' | b'\t'))
-                };
-                let surplus = if is(b"DKIM-Signature") {
-                    signatures += 1;
-                    signatures > SIGNATURES
-                } else if is(b"ARC-Message-Signature") {
-                    seals += 1;
-                    seals > SETS + 1
-                } else {
-                    false
-                };
-                if surplus {
-                    bytes[from] = b'X';
-                }
-            }
-            if ended {
-                bytes.extend_from_slice(b"\r\n");
-            }
-        }
-        if signatures > SIGNATURES {
-            limits.push(format!("{signatures} DKIM signatures, of which the first {SIGNATURES} were looked at"));
-        }
-        if seals > SETS {
-            limits.push(format!("more than {SETS} ARC sets"));
-        }
-        Prepared { bytes, limits }
-    }
-
-    /// `None`: there is no header to speak of.
-    pub fn read(&self) -> Option<AuthenticatedMessage<'_>> {
-        let mut message = AuthenticatedMessage::parse_with_opts(&self.bytes, None, false)?;
-        for header in &mut message.dkim_headers {
-            // No reports, and no third parties by RFC 6541.
-            header.header.r = false;
-            header.header.atps = None;
-        }
-        // Lines of blanks alone at the end are empty ones, once blanks do not count; the library keeps them.
-        let body = message.raw_message.get(message.body_offset as usize..).unwrap_or_default();
-        let kept = without_blank_end(body);
-        if kept.len() < body.len() {
-            for (form, hash, length, value) in &mut message.body_hashes {
-                if *form == Canonicalization::Relaxed {
-                    *value = hash.hash(form.canonical_body(kept, *length)).as_ref().to_vec();
-                }
-            }
-        }
-        Some(message)
-    }
-}
-
-/// Up to the last line that has something in it, its end of line included.
-fn without_blank_end(body: &[u8]) -> &[u8] {
-    let Some(last) = body.iter().rposition(|b| !b" \t\r\n".contains(b)) else { return &[] };
-    let end = body[last..].iter().position(|b| *b == b'\n').map_or(body.len(), |at| last + at + 1);
-    &body[..end]
-}
-
-/// The names of keys that the message needs.
+/// The names of keys that DKIM needs.
 pub fn keys(message: &AuthenticatedMessage<'_>) -> Vec<String> {
-    let dkim = message.dkim_headers.iter().map(|header| header.header.domain_key());
-    let arc = message.ams_headers.iter().take(SETS).map(|header| header.header.domain_key());
+    sorted(message.dkim_headers.iter().map(|header| header.header.domain_key()))
+}
+
+/// The names of keys that ARC needs.
+pub fn seal_keys(message: &AuthenticatedMessage<'_>) -> Vec<String> {
+    let signatures = message.ams_headers.iter().take(SETS).map(|header| header.header.domain_key());
     let seals = message.as_headers.iter().take(SETS).map(|header| header.header.domain_key());
-    let mut names: Vec<String> = dkim.chain(arc).chain(seals).map(|name| name.to_lowercase()).collect();
+    sorted(signatures.chain(seals))
+}
+
+fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<String> = names.map(|name| name.to_lowercase()).collect();
     names.sort();
     names.dedup();
     names
@@ -157,6 +77,14 @@ pub fn tree(domain: &str) -> Vec<String> {
 pub fn question(name: &str, record: Record) -> Question {
     let name = String::from_utf8_lossy(&tld::idn_to_ascii(name.trim_end_matches('.').as_bytes())).to_ascii_lowercase();
     Question::Dns { name, record }
+}
+
+/// What is known of it: a name that DNS cannot hold is never asked about, and there is none.
+pub fn answer<'a>(question: &Question, answers: &'a Answers) -> Option<&'a Answer> {
+    match question {
+        Question::Dns { name, .. } if !engine::is_name(name) => Some(&Answer::NoSuchName),
+        _ => answers.get(question),
+    }
 }
 
 /// Records that the library may want, by name with the last dot.
@@ -204,10 +132,10 @@ impl Known {
     /// The keys that a message needs.
     pub fn keys(message: &AuthenticatedMessage<'_>, answers: &Answers) -> Known {
         let text = |name: String| {
-            let answer = answers.get(&question(&name, Record::TXT));
+            let answer = answer(&question(&name, Record::TXT), answers);
             (with_dot(&name), text::<DomainKey>(answer, |_| true))
         };
-        Known::new(keys(message).into_iter().map(text).collect())
+        Known::new(keys(message).into_iter().chain(seal_keys(message)).map(text).collect())
     }
 
     fn new(texts: HashMap<Box<str>, Txt>) -> Known {
@@ -280,7 +208,7 @@ pub fn is_policy(text: &str) -> bool {
 
 /// `_dmarc` of a domain: the one record, the library's reading of it.
 fn policy_at(domain: &str, answers: &Answers) -> Txt {
-    let answer = answers.get(&question(&format!("_dmarc.{domain}"), Record::TXT));
+    let answer = answer(&question(&format!("_dmarc.{domain}"), Record::TXT), answers);
     if answer.is_some_and(|answer| answer.records().iter().filter(|text| is_policy(text)).count() > 1) {
         return Txt::Error(Error::Dns(DnsError::InvalidRecordType));
     }
@@ -294,14 +222,6 @@ fn policy_at(domain: &str, answers: &Answers) -> Txt {
 
 fn with_dot(name: &str) -> Box<str> {
     format!("{}.", name.trim_end_matches('.').to_lowercase()).into_boxed_str()
-}
-
-/// The tags of a record or a signature.
-fn tag<'t>(text: &'t str, wanted: &str) -> Option<&'t str> {
-    text.split(';').find_map(|tag| {
-        let (name, value) = tag.split_once('=')?;
-        (name.trim() == wanted).then(|| value.trim())
-    })
 }
 
 struct Key {
@@ -354,12 +274,18 @@ fn element(der: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
 /// What DKIM found, and what DMARC goes on from.
 pub struct Signed<'m> {
     pub found: Vec<Dkim>,
+    /// Otherwise signatures that are right speak for the header alone.
+    whole: bool,
     outputs: Vec<DkimOutput<'m>>,
 }
 
-pub fn dkim<'m>(message: &'m AuthenticatedMessage<'m>, known: &'m Known, answers: &Answers) -> Signed<'m> {
+/// Why nothing more can be said of a body of which a part was left out.
+const NOT_WHOLE: &str = "the message was not looked at whole";
+
+/// `whole`: as the message was read.
+pub fn dkim<'m>(message: &'m AuthenticatedMessage<'m>, whole: bool, known: &'m Known, answers: &Answers) -> Signed<'m> {
     let outputs = library().and_then(|library| at_once(library.verify_dkim(known.with(message)))).unwrap_or_default();
-    let mut signed = Signed { found: Vec::new(), outputs: Vec::new() };
+    let mut signed = Signed { found: Vec::new(), whole, outputs: Vec::new() };
     let with_signature: Vec<DkimOutput<'m>> = outputs.into_iter().filter(|one| one.signature().is_some()).collect();
     for (at, header) in message.dkim_headers.iter().enumerate() {
         let signature = &header.header;
@@ -384,7 +310,7 @@ pub fn dkim<'m>(message: &'m AuthenticatedMessage<'m>, known: &'m Known, answers
         if !signature.h.iter().any(|name| name.eq_ignore_ascii_case("from")) {
             not(Outcome::PermError, "does not sign From".to_owned());
         }
-        if !is_or_is_below(&ascii(holder), &domain) {
+        if !tld::is_or_is_below(&ascii(holder), &domain) {
             not(Outcome::PermError, format!("i={identity} does not belong to d={}", signature.d));
         }
         if signature.a == Algorithm::RsaSha1 {
@@ -394,6 +320,9 @@ pub fn dkim<'m>(message: &'m AuthenticatedMessage<'m>, known: &'m Known, answers
             not(Outcome::Policy, format!("a key of {} bits no longer counts (RFC 8301)", key.bits));
         }
         let passes = result == Outcome::Pass;
+        if passes && !whole {
+            (result, why) = (Outcome::TempError, NOT_WHOLE.to_owned());
+        }
         signed.found.push(Dkim {
             result,
             why,
@@ -447,10 +376,6 @@ fn ascii(domain: &str) -> String {
     String::from_utf8_lossy(&tld::idn_to_ascii(domain.trim_end_matches('.').as_bytes())).to_ascii_lowercase()
 }
 
-fn is_or_is_below(name: &str, domain: &str) -> bool {
-    name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
 /// In RFC 8601's words: a signature that is not sound fails, one that cannot be checked is an error.
 fn outcome(result: &DkimResult) -> (Outcome, String) {
     match result {
@@ -485,7 +410,7 @@ fn why(error: &Error) -> String {
     }
 }
 
-pub fn arc(message: &AuthenticatedMessage<'_>, known: &Known, answers: &Answers) -> ArcChain {
+pub fn arc(message: &AuthenticatedMessage<'_>, whole: bool, known: &Known, answers: &Answers) -> ArcChain {
     let sealed = message.ams_headers.len() + message.as_headers.len() + message.aar_headers.len();
     if sealed == 0 && !message.has_arc_errors {
         return ArcChain::default();
@@ -495,6 +420,7 @@ pub fn arc(message: &AuthenticatedMessage<'_>, known: &Known, answers: &Answers)
     };
     let (result, why) = match output.result() {
         DkimResult::TempError(error) => (Outcome::TempError, why(error)),
+        DkimResult::Pass if !whole => (Outcome::TempError, NOT_WHOLE.to_owned()),
         DkimResult::Pass => (Outcome::Pass, String::new()),
         // Whatever is wrong with it, a chain has no other word.
         DkimResult::Fail(error) | DkimResult::Neutral(error) | DkimResult::PermError(error) => {
@@ -529,23 +455,24 @@ pub fn arc(message: &AuthenticatedMessage<'_>, known: &Known, answers: &Answers)
     };
     let sha1 = message.ams_headers.iter().any(|header| header.header.a == Algorithm::RsaSha1)
         || message.as_headers.iter().any(|header| header.header.a == Algorithm::RsaSha1);
-    if chain.result == Outcome::Pass && (sha1 || chain.sets.iter().any(|set| weak(&set.selector, &set.domain))) {
+    if chain.result != Outcome::Fail && (sha1 || chain.sets.iter().any(|set| weak(&set.selector, &set.domain))) {
         chain.result = Outcome::Fail;
         chain.why = "signed by means that no longer count (RFC 8301)".to_owned();
     }
     chain
 }
 
-/// Whose policies count: the domains of `From`.
-pub fn authors(addresses: &[Vec<u8>]) -> Vec<String> {
+/// Whose policies count: the domains of `From`, and how many they are together with those that are not looked at.
+pub fn authors(addresses: &[Vec<u8>]) -> (Vec<String>, usize) {
     let mut domains: Vec<String> = Vec::new();
     for address in addresses {
         let address = String::from_utf8_lossy(address);
         let domain = address.rsplit_once('@').map(|(_, domain)| ascii(domain.trim()));
         domains.extend(domain.filter(|domain| domain.contains('.') && !domains.contains(domain)));
     }
+    let all = domains.len();
     domains.truncate(AUTHORS);
-    domains
+    (domains, all)
 }
 
 /// What DMARC needs of DNS for an author's domain and those that may be aligned with it.
@@ -611,6 +538,9 @@ pub fn dmarc(
     let mut found = Dmarc { domain: author.to_owned(), organisation, ..Dmarc::default() };
     let aligned = |domain: &str, strict: bool| domain == author || !strict && registered(domain) == registered(author);
     let (result, why) = match output.result() {
+        DmarcResult::Pass if !signed.whole && *output.spf_result() != DmarcResult::Pass => {
+            (Outcome::TempError, NOT_WHOLE.to_owned())
+        }
         DmarcResult::Pass => (Outcome::Pass, String::new()),
         DmarcResult::None => (Outcome::None, "no policy is published".to_owned()),
         DmarcResult::TempError(_) => (Outcome::TempError, "DNS did not answer".to_owned()),
@@ -628,7 +558,7 @@ pub fn dmarc(
     found.spf_aligned = *output.spf_result() == DmarcResult::Pass;
     let strict = output.dmarc_record().is_some_and(|record| record.adkim == dmarc::Alignment::Strict);
     if *output.dkim_result() == DmarcResult::Pass {
-        let own = |domain: &&String| *domain == author || !strict && is_or_is_below(domain, &found.organisation);
+        let own = |domain: &&String| *domain == author || !strict && tld::is_or_is_below(domain, &found.organisation);
         found.dkim_aligned = passed.map(|one| &one.domain).find(own).cloned();
     }
     if let Some((name, record)) = at {
@@ -731,15 +661,5 @@ mod tests {
         ] {
             assert_eq!(is_policy(text), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn more_signatures_than_are_looked_at() {
-        let message =
-            format!("{}From: a@b.example\r\n\r\nDKIM-Signature: body\n", "DKIM-Signature: v=1\n".repeat(1000));
-        let prepared = Prepared::new(message.as_bytes());
-        assert_eq!(prepared.limits.len(), 1);
-        assert_eq!(prepared.read().unwrap().errors.len(), SIGNATURES);
-        assert!(Prepared::new(b"").read().is_none());
     }
 }
