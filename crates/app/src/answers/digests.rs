@@ -148,13 +148,15 @@ impl Resting {
 }
 
 impl Prepared {
-    /// The answer to a check.
-    pub async fn ask(self, resting: &Resting) -> Answer {
+    /// The answer to a check, within its own time and before `deadline`.
+    pub async fn ask(self, resting: &Resting, deadline: Instant) -> Answer {
         let name = self.name();
-        if resting.rests(&name, Instant::now()) {
+        let now = Instant::now();
+        if resting.rests(&name, now) {
             return Answer::Unknown;
         }
-        let asked = tokio::time::timeout(self.timeout, self.run(Deed::Check)).await;
+        let until = now.checked_add(self.timeout).map_or(deadline, |own| own.min(deadline));
+        let asked = tokio::time::timeout_at(until.into(), self.run(Deed::Check)).await;
         let answered = matches!(asked, Ok(Ok(_)));
         resting.came(&name, answered, Instant::now());
         match asked {

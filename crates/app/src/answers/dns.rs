@@ -243,11 +243,12 @@ impl Resolver {
         !blocked.is_empty() && parents.into_iter().any(is)
     }
 
-    /// Asks all at the same time and waits for the last of them. Not from within an asynchronous runtime.
+    /// Asks all at the same time and waits for the last of them; networks until the one deadline at most. Not from within an asynchronous runtime.
     pub fn ask_all(
         &self,
         questions: Vec<(Question, Instant)>,
         networks: Vec<(Question, Prepared)>,
+        deadline: Instant,
     ) -> Vec<(Question, Answer)> {
         let work = async {
             let asked: Vec<_> = questions
@@ -266,7 +267,7 @@ impl Resolver {
                 .collect();
             let networks = networks.into_iter().map(|(question, prepared)| {
                 let resolver = self.clone();
-                (question, tokio::spawn(async move { prepared.ask(&resolver.0.resting).await.into() }))
+                (question, tokio::spawn(async move { prepared.ask(&resolver.0.resting, deadline).await.into() }))
             });
             let asked: Vec<(Question, JoinHandle<Found>)> = asked.into_iter().chain(networks).collect();
             let mut answers = Vec::with_capacity(asked.len());

@@ -177,7 +177,7 @@ impl<'a> Desk<'a> {
         let mut found = Vec::new();
         (self.wait)(&mut || {
             let (timed, networks) = asked.take().unwrap_or_default();
-            found = resolver.ask_all(timed, networks);
+            found = resolver.ask_all(timed, networks, deadline);
         });
         found.into_iter().for_each(|(question, answer)| answers.insert(question, answer));
     }

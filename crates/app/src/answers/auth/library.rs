@@ -610,6 +610,11 @@ fn policy(of: dmarc::Policy) -> Policy {
     }
 }
 
+/// A record as it was published, read again.
+pub fn policy_in(record: &str) -> Option<Published> {
+    dmarc::Dmarc::parse(record.as_bytes()).ok().map(|read| published(&read, record.to_owned()))
+}
+
 fn published(record: &dmarc::Dmarc, text: String) -> Published {
     Published {
         p: policy(record.p),
