@@ -12,7 +12,6 @@ use engine::checks::acquaintance::message_ids;
 use engine::checks::learner_ignores;
 use learn::Class;
 use mail::Verdict;
-use mail::mime::address;
 use mail::views::Views;
 use protocols::Scan;
 use rules::{Flags, Kind, Stage};
@@ -134,10 +133,7 @@ impl Unasked<'_> {
 
     /// The one author, in lower case.
     fn from(&self) -> Option<Vec<u8>> {
-        let field = self.views.message.headers().last("from")?;
-        let mut found = address::parse(&field.decoded);
-        let only = found.pop().filter(|_| found.is_empty())?;
-        only.address.map(|address| address.to_ascii_lowercase()).filter(|address| address.contains(&b'@'))
+        engine::checks::acquaintance::author(self.views).map(String::into_bytes)
     }
 
     /// The registered domain of an address.

@@ -98,7 +98,7 @@ fn quoted(cx: &Context<'_>) -> Vec<(String, String)> {
 
 fn of_block(headers: &mail::HeaderBlock) -> Option<(String, String)> {
     let id = headers.last("message-id").and_then(|field| id(&field.raw))?;
-    Some((id, address_in(&headers.last("from")?.decoded)?))
+    Some((id, address_in(&headers.last("from")?.raw)?))
 }
 
 fn id(value: &[u8]) -> Option<String> {
@@ -149,10 +149,10 @@ fn of_header(text: &[u8]) -> Option<(String, String)> {
     Some((found_id?, author?))
 }
 
-/// For those who answer: the author's address, in lower case.
+/// For those who answer: the author's address, in lower case. Taken from the raw value: what is encoded is no address.
 pub fn author(views: &mail::views::Views<'_>) -> Option<String> {
     let field = views.message.headers().last("from")?;
-    let mut found = address::parse(&field.decoded);
+    let mut found = address::parse(&field.raw);
     let only = found.pop().filter(|_| found.is_empty())?;
     let address = String::from_utf8_lossy(&only.address?).to_lowercase();
     address.contains('@').then_some(address)
@@ -176,5 +176,16 @@ mod tests {
         assert_eq!(of_header(header), Some(("1@x".into(), "ann@example.jp".into())));
         assert_eq!(of_header(b"Message-ID: <1@x>\n\nbody"), None);
         assert_eq!(of_header(b""), None);
+    }
+
+    #[test]
+    fn an_encoded_name_is_no_address() {
+        let text =
+            b"From: =?utf-8?q?=3Ca=40evil.example=3E?=\r\n <Ceo@victim.example>\r\nMessage-ID: <1@x>\r\n\r\nx\r\n";
+        let message = mail::Message::parse(text, &mail::Limits::default());
+        let config = mail::views::ViewConfig::default();
+        let views = mail::views::Views::new(&message, &config);
+        assert_eq!(author(&views).as_deref(), Some("ceo@victim.example"));
+        assert_eq!(of_block(message.headers()), Some(("1@x".into(), "ceo@victim.example".into())));
     }
 }
