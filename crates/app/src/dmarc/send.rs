@@ -54,24 +54,35 @@ pub fn of_day(
     domain: Option<&str>,
     now: Time,
 ) -> anyhow::Result<Vec<Report>> {
-    let reporter = reporter(config);
-    let shelf = store.reports();
-    let mut reports = Vec::new();
-    for own in
-        shelf.domains(day)?.into_iter().filter(|own| domain.is_none_or(|domain| own.eq_ignore_ascii_case(domain)))
-    {
-        let rows = shelf.of(day, &own)?;
-        let left_out = shelf.left_out(day, &own, 0, now)?;
-        reports.push(Report {
-            messages: rows.iter().map(|row| row.count).sum::<u64>() + left_out,
-            rows: rows.len(),
-            xml: xml::report(&reporter, &own, day, &rows, left_out),
-            file_name: xml::file_name(&reporter, &own, day),
-            record: rows.last().map(|row| row.record.clone()).unwrap_or_default(),
-            domain: own,
-        });
+    let domains = store.reports().domains(day)?;
+    let wanted = domains.into_iter().filter(|own| domain.is_none_or(|domain| own.eq_ignore_ascii_case(domain)));
+    wanted.map(|own| of_domain(config, store, day, own, now)).collect()
+}
+
+/// One report: its rows are read, and its XML is made.
+pub fn of_domain(config: &Config, store: &Store, day: i64, domain: String, now: Time) -> anyhow::Result<Report> {
+    let (reporter, shelf) = (reporter(config), store.reports());
+    let rows = shelf.of(day, &domain)?;
+    let left_out = shelf.left_out(day, &domain, 0, now)?;
+    Ok(Report {
+        messages: rows.iter().map(|row| row.count).sum::<u64>() + left_out,
+        rows: rows.len(),
+        xml: xml::report(&reporter, &domain, day, &rows, left_out),
+        file_name: xml::file_name(&reporter, &domain, day),
+        record: rows.last().map(|row| row.record.clone()).unwrap_or_default(),
+        domain,
+    })
+}
+
+/// Domains of a day that nobody has reported yet.
+pub fn due(store: &Store, day: i64, now: Time) -> store::Result<Vec<String>> {
+    let mut due = Vec::new();
+    for domain in store.reports().domains(day)? {
+        if !was_sent(store, &domain, day, now)? {
+            due.push(domain);
+        }
     }
-    Ok(reports)
+    Ok(due)
 }
 
 pub fn gzip(xml: &str) -> anyhow::Result<Vec<u8>> {
@@ -193,5 +204,27 @@ mod tests {
     fn days_have_names() {
         assert_eq!((day_name(20_000).as_str(), day_named("2024-10-04")), ("2024-10-04", Some(20_000)));
         assert_eq!(day_named("yesterday"), None);
+    }
+
+    #[test]
+    fn what_was_reported_is_not_due() {
+        let folder = std::env::temp_dir().join(format!("sekisho-dmarc-due-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        let store = Store::open(&folder.display().to_string().parse().unwrap()).unwrap();
+        let now = Time::from_seconds(20_001 * DAY);
+        let keep = store::Span::from_secs(8 * DAY.unsigned_abs());
+        for domain in ["a.example", "b.example"] {
+            let row = store::reports::Row { domain: domain.into(), ..Default::default() };
+            store.reports().add(row, keep, now).unwrap();
+        }
+        assert_eq!(due(&store, 20_001, now).unwrap(), ["a.example", "b.example"]);
+        let config = Config::default();
+        let report = of_domain(&config, &store, 20_001, "a.example".into(), now).unwrap();
+        assert_eq!((report.rows, report.messages), (1, 1));
+        let mut nobody = |_: &str, _| Answer::NoSuchName;
+        assert!(enqueue(&config, &store, &report, 20_001, false, now, &mut nobody).unwrap().is_some());
+        assert_eq!(due(&store, 20_001, now).unwrap(), ["b.example"]);
+        assert!(due(&store, 20_002, now).unwrap().is_empty());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

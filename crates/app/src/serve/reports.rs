@@ -40,10 +40,9 @@ pub async fn run(service: Arc<Service>) {
                 Some(resolver) => runtime.block_on(resolver.ask(name, record, Instant::now() + deadline)),
                 None => Answer::NotAsked,
             };
-            for report in send::of_day(&config, &store, day, None, now)? {
-                if send::was_sent(&store, &report.domain, day, now)? {
-                    continue;
-                }
+            // One at a time: a report can have ten thousand rows.
+            for domain in send::due(&store, day, now)? {
+                let report = send::of_domain(&config, &store, day, domain, now)?;
                 let Some(sent) = send::enqueue(&config, &store, &report, day, false, now, &mut ask)? else { continue };
                 let domain = &report.domain;
                 for why in &sent.not {

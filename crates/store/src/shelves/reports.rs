@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub const MAX_ROWS: u64 = 10_000;
 /// Longer texts of strangers are cut.
 const MAX_TEXT: usize = 320;
+/// Bytes of a domain's record: it stands in each of its rows.
+const MAX_RECORD: usize = 1024;
 const DAY: i64 = 24 * 60 * 60;
 
 /// Messages that are alike for a report.
@@ -30,7 +32,7 @@ pub struct Row {
     /// Its record, as it was published.
     pub record: String,
     pub source: String,
-    /// What was done for DMARC's sake: `none`, `quarantine`, `reject`, or `pass`.
+    /// What was done for DMARC's sake: `none` (where it passed too), `quarantine`, `reject`.
     pub disposition: String,
     /// Whether an aligned identifier passed.
     pub dkim: bool,
@@ -78,6 +80,11 @@ impl Row {
         };
         for text in [&mut self.source, &mut self.header_from, &mut self.envelope_from, &mut self.envelope_to] {
             short(text);
+        }
+        if self.record.len() > MAX_RECORD {
+            // Half an address would be another one.
+            let kept = &self.record[..self.record.floor_char_boundary(MAX_RECORD)];
+            self.record.truncate(kept.rfind([',', ';']).unwrap_or(0));
         }
         self.dkim_results.truncate(20);
         for signature in &mut self.dkim_results {
@@ -208,3 +215,21 @@ impl Reports {
 }
 
 const PAGE: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_record_is_cut_between_addresses() {
+        let list: Vec<String> = (0..1000).map(|number| format!("mailto:{number}@a.example")).collect();
+        let mut row = Row { record: format!("v=DMARC1; p=none; rua={}", list.join(",")), ..Row::default() };
+        row.cut();
+        assert!(row.record.len() <= MAX_RECORD && row.record.ends_with("@a.example"), "{}", row.record);
+        for record in ["v=DMARC1; p=none", &"x".repeat(2000)] {
+            let mut row = Row { record: record.into(), ..Row::default() };
+            row.cut();
+            assert_eq!(row.record, if record.len() > MAX_RECORD { "" } else { record });
+        }
+    }
+}
