@@ -241,11 +241,7 @@ pub fn domains(name: &str, bytes: &[u8]) -> Result<Vec<String>, Refusal> {
 }
 
 fn is_domain(text: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    };
-    text.len() <= 253 && text.contains('.') && text.split('.').all(label)
+    text.contains('.') && mail::tld::has_plain_labels(text)
 }
 
 /// Those of a list of Spamhaus's; its last line says how many there are.

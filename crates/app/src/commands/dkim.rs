@@ -11,6 +11,7 @@ use crate::output::{Output, readable};
 use crate::owner::{Acting, Owner};
 use crate::serve::privileges;
 use crate::signing::key::{self, Key, Kind};
+use crate::tags::tag;
 use crate::{CLEAN, FOUND, environment};
 use anyhow::{Context, bail};
 use clap::Subcommand;
@@ -241,9 +242,7 @@ fn compare(key: &Key, answer: &Answer) -> Result<String, String> {
         _ => return Err(SEVERAL.to_string()),
     };
     let tag = |wanted: &str| {
-        let pairs = record.split(';').filter_map(|pair| pair.split_once('='));
-        let value = pairs.into_iter().find(|(name, _)| name.trim() == wanted).map(|(_, value)| value);
-        value.map(|value| value.chars().filter(|c| !c.is_ascii_whitespace()).collect::<String>())
+        tag(record, wanted).map(|value| value.chars().filter(|c| !c.is_ascii_whitespace()).collect::<String>())
     };
     if tag("v").is_some_and(|version| version != "DKIM1") {
         return Err(format!("{NO_KEY_RECORD}: {}", readable(record.as_bytes(), 100)));

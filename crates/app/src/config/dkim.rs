@@ -5,6 +5,7 @@
 use super::actions::Direction;
 use super::units::Span;
 use anyhow::bail;
+use mail::tld::has_plain_labels;
 use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;
 
@@ -209,13 +210,7 @@ impl Arc {
 
 /// Labels with dots between them.
 pub fn is_domain(name: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    name.len() <= 253 && name.split('.').all(label)
+    has_plain_labels(name) && !name.split('.').any(|label| label.starts_with('-') || label.ends_with('-'))
 }
 
 fn is_field(name: &str) -> bool {

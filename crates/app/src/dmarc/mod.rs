@@ -10,6 +10,7 @@ pub mod xml;
 use crate::config::dkim::is_domain;
 use crate::config::{Action, Config, Direction};
 use crate::policy::Fate;
+use crate::tags::tag;
 use engine::{Answer, Record};
 use mail::Authentication;
 use mail::authentication::{Outcome, Policy};
@@ -93,15 +94,6 @@ fn row(scan: &Scan, found: &Authentication, reason: Option<(&str, &str)>, fates:
         spf_results: found.spf.iter().map(|one| spf(one, if null { "helo" } else { "mfrom" })).collect(),
         ..Row::default()
     })
-}
-
-/// A tag of a DMARC record.
-pub fn tag<'r>(record: &'r str, name: &str) -> Option<&'r str> {
-    let pairs = record.split(';').filter_map(|pair| pair.split_once('='));
-    pairs
-        .map(|(tag, value)| (tag.trim(), value.trim()))
-        .find(|(tag, _)| tag.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value)
 }
 
 /// Where a report goes, and how large it may be.

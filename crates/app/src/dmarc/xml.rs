@@ -1,6 +1,6 @@
 //! A report in XML, as RFC 9990 has it; readers of RFC 7489's form find all of theirs in it.
 
-use super::tag;
+use crate::answers::auth::library::policy_in;
 use std::fmt::Write as _;
 use store::reports::Row;
 
@@ -53,27 +53,20 @@ pub fn report(reporter: &Reporter, domain: &str, day: i64, rows: &[Row], left_ou
 
     // What held last; rows that were judged by another record are few, and from one day.
     let record = rows.last().map_or("", |row| row.record.as_str());
-    let policy = |name: &str| {
-        let value = tag(record, name).map(str::to_ascii_lowercase);
-        value.filter(|value| ["none", "quarantine", "reject"].contains(&value.as_str()))
-    };
-    let p = policy("p").unwrap_or_else(|| "none".to_owned());
-    let sp = policy("sp").unwrap_or_else(|| p.clone());
-    let alignment =
-        |name: &str| if tag(record, name).is_some_and(|value| value.eq_ignore_ascii_case("s")) { "s" } else { "r" };
+    let published = policy_in(record).unwrap_or_default();
+    let alignment = |strict: bool| if strict { "s" } else { "r" };
     xml.open("policy_published");
     xml.text("domain", domain);
-    xml.text("p", &p);
-    xml.text("np", &policy("np").unwrap_or_else(|| sp.clone()));
-    xml.text("sp", &sp);
-    xml.text("adkim", alignment("adkim"));
-    xml.text("aspf", alignment("aspf"));
-    let failures = tag(record, "fo").unwrap_or_default();
+    xml.text("p", published.p.name());
+    xml.text("np", published.np.name());
+    xml.text("sp", published.sp.name());
+    xml.text("adkim", alignment(published.strict_dkim));
+    xml.text("aspf", alignment(published.strict_spf));
+    let failures = published.failures;
     if !failures.is_empty() && failures.bytes().all(|byte| b"01ds:".contains(&byte.to_ascii_lowercase())) {
-        xml.text("fo", failures);
+        xml.text("fo", &failures);
     }
-    let testing = tag(record, "t").is_some_and(|value| value.eq_ignore_ascii_case("y"));
-    xml.text("testing", if testing { "y" } else { "n" });
+    xml.text("testing", if published.testing { "y" } else { "n" });
     xml.close("policy_published");
 
     for row in rows {

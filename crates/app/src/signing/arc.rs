@@ -5,6 +5,7 @@
 
 use super::{Field, Signer, canonical, fold_all, is, own_field, signature, signed_names};
 use crate::config::dkim::{Canonicalization, Form};
+use crate::tags::tag_in;
 use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -69,7 +70,7 @@ impl Signer {
         let (fields, body) = edit::split(message);
         let sets = sets(&fields);
         if sets.len() >= SETS
-            || sets.iter().any(|set| set.seal.is_some_and(|(_, value)| tag(value, "cv") == Some("fail")))
+            || sets.iter().any(|set| set.seal.is_some_and(|(_, value)| tag_in(value, "cv") == Some("fail")))
         {
             return Ok(Vec::new());
         }
@@ -122,7 +123,7 @@ fn sets<'m>(fields: &[Field<'m>]) -> Vec<Set<'m>> {
         if ![RESULTS, SIGNATURE, SEAL].iter().any(|own| is(name, own)) {
             continue;
         }
-        let instance = tag(value, "i").and_then(|text| text.parse::<usize>().ok());
+        let instance = tag_in(value, "i").and_then(|text| text.parse::<usize>().ok());
         let Some(instance) = instance.filter(|instance| (1..=SETS).contains(instance)) else { continue };
         if sets.len() < instance {
             sets.resize(instance, Set::default());
@@ -138,12 +139,4 @@ fn sets<'m>(fields: &[Field<'m>]) -> Vec<Set<'m>> {
         }
     }
     sets
-}
-
-/// The value of a tag, where it is printable.
-fn tag<'m>(value: &'m [u8], name: &str) -> Option<&'m str> {
-    value.split(|byte| *byte == b';').find_map(|pair| {
-        let at = pair.iter().position(|byte| *byte == b'=')?;
-        (pair[..at].trim_ascii() == name.as_bytes()).then(|| std::str::from_utf8(pair[at + 1..].trim_ascii()).ok())?
-    })
 }
