@@ -34,7 +34,7 @@ fn passes(result: &Value) -> bool {
 
 /// Where the sources of that crate are.
 fn sources_of(package: &str) -> Option<PathBuf> {
-    let cargo = std::env::var("CARGO").ok()?;
+    let cargo = env!("CARGO");
     let arguments = ["metadata", "--offline", "--format-version", "1", "--manifest-path"];
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let said = Command::new(cargo).args(arguments).arg(manifest).output().ok()?;
