@@ -192,7 +192,10 @@ fn learnt(arguments: &Arguments, config: &Config) -> anyhow::Result<Option<Learn
         None => config.learn.folder.clone(),
     };
     match Learnt::exists(&folder) {
-        false if arguments.model.is_some() => anyhow::bail!("{}: {}", folder.display(), language::NO_MODEL),
+        false if arguments.model.is_some() => {
+            eprintln!("sekisho: {}: {}", folder.display(), language::NO_MODEL);
+            Ok(None)
+        }
         true if arguments.model.is_some() => Learnt::open(&folder).map(Some),
         true => Ok(Learnt::open(&folder).ok()),
         false => Ok(None),

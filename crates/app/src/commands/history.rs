@@ -11,7 +11,7 @@ use store::history::{Entry, ForRecipient, Query};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Words of subject, sender, recipients, rules and so on; 請求 finds 請求書
+    /// Words of subject, sender, recipients, rules; 請求 finds 請求書
     words: Vec<String>,
     /// The mail server's name for the message, as in its log
     #[arg(long, value_name = "ID")]

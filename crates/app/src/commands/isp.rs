@@ -108,7 +108,7 @@ enum What {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
-    /// Take over the range rules of a user_prefs of the TLEC kind. Exit 1: something in it was not understood
+    /// Take over the range rules of a user_prefs of the TLEC kind. Exit 1: something in it was not understood, or there are none
     Import {
         /// The user_prefs, or another rule file
         #[arg(value_name = "FILE")]
@@ -608,7 +608,10 @@ impl Desk {
         for problem in &problems {
             eprintln!("sekisho: {}:{}: {}", from.display(), problem.line, problem.what);
         }
-        Ok(if problems.is_empty() { CLEAN } else { FOUND })
+        if new + known == 0 {
+            language::tell_nothing();
+        }
+        Ok(if problems.is_empty() && new + known > 0 { CLEAN } else { FOUND })
     }
 
     /// The service's history since so many days ago, entry by entry; nothing where there is no store.

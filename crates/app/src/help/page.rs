@@ -11,6 +11,8 @@ const WIDEST: usize = 100;
 /// Descriptions begin here at the latest; after a longer name they begin on the next line.
 const LATEST: usize = 34;
 const INDENT: usize = 10;
+/// Where a usage goes on that is longer than a line.
+const USAGE_INDENT: usize = 8;
 
 /// The page of the command with this path.
 pub fn of(mut program: Command, path: &[String], long: bool, columns: usize) -> String {
@@ -46,7 +48,7 @@ fn page(command: &mut Command, long: bool, columns: usize) -> String {
         lines(&mut out, &about.to_string(), 0, columns);
         out.push('\n');
     }
-    _ = writeln!(out, "{}", usage.trim_end());
+    hanging(&mut out, usage.trim_end(), 0, USAGE_INDENT, columns);
     let commands: Vec<&Command> = command.get_subcommands().filter(|below| !below.is_hide_set()).collect();
     if !commands.is_empty() {
         let rows = commands.iter().map(|below| {
