@@ -7,13 +7,16 @@
 use feeds::data;
 use feeds::mmdb::Database;
 use libfuzzer_sys::fuzz_target;
+use mail::suffixes::Suffixes;
+use mail::tld::Registry;
 
-const NAMES: [(&str, &str); 6] = [
+const NAMES: [(&str, &str); 7] = [
     ("rir-apnic", "delegated-apnic-extended-latest"),
     ("publicsuffix", "public_suffix_list.dat"),
     ("freemail", "domains.json"),
     ("disposable", "disposable_email_blocklist.conf"),
     ("spamhaus-drop", "drop_v4.json"),
+    ("spamhaus-drop", "drop_v6.json"),
     ("country", "asn-country.mmdb"),
 ];
 
@@ -27,6 +30,17 @@ fuzz_target!(|data: &[u8]| {
             let address = address.parse().expect("an address");
             assert!(database.country(address).is_none_or(|country| country.len() == 2));
             database.system(address);
+        }
+    }
+    if set == "publicsuffix"
+        && let Some(list) = std::str::from_utf8(data).ok().and_then(Suffixes::parse)
+    {
+        let registry = Registry::default().with_suffixes(Some(list.into()));
+        for name in ["www.example.co.jp", "a.b.c.d.e.f.g.h.i.j", "xn--55qx5d.cn", "..", "", "com"] {
+            assert!(name.ends_with(
+                std::str::from_utf8(registry.organisation(name.as_bytes())).unwrap_or("?").trim_matches('.')
+            ));
+            registry.is_domain_valid(name.as_bytes());
         }
     }
     if data::check(name, data).is_ok()

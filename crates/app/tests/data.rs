@@ -11,7 +11,8 @@ mod support;
 use mmdb::{Value, write};
 use publisher::{Http, Page};
 use sha2::{Digest, Sha256};
-use support::Folder;
+use std::process::Command;
+use support::{Folder, Sekisho, wait_until};
 
 const DELEGATED: &str = "2|apnic|20261121|2|19830613|20261120|+1000\napnic|*|ipv4|*|2|summary\n\
                          apnic|JP|ipv4|192.0.2.0|256|20110412|allocated|A1\n\
@@ -27,7 +28,7 @@ impl Site {
     fn new(name: &str, set: &str, on: &str) -> Site {
         let site = Site { folder: Folder::new(name), http: Http::start() };
         let root = site.folder.0.display();
-        let sets = ["asn", "country", "disposable", "freemail", "rir-apnic", "spamhaus-drop"];
+        let sets = ["asn", "country", "disposable", "freemail", "publicsuffix", "rir-apnic", "spamhaus-drop"];
         let mirrors: Vec<String> = sets.iter().map(|set| format!("{set} = [{:?}]", site.http.url(set))).collect();
         let text = format!(
             "listen = []\n[rules]\nset = {set:?}\nextra = [\"{root}/rules\"]\n[store]\nlocation = \"\"\n[learn]\nfolder = \
@@ -169,4 +170,49 @@ fn lists_become_rules() {
     site.http.put("spamhaus-drop/drop_v4.json", Page::ok("{\"cidr\":\"192.0.2.0/24\"}\n"));
     site.update("spamhaus-drop", 1, "not whole");
     assert_eq!(hits("192.0.2.200", "a@example.com"), [false, true]);
+}
+
+/// Whose a name is, by the list that was fetched, where no policy of DMARC says it; in a running service without a restart.
+#[test]
+fn the_public_suffix_list_that_was_fetched_counts() {
+    let site = Site::new("data-suffixes", "none", "\"publicsuffix\"");
+    let config = site.folder.0.join("sekisho.toml");
+    let text = std::fs::read_to_string(&config).unwrap().replace("\nextra =", "\nwatch = \"100ms\"\nextra =");
+    let fake = "[dns]\nask = \"fake\"\n[dns.fake]\n\"y.host.example\" = [\"TXT v=spf1 ip4:192.0.2.1 -all\"]\n";
+    site.folder.file("sekisho.toml", &format!("{text}{fake}"));
+    let mail = site.folder.file("mail.eml", "From: a@x.host.example\nTo: ann@example.org\nSubject: x\n\nbody\n");
+    let aligned = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_sekisho"))
+            .args(["auth", "--client", "192.0.2.1", "--from", "b@y.host.example", "--json", "--config"])
+            .arg(&config)
+            .arg(&mail)
+            .env("SEKISHO_CACHE", site.folder.0.join("cache"))
+            .env("HOME", &site.folder.0)
+            .env_remove("SEKISHO_LOCAL")
+            .output()
+            .unwrap();
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(found["spf"]["result"], "pass", "{found}");
+        found["dmarc"]["spf_aligned"].as_bool().unwrap()
+    };
+    assert!(aligned(), "by the list that sekisho carries both are of host.example");
+    site.folder.file("rules/one.cf", "header ANYBODY From =~ /./\n");
+    let serving = std::fs::read_to_string(&config).unwrap();
+    let listen = "[[listen]]\nprotocol = \"spamd\"\nsocket = \"inet:127.0.0.1:0\"\n";
+    let service = Folder::new("data-suffixes-service");
+    let sekisho = Sekisho::start(&service, &serving.replacen("listen = []\n", listen, 1));
+    let list = |rules: &str| {
+        format!(
+            "// ===BEGIN ICANN DOMAINS===\nexample\n// ===END ICANN DOMAINS===\n{rules}// ===END PRIVATE DOMAINS===\n"
+        )
+    };
+    site.http.put("publicsuffix/public_suffix_list.dat", Page::ok(list("host.example\n")));
+    site.update("publicsuffix", 0, "1 new files");
+    assert!(!aligned(), "two registrants of host.example");
+    wait_until("the service reads it", || sekisho.log().iter().any(|line| line.contains("rules reloaded")));
+    // Without its end it is not taken.
+    site.http.put("publicsuffix/public_suffix_list.dat", Page::ok("// ===BEGIN ICANN DOMAINS===\nexample\n"));
+    site.update("publicsuffix", 1, "not whole");
+    assert!(!aligned());
+    assert_eq!(site.run(&["data", "rollback", "publicsuffix"]).1, 2, "there is no set before");
 }

@@ -109,6 +109,11 @@ impl Memo {
         self.0.borrow_mut().insert(TypeId::of::<T>(), made.clone());
         made
     }
+
+    /// What was kept, if anything was.
+    pub fn known<T: Any>(&self) -> Option<Rc<T>> {
+        self.0.borrow().get(&TypeId::of::<T>()).cloned()?.downcast().ok()
+    }
 }
 
 /// Where a check takes its answer from.

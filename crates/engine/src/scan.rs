@@ -141,6 +141,12 @@ impl<'a> Scan<'a> {
             explain::add_evidence(self.engine, &self.views, &self.values, &mut self.verdict);
         }
         let mut verdict = std::mem::take(&mut self.verdict);
+        if let Some(told) = crate::checks::dnsbl::tag(&self.memo) {
+            set_tag(&mut verdict.tags, "RBL", told.into_bytes());
+        }
+        for (tag, values) in crate::checks::uridnsbl::tags(&self.memo) {
+            verdict.tags.push((tag.to_owned(), values));
+        }
         verdict.troubles.extend(self.views.limits_reached().into_iter().filter_map(limit_trouble));
         let reached = self.memo.get_or_init(LimitsReached::default);
         let reached = reached.0.borrow();

@@ -279,6 +279,10 @@ impl Walk<'_, '_> {
             if answer.is_empty() {
                 self.void_lookup()?;
             }
+            if answer.len() > NAMES {
+                let outcome = format!("{} names, of which the first {NAMES} are looked at", answer.len());
+                self.step(0, &client.to_string(), "PTR", &outcome);
+            }
             let mut names = Vec::new();
             let mut open = false;
             for name in answer.iter().take(NAMES) {

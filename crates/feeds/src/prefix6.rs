@@ -40,6 +40,17 @@ impl Prefix6 {
             // Another group, or the second colon of `::`.
             _ => format!("{}:", written.join(":")),
         }];
+        // `::` in place of zeros within the prefix: then exactly so many groups follow.
+        let all = match rest {
+            0 => String::new(),
+            rest => format!("(?::{ANY_GROUP}){{{rest}}}"),
+        };
+        for from in 0..groups.len() {
+            let zeros = groups[from..].iter().take_while(|(low, _)| *low == 0).count();
+            for to in (from + 1..=from + zeros).filter(|to| *to < groups.len()) {
+                forms.push(format!("{}::{}{all} ", written[..from].join(":"), written[to..].join(":")));
+            }
+        }
         // `::` in place of zeros at the end of the prefix: it must reach beyond, so that few enough groups follow.
         let zeros = groups.iter().rev().take_while(|(low, _)| *low == 0).count();
         let follow = match rest {

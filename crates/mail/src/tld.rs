@@ -2,8 +2,8 @@
 //!
 //! In: the lists of `util_rb_tld`, `util_rb_2tld`, `util_rb_3tld`, or nothing (then the Public Suffix List, one that was
 //! fetched or the one that is compiled in). Out: is this a name in a known top level, and which part of it did somebody register?
-//! Follows SpamAssassin's RegistryBoundaries where rule files gave lists, since URI rules and block lists expect it; who is
-//! one organisation for DMARC is the Public Suffix List's to say, whatever rule files hold.
+//! Follows SpamAssassin's RegistryBoundaries where rule files gave lists, since URI rules and block lists expect it; what is
+//! one organisation is the Public Suffix List's to say, whatever rule files hold.
 
 use crate::received::is_address_literal;
 use crate::suffixes::Suffixes;
@@ -84,7 +84,7 @@ impl Registry {
         self.trimmed(name, self.lists.as_ref())
     }
 
-    /// The same by the Public Suffix List alone: whose domain it is, for DMARC.
+    /// The same by the Public Suffix List alone: whose domain it is, whatever lists rules have.
     pub fn organisation<'n>(&self, name: &'n [u8]) -> &'n [u8] {
         self.trimmed(name, None)
     }
@@ -300,6 +300,20 @@ mod tests {
 
     fn listed() -> Registry {
         Registry::new(["com", "jp", "us", "uk", "xn--q9jyb4c"], ["co.jp", "co.uk"], ["act.edu.au", "tokyo.lg.jp"])
+    }
+
+    /// A list that was fetched is for DMARC, and for all else only where rule files gave none.
+    #[test]
+    fn lists_of_rules_and_a_list_of_suffixes() {
+        let suffixes = Suffixes::parse("com\nexample.com\n").map(Arc::new);
+        let (listed, alone) = (listed(), Registry::default());
+        let (listed, alone) = (listed.with_suffixes(suffixes.clone()), alone.with_suffixes(suffixes));
+        for (registry, trimmed) in [(&listed, "example.com"), (&alone, "b.example.com")] {
+            assert_eq!(registry.trim_domain(b"a.b.example.com"), trimmed.as_bytes());
+            assert_eq!(registry.organisation(b"a.B.example.com"), b"B.example.com");
+        }
+        assert!(listed.is_tld(b"jp") && !alone.is_tld(b"jp") && alone.is_tld(b"com"));
+        assert_eq!(Registry::default().organisation(b"www.example.co.jp"), b"example.co.jp");
     }
 
     #[test]

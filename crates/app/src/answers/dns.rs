@@ -5,7 +5,10 @@
 //! left alone for a moment and questions end at once, so that mail does not wait for nothing. Those that are asked over
 //! TLS are in [`tls`].
 
+mod records;
 pub mod tls;
+
+pub use records::{Found, beyond_in_words};
 
 use super::digests::{Prepared, Resting};
 use super::fake::Fake;
@@ -17,10 +20,11 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto;
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::proto::rr::{Name, RecordType};
+use records::of_records;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -82,12 +86,8 @@ const FAILURES: u32 = 30;
 const REST: Duration = Duration::from_secs(1);
 /// ... up to this.
 const LONGEST_REST: Duration = Duration::from_secs(30);
-/// Of one answer; a name may have thousands.
-const RECORDS: usize = 100;
 /// How often it is told that there was more.
 const TELL_AGAIN: Duration = Duration::from_secs(600);
-/// Bytes of one record in text; a TXT record may have 65,535.
-const LONGEST_RECORD: usize = 16_384;
 /// Zones left alone at the same time.
 const BLOCKED: usize = 1000;
 
@@ -311,7 +311,7 @@ impl Resolver {
                 Some(last) if record != Record::CNAME => {
                     let goes_on = library.lookup(last.clone(), RecordType::CNAME).await;
                     match goes_on.is_ok_and(|lookup| !lookup.answers().is_empty()) {
-                        true => Found { answer: Answer::Failed(SERVFAIL), beyond: vec![(ALIASES.to_owned(), 1)] },
+                        true => Found::chain(),
                         false => found(result, record),
                     }
                 }
@@ -412,36 +412,6 @@ fn wire_name(name: &str) -> Option<Name> {
     Some(name)
 }
 
-/// An answer, and what of it was too much to be kept: of what, and how much there was.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Found {
-    pub answer: Answer,
-    pub beyond: Vec<(String, i64)>,
-}
-
-impl From<Answer> for Found {
-    fn from(answer: Answer) -> Found {
-        Found { answer, beyond: Vec::new() }
-    }
-}
-
-/// What there can be too much of, as it stands in a recorded answer.
-const MANY: &str = "records";
-const LONG: &str = "bytes";
-const ALIASES: &str = "aliases";
-const SERVFAIL: u16 = 2;
-
-/// `x.example TXT: 1000 records, of which 100 are looked at`.
-pub fn beyond_in_words(name: &str, record: Record, beyond: &[(String, i64)]) -> String {
-    let each = beyond.iter().map(|(what, count)| match what.as_str() {
-        MANY => format!("{count} records, of which {RECORDS} are looked at"),
-        LONG => format!("a record of {count} bytes, of which {LONGEST_RECORD} at most are looked at"),
-        ALIASES => "more aliases (CNAME) one behind the other than are followed".to_owned(),
-        other => format!("{count} {other}"),
-    });
-    format!("{name} {record}: {}", each.collect::<Vec<_>>().join("; "))
-}
-
 /// The last name of a chain of aliases that led to nothing.
 fn alias_without_end<'r>(result: &'r Result<Lookup, NetError>, asked: &Name) -> Option<&'r Name> {
     match result {
@@ -471,81 +441,9 @@ fn no_records(record: Record) -> Answer {
     if record == Record::TXT { Answer::Texts(Vec::new()) } else { Answer::Records(Vec::new()) }
 }
 
-/// Those of the type that was asked for: an alias on the way is none.
-fn of_records<'r>(data: impl Iterator<Item = &'r RData>, record: Record) -> Found {
-    let wanted: Vec<&RData> = data.filter(|data| u16::from(data.record_type()) == record.0).collect();
-    let mut longest = 0;
-    let kept = wanted.iter().take(RECORDS);
-    let answer = if record == Record::TXT {
-        let texts = kept.filter_map(|data| match data {
-            RData::TXT(text) => {
-                longest = longest.max(text.txt_data.iter().map(|string| string.len()).sum::<usize>());
-                let mut room = LONGEST_RECORD;
-                let within = text.txt_data.iter().take_while(|string| take(&mut room, string.len()));
-                Some(within.map(|string| String::from_utf8_lossy(string).into_owned()).collect())
-            }
-            _ => None,
-        });
-        Answer::Texts(texts.collect())
-    } else {
-        let texts = kept.map(|data| {
-            let mut text = String::new();
-            // Some kinds of data cannot be written.
-            let _ = write!(text, "{data}");
-            longest = longest.max(text.len());
-            text.truncate(text.floor_char_boundary(LONGEST_RECORD));
-            text
-        });
-        Answer::Records(texts.collect())
-    };
-    let count = |what: &str, count: usize| (what.to_owned(), i64::try_from(count).unwrap_or(i64::MAX));
-    let many = (wanted.len() > RECORDS).then(|| count(MANY, wanted.len()));
-    let long = (longest > LONGEST_RECORD).then(|| count(LONG, longest));
-    Found { answer, beyond: many.into_iter().chain(long).collect() }
-}
-
-/// Whether it fits in.
-fn take(room: &mut usize, bytes: usize) -> bool {
-    let fits = bytes <= *room;
-    *room = if fits { *room - bytes } else { 0 };
-    fits
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hickory_resolver::proto::rr::rdata::{A, CNAME, TXT};
-
-    #[test]
-    fn records_of_the_type_asked_for() {
-        let name = wire_name("x.example").unwrap();
-        let data = [RData::CNAME(CNAME(name)), RData::A(A::new(127, 0, 0, 2)), RData::A(A::new(127, 0, 0, 3))];
-        let expected = Answer::Records(vec!["127.0.0.2".into(), "127.0.0.3".into()]);
-        assert_eq!(of_records(data.iter(), Record::A), expected.into());
-        assert_eq!(of_records(data.iter(), Record::CNAME), Answer::Records(vec!["x.example.".into()]).into());
-        assert_eq!(of_records(data.iter(), Record::MX), Answer::Records(vec![]).into());
-        let text = RData::TXT(TXT::new(vec!["v=spf1 ".into(), "-all".into()]));
-        let expected = Answer::Texts(vec![vec!["v=spf1 ".into(), "-all".into()]]);
-        assert_eq!(of_records([text].iter(), Record::TXT), expected.into());
-    }
-
-    #[test]
-    fn a_thousand_records_or_a_huge_text_stay_within_limits() {
-        let many = vec![RData::A(A::new(127, 0, 0, 2)); 1000];
-        let found = of_records(many.iter(), Record::A);
-        assert_eq!(found.answer.records().len(), RECORDS);
-        assert_eq!(found.beyond, [(MANY.to_owned(), 1000)]);
-        let huge = RData::TXT(TXT::new(vec!["x".repeat(255); 200]));
-        let found = of_records([huge].iter(), Record::TXT);
-        assert_eq!(found.answer.records()[0].len(), LONGEST_RECORD / 255 * 255);
-        assert_eq!(found.beyond, [(LONG.to_owned(), 200 * 255)]);
-        assert!(
-            beyond_in_words("x.test", Record::TXT, &found.beyond).starts_with("x.test TXT: a record of 51000 bytes")
-        );
-        // As much as fits in is all there.
-        let full = vec![RData::A(A::new(127, 0, 0, 2)); RECORDS];
-        assert!(of_records(full.iter(), Record::A).beyond.is_empty());
-    }
 
     #[test]
     fn names_that_dns_cannot_hold() {

@@ -1,5 +1,6 @@
 //! `sekisho config`: look at the configuration of the service.
 
+use crate::answers::dns::tls;
 use crate::config::{Config, SAMPLE, here, origin};
 use crate::language::said;
 use crate::output::Output;
@@ -59,6 +60,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             Ok((config, place)) => {
                 let mut looked = here::look(&config);
                 looked.mistakes.extend(Certificates::load(&config.relay).err().map(|error| format!("{error:#}")));
+                looked.mistakes.extend(tls::trust(&config.dns).err().map(|error| format!("dns: {error:#}")));
                 match Signer::load(&config) {
                     Ok(signer) => looked.doubts.extend(signer.notes),
                     Err(error) => looked.mistakes.push(format!("{error:#}")),

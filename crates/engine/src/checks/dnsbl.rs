@@ -7,9 +7,10 @@
 use super::dns;
 use super::{argument_pattern, ip, values};
 use crate::answers::{Answer, Question, Record};
-use crate::check::{Arg, Context, Finding, Outcome, Pending};
+use crate::check::{Arg, Context, Finding, Memo, Outcome, Pending};
 use mail::tld;
 use rules::Flags;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -102,7 +103,35 @@ pub fn check_rbl_sub(cx: &Context<'_>, args: &[Arg]) -> Outcome {
     Ok(finding(cx, &answers, Some(subtest)))
 }
 
+/// Everything that lists answered, for `_RBL_`.
+#[derive(Debug, Default)]
+struct Told(RefCell<BTreeMap<Question, Vec<String>>>);
+
+/// `_RBL_`: each question that had an answer, as a URI of DNS, with what came. SpamAssassin has them in no order.
+pub fn tag(memo: &Memo) -> Option<String> {
+    let told = memo.known::<Told>()?;
+    let told = told.0.borrow();
+    let lines = told.iter().map(|(question, data)| {
+        let kind = match question {
+            Question::Dns { record, .. } if *record != Record::A => format!("?type={record}"),
+            _ => String::new(),
+        };
+        format!("<dns:{}{kind}> [{}]", dns::name_of(question), data.join(", "))
+    });
+    Some(lines.collect::<Vec<_>>().join("\n")).filter(|text| !text.is_empty())
+}
+
 fn finding(cx: &Context<'_>, answers: &[(Question, &Answer)], subtest: Option<&str>) -> Finding {
+    let told = cx.memo.get_or_init(Told::default);
+    for (question, answer) in answers {
+        let data = answer.records();
+        if !data.is_empty() {
+            told.0.borrow_mut().entry(question.clone()).or_insert_with(|| {
+                let mut seen = BTreeSet::new();
+                data.into_iter().filter(|data| seen.insert(data.clone())).collect()
+            });
+        }
+    }
     let mut notes: Vec<String> = Vec::new();
     let mut hit = false;
     for (question, answer) in answers {

@@ -36,7 +36,7 @@ mod relay;
 pub mod reputation;
 mod text;
 mod uri;
-mod uridnsbl;
+pub(crate) mod uridnsbl;
 mod values;
 mod welcomelist;
 

@@ -10,7 +10,7 @@
 use super::dns::{self, Subtest};
 use super::{ip, values};
 use crate::answers::{Answer, Question, Record};
-use crate::check::{Arg, Context, Finding, Outcome};
+use crate::check::{Arg, Context, Finding, Memo, Outcome};
 use mail::views::uri::Uri;
 use rules::Flags;
 use rules::settings::UriZone;
@@ -170,6 +170,16 @@ pub struct Hosts(pub Vec<Host>);
 
 pub fn hosts(cx: &Context<'_>) -> std::rc::Rc<Hosts> {
     cx.memo.get_or_init(|| Hosts(chosen_hosts(cx)))
+}
+
+/// `_URIHOSTS_` and `_URIDOMAINS_`, where some rule asked about them.
+pub fn tags(memo: &Memo) -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    let Some(hosts) = memo.known::<Hosts>() else { return Vec::new() };
+    let domains: BTreeSet<&Vec<u8>> = hosts.0.iter().map(|(_, domain)| domain).collect();
+    vec![
+        ("URIHOSTS", hosts.0.iter().map(|(host, _)| host.clone()).collect()),
+        ("URIDOMAINS", domains.into_iter().cloned().collect()),
+    ]
 }
 
 fn chosen_hosts(cx: &Context<'_>) -> Vec<Host> {
