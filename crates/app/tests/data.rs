@@ -200,6 +200,8 @@ fn the_public_suffix_list_that_was_fetched_counts() {
     let serving = std::fs::read_to_string(&config).unwrap();
     let listen = "[[listen]]\nprotocol = \"spamd\"\nsocket = \"inet:127.0.0.1:0\"\n";
     let service = Folder::new("data-suffixes-service");
+    // Who fetches is the command below.
+    let serving = serving.replacen("[feeds]\n", "[feeds]\nschedule = false\n", 1);
     let sekisho = Sekisho::start(&service, &serving.replacen("listen = []\n", listen, 1));
     let list = |rules: &str| {
         format!(
