@@ -61,6 +61,8 @@ pub struct Selection {
     pub extra: Vec<PathBuf>,
     pub pre: Vec<String>,
     pub cf: Vec<String>,
+    /// `officer` and `brand` lines that the configuration stands for.
+    pub names: Vec<String>,
     /// Without the tests that need the network.
     pub local: bool,
     /// Databases of addresses that were fetched.
@@ -125,6 +127,9 @@ pub fn find(selection: &Selection) -> Found {
         if path.extension().is_none_or(|extension| extension != "pre") {
             found.read(path, "cf", SourceKind::Site, true);
         }
+    }
+    if !selection.names.is_empty() {
+        found.sources.push(Source::new("([impersonation])", lines(&selection.names), SourceKind::Site));
     }
     if !selection.cf.is_empty() {
         found.sources.push(Source::new("(--cf)", lines(&selection.cf), SourceKind::Site));

@@ -25,6 +25,9 @@ body POINTS /points/
 score POINTS 4
 ";
 
+/// An officer's name from outside, with an errand.
+const ERRAND: &str = "FIRST_CONTACT_ERRAND";
+
 struct Site {
     sekisho: Sekisho,
     folder: Folder,
@@ -263,4 +266,37 @@ fn what_mail_mentions_is_known_from_then_on() {
     assert_eq!((json["kind"].as_str(), json["spam"].as_u64()), (Some("mentioned address"), Some(1)), "{said}");
     assert_eq!(reputation(&["forget", "example.net"]).0, Some(0));
     assert_eq!(reputation(&["show", "example.net"]).0, Some(1));
+}
+
+#[test]
+fn a_strangers_errand_in_an_officers_name() {
+    let folder = Folder::new("first-errand");
+    let config = format!(
+        "[[listen]]\nprotocol = \"http\"\nsocket = \"inet:127.0.0.1:0\"\n[rules]\nset = \"shipped\"\n\
+         [networks]\ndomains = [\"example.test\"]\n[store]\nlocation = {:?}\n[learn]\nfolder = {:?}\n\
+         [impersonation]\nofficers = [{{ names = [\"例示 一郎\"], addresses = [\"example.test\"] }}]\n\
+         [reputation]\nsettle = \"0s\"\n",
+        folder.0.join("store"),
+        folder.0.join("model"),
+    );
+    let site = Site { sekisho: Sekisho::start(&folder, &config), folder };
+    let letter = |id: &str, text: &str| {
+        format!(
+            "From: =?UTF-8?B?5L6L56S6IOS4gOmDjg==?= <k8231@outlook.com>\nTo: <ann@example.test>\nSubject: letter\n\
+             Message-ID: <20261120.abcdef0123456789.{id}>\nContent-Type: text/plain; charset=UTF-8\n\n{text}\n"
+        )
+    };
+    let errand = "LINEのグループを作り、QRコードを返信してください。ほかの方はまだ招待しないでください。";
+    // Somebody's mail begins the memory.
+    site.names(TO_ANN, &mail("0@x", "joe@there.example", "", "hello"));
+    let names = site.names(TO_ANN, &letter("1@x", errand));
+    assert!(names.contains(ERRAND) && names.contains("OFFICER_NAME_AWAY"), "{names}");
+    let names = site.names(TO_ANN, &letter("2@x", "今、会社にいますか。"));
+    assert!(names.contains("FIRST_CONTACT_OPENING") && !names.contains(ERRAND), "{names}");
+    // He writes as people do, and is met.
+    let names = site.names(TO_ANN, &letter("3@x", "電車が遅れています。"));
+    assert!(!names.contains("FIRST_CONTACT"), "{names}");
+    let names = site.names(TO_ANN, &letter("4@x", errand));
+    assert!(!names.contains("FIRST_CONTACT") && names.contains("OFFICER_ERRAND"), "{names}");
+    drop(site.folder);
 }

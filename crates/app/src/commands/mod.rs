@@ -133,7 +133,7 @@ impl RuleArguments {
     /// The service's rules, feeds among them, unless another set is named; those of the command line on top.
     pub fn selection(&self, config: &Config) -> Selection {
         let begin = match self.rule_set {
-            Some(rule_set) => Selection { rule_set, ..Selection::default() },
+            Some(rule_set) => Selection { rule_set, names: config.impersonation.lines(), ..Selection::default() },
             None => crate::feeds::selection(config),
         };
         let extra = begin.extra.into_iter().chain(self.rules.iter().cloned()).collect();

@@ -13,6 +13,7 @@ mod exempt;
 mod feeds;
 mod gate;
 pub mod here;
+mod impersonation;
 mod isp;
 mod learn;
 mod lookup;
@@ -37,6 +38,7 @@ pub use authentication::{Authentication, Dmarc, Marked, Wished};
 pub use exempt::Client;
 pub use feeds::{Feed, Feeds, Risk, SHORTEST};
 pub use gate::{Asked, Gate, Greylist, S25r, S25rAction, Trouble};
+pub use impersonation::Impersonation;
 pub use isp::Isp;
 pub use learn::{Exchange, Learn};
 pub use lookup::{Lookup, OnError};
@@ -66,6 +68,7 @@ pub struct Config {
     pub rules: Rules,
     pub signatures: Signatures,
     pub networks: Networks,
+    pub impersonation: Impersonation,
     pub actions: Actions,
     pub policy: Vec<Policy>,
     pub categories: Categories,
@@ -226,6 +229,7 @@ impl Default for Config {
             rules: Rules::default(),
             signatures: Signatures::default(),
             networks: Networks::default(),
+            impersonation: Impersonation::default(),
             actions: Actions::default(),
             policy: Vec::new(),
             categories: Categories::default(),
@@ -338,6 +342,7 @@ impl Config {
             told(self.check_actions()),
             self.learn.problem().map_or(Ok(()), |problem| Err(problem.to_string())),
             self.lookup.check(),
+            self.impersonation.check(),
             self.notify.check(),
             self.report.check(&self.notify.postmaster),
             needs_store(

@@ -281,7 +281,8 @@ pub fn selection(config: &Config) -> Selection {
 /// The same, were this folder what the feed has.
 fn selection_with(config: &Config, instead: Option<(&str, &Path)>) -> Selection {
     let local = config.dns.ask == crate::config::dns::Ask::No || crate::environment::is_local();
-    let mut selection = Selection { rule_set: config.rules.set, local, ..Selection::default() };
+    let names = config.impersonation.lines();
+    let mut selection = Selection { rule_set: config.rules.set, names, local, ..Selection::default() };
     for feed in all(config).unwrap_or_default() {
         let folder = match instead {
             Some((name, folder)) if name == feed.name => Some(folder.to_owned()),
