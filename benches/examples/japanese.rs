@@ -1,7 +1,7 @@
 //! How the shipped rules do on Japanese spam and on ham, rules alone: no learning, no network.
 //!
 //! ```sh
-//! SEKISHO_DATA=~/sekisho-data cargo run --release -p benches --example japanese [-- sealed] [-- stock] [-- names PATTERN]
+//! SEKISHO_DATA=~/sekisho-data cargo run --release -p benches --example japanese [-- sealed] [-- stock] [-- names PATTERN] [-- precision]
 //! ```
 //!
 //! In: `ja-modern`, `zh-modern`, the ham folders and the written corpora, the open half unless `sealed` is said. Out: a table
@@ -74,6 +74,9 @@ fn main() -> Result<()> {
             }
         }
     }
+    if said("precision") {
+        return precision(&corpora, &table);
+    }
     println!("{out}");
     let names: Vec<&str> = corpora.iter().map(|c| c.name).collect();
     println!("| rule | {} |\n|---|{}", names.join(" | "), "---:|".repeat(names.len()));
@@ -83,6 +86,21 @@ fn main() -> Result<()> {
     }
     println!();
     below.iter().for_each(|line| println!("{line}"));
+    Ok(())
+}
+
+/// What each rule hits, and how much of that is spam.
+fn precision(corpora: &[Corpus], table: &BTreeMap<String, Vec<usize>>) -> Result<()> {
+    let spam: Vec<&Corpus> = corpora.iter().filter(|corpus| corpus.spam).collect();
+    let names: Vec<&str> = spam.iter().map(|corpus| corpus.name).collect();
+    println!("| rule | {} | ham | precision |\n|---|{}---:|---:|", names.join(" | "), "---:|".repeat(names.len()));
+    for (rule, counts) in table {
+        let of = |wanted: bool| corpora.iter().zip(counts).filter(move |(c, _)| c.spam == wanted).map(|(_, n)| *n);
+        let (hits, ham): (usize, usize) = (of(true).sum(), of(false).sum());
+        let cells: Vec<String> = of(true).map(|n| n.to_string()).collect();
+        let share = hits as f64 * 100.0 / (hits + ham).max(1) as f64;
+        println!("| {rule} | {} | {ham} | {share:.1} % |", cells.join(" | "));
+    }
     Ok(())
 }
 
