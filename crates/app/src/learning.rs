@@ -860,14 +860,16 @@ mod tests {
             let (digest, features, class) = lesson(number, &mut extractor);
             learnt.teach(&place).unwrap().learn(digest, &features, class, User::default(), number).unwrap();
         }
-        imported::write(&place, &Imported::default()).unwrap();
+        let backup = "v\t3\tdb_version\nv\t10\tnum_spam\nv\t20\tnum_nonspam\nt\t5\t0\t1700000000\t0123456789\n";
+        let (import, _) = imported::from_backup(backup.as_bytes()).unwrap();
+        imported::write(&place, &import).unwrap();
         assert!(learnt.refresh(&place).unwrap() && learnt.imported().is_some());
         fs::write(place.join("imported"), "half a file").unwrap();
         assert!(learnt.refresh(&place).unwrap() && learnt.imported().is_none());
         assert!(!learnt.refresh(&place).unwrap(), "it is not read at each look");
         let opened = Learnt::open(&place).unwrap();
         assert_eq!((opened.model.counts(), opened.imported().is_none()), (learn::Counts { ham: 2, spam: 2 }, true));
-        imported::write(&place, &Imported::default()).unwrap();
+        imported::write(&place, &import).unwrap();
         assert!(learnt.refresh(&place).unwrap() && learnt.imported().is_some());
         fs::remove_dir_all(&place).unwrap();
     }
