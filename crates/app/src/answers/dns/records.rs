@@ -50,7 +50,9 @@ pub fn beyond_in_words(name: &str, record: Record, beyond: &[(String, i64)]) -> 
 
 /// Those of the type that was asked for: an alias on the way is none.
 pub fn of_records<'r>(data: impl Iterator<Item = &'r RData>, record: Record) -> Found {
-    let wanted: Vec<&RData> = data.filter(|data| u16::from(data.record_type()) == record.0).collect();
+    // A record without data is one of RFC 2136's updates, and no answer.
+    let holds = |data: &&RData| u16::from(data.record_type()) == record.0 && !matches!(data, RData::Update0(_));
+    let wanted: Vec<&RData> = data.filter(holds).collect();
     let mut longest = 0;
     let kept = wanted.iter().take(RECORDS);
     let answer = if record == Record::TXT {
@@ -90,8 +92,8 @@ fn take(room: &mut usize, bytes: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::proto::rr::Name;
     use super::super::proto::rr::rdata::{A, CNAME, TXT};
+    use super::super::proto::rr::{Name, RecordType};
     use super::*;
 
     #[test]
@@ -102,6 +104,8 @@ mod tests {
         assert_eq!(of_records(data.iter(), Record::A), expected.into());
         assert_eq!(of_records(data.iter(), Record::CNAME), Answer::Records(vec!["x.example.".into()]).into());
         assert_eq!(of_records(data.iter(), Record::MX), Answer::Records(vec![]).into());
+        let empty = [RData::Update0(RecordType::A), RData::A(A::new(127, 0, 0, 2))];
+        assert_eq!(of_records(empty.iter(), Record::A), Answer::Records(vec!["127.0.0.2".into()]).into());
         let text = RData::TXT(TXT::new(vec!["v=spf1 ".into(), "-all".into()]));
         let expected = Answer::Texts(vec![vec!["v=spf1 ".into(), "-all".into()]]);
         assert_eq!(of_records([text].iter(), Record::TXT), expected.into());
