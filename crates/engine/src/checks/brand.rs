@@ -362,10 +362,12 @@ mod tests {
 
     #[test]
     fn lookalike_domains() {
-        assert!(looks_like("toyo-seikl-k.com", "toyo-seiki-k.co.jp"));
-        assert!(looks_like("minatofoods-hd.net", "minatofoods-hd.jp"));
-        assert!(!looks_like("example.net", "toyo-seiki-k.co.jp"));
-        assert!(!looks_like("toyo-seiki-k.co.jp", "toyo-seiki-k.co.jp"));
+        let tlds = mail::tld::Registry::default();
+        assert!(looks_like(&tlds, "toyo-seikl-k.com", "toyo-seiki-k.co.jp"));
+        assert!(looks_like(&tlds, "minatofoods-hd.net", "minatofoods-hd.jp"));
+        assert!(looks_like(&tlds, "mail.toyo-seikl-k.com", "toyo-seiki-k.co.jp"));
+        assert!(!looks_like(&tlds, "example.net", "toyo-seiki-k.co.jp"));
+        assert!(!looks_like(&tlds, "toyo-seiki-k.co.jp", "toyo-seiki-k.co.jp"));
     }
 
     #[test]
@@ -377,5 +379,11 @@ mod tests {
     #[test]
     fn brackets_of_subjects() {
         assert_eq!(brackets("【Amazon】お知らせ [x").collect::<Vec<_>>(), ["Amazon"]);
+    }
+
+    #[test]
+    fn gateways_are_known_by_whole_labels() {
+        assert!(is_rewriter("mimecast.com") && is_rewriter("protect-eu.mimecast.com"));
+        assert!(!is_rewriter("notmimecast.com") && !is_rewriter("mimecast.com.evil.example"));
     }
 }

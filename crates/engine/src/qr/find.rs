@@ -266,7 +266,7 @@ mod tests {
 
     /// The drawing of half blocks, light on dark, as squares of a code with a light edge of two.
     fn squares() -> Vec<Vec<bool>> {
-        let mut rows = Vec::new();
+        let mut rows: Vec<Vec<bool>> = Vec::new();
         for line in DRAWN.lines() {
             for half in ['▀', '▄'] {
                 rows.push(line.chars().map(|c| c != '█' && c != half).collect());
