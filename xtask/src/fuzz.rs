@@ -149,10 +149,10 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
 const WORKSHOP: &[&[u8]] = &[
     b"crawbody SEIKYU /\\x90\\xbf\\x8b\\x81/\nheader J Subject =~ /\\e\\$B@A5a=q/i\n",
     b"t/(--=\\w+)\\n(?:(?!\\1).+\\n|\\n){2,}--\\1--/\0--=a\nb\n\n--=a\n",
-    "sFrom: a1@b1.example\nSubject: =?utf-8?B?6KuL5rGC?= 1\n\thttps://a.example/1\nX-Mailer: M/1\n\n確認してください、二十四時間以内に\n\
-      https://a1.example/ああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああ\n\0\
-      From: a2@b2.example\nSubject: =?utf-8?B?6KuL5rGC?= 2\n\thttps://a.example/1\nX-Mailer: M/1\n\n確認してください、二十四時間以内に\n\
-      https://a2.example/ああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああ\n"
+    "sFrom: a1@b1.example\nSubject: =?utf-8?B?6KuL5rGC?= 1\nX-Mailer: M/1\nContent-Type: text/html; charset=utf-8\n\n\
+      <p>確認してください、二十四時間以内に<a href=https://a1.example.jp/ああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああ>x</a>\n\0\
+      From: a2@b2.example\nSubject: =?utf-8?B?6KuL5rGC?= 2\nX-Mailer: M/1\nContent-Type: text/html; charset=utf-8\n\n\
+      <p>確認してください、二十四時間以内に<a href=https://a2.example.jp/ああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああああ>x</a>\n"
         .as_bytes(),
     b"lY   12 /spam/a%20b RULE_A,RULE_B points=12.300\n",
     b"o180.94.0.0\t180.94.31.255\t17639\tPH\tGLOBALSPEED\n1.0.0.0\t24\t13335_1\n",
