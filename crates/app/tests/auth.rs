@@ -242,6 +242,17 @@ fn the_service_does_as_the_authors_domain_asks() {
         assert!(history.contains(expected), "{expected}\n{history}");
     }
     drop(reject);
+    // Signatures of a message of which the middle was left out are not held to its body.
+    let short = start("action = \"reject\"\n[limits]\nmessage = \"256KiB\"");
+    let signature = "DKIM-Signature: v=1; a=rsa-sha256; d=example.net; s=s; h=from; bh=YQ==; b=YQ==\n";
+    send(&short, &format!("{signature}{from_joe}{}", "a line of text\n".repeat(30_000)));
+    let history = sekisho(
+        &folder,
+        &["explain", "end", "--rule-set", "none", "--config", folder.0.join("sekisho.toml").to_str().unwrap()],
+    );
+    let history = String::from_utf8_lossy(&history.stdout).into_owned();
+    assert!(history.contains("AUTHENTICATION_LIMIT"), "{history}");
+    drop(short);
     let score = start("action = \"score\"");
     let (reply, edits) = send(&score, from_joe);
     assert!(reply == 'a' || reply == 'c', "{reply}");

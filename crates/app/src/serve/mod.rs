@@ -508,7 +508,9 @@ async fn tidy(service: Arc<Service>) {
 
 fn settings(config: &Config) -> protocols::Settings {
     let mut settings = protocols::Settings::default();
-    let content = protocols::ContentLimits { bytes: config.limits.message.0 as usize, ..Default::default() };
+    // The header stands at the beginning: a small limit is not all for the end.
+    let bytes = config.limits.message.0 as usize;
+    let content = protocols::ContentLimits { bytes, tail: protocols::ContentLimits::default().tail.min(bytes / 2) };
     settings.clamd.version = inspect::version();
     settings.clamd.stream = config.clamd.stream.0.try_into().unwrap_or(usize::MAX);
     settings.clamd.reload = config.clamd.reload;
