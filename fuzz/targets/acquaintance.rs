@@ -1,4 +1,4 @@
-//! Messages that are bounces and what they give back, headers that are cut for a signature, averages of any size: no harm,
+//! Messages that are bounces and what they give back, headers that are cut for a signature, averages of any size, names that they mention: no harm,
 //! and the same verdict from the same answers.
 //!
 //! The first eight bytes are the count and the sum that every name has; the rest is the message.
@@ -23,6 +23,10 @@ header PAL    eval:check_pen_pal()
 header ANSWER eval:check_answer_to_us()
 header BOUNCE eval:check_backscatter()
 header TXREP  eval:check_senders_reputation()
+header NEW_URI  eval:check_uri_first_seen('3')
+header NEW_MAIL eval:check_email_first_seen()
+header BAD_URI  eval:check_uri_seen_in_spam()
+header BAD_MAIL eval:check_email_seen_in_spam('1')
 priority TXREP 1000
 body   ANY    /./
 ";
@@ -53,6 +57,10 @@ fuzz_target!(|data: &[u8]| {
                     Question::Acquaintance(Acquaintance::Ours { id, author }) => {
                         assert!((3..=998).contains(&id.len()) && !author.is_empty());
                         Answer::Known(false)
+                    }
+                    Question::Mention { who, .. } => {
+                        assert!(!who.is_empty());
+                        Answer::Mentioned { age: Some(count), ham: count, spam: total.unsigned_abs() }
                     }
                     _ => Answer::Known(false),
                 };
