@@ -1,5 +1,5 @@
-//! Messages that are bounces and what they give back, headers that are cut for a signature, averages of any size, names that they mention: no harm,
-//! and the same verdict from the same answers.
+//! Messages that are bounces and what they give back, headers that are cut for a signature, averages of any size, names
+//! that they mention: no harm, and the same verdict from the same answers.
 //!
 //! The first eight bytes are the count and the sum that every name has; the rest is the message.
 #![no_main]

@@ -97,6 +97,11 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
     let seeds = match target {
         // Before it, how many messages each name had, and what they scored.
         "acquaintance" => messages()?.iter().map(|raw| [&[0, 0, 0, 5, 0, 0, 0, 1], &raw[..]].concat()).collect(),
+        "aggregate" => vec![
+            b"<feedback><report_metadata><org_name>a</org_name></report_metadata><record><row><source_ip>192.0.2.1</source_ip>\
+              <count>1</count></row></record></feedback>"
+                .to_vec(),
+        ],
         "mime" | "walk" => messages()?,
         "header" => messages()?.iter().map(|raw| parsed(raw).pristine_header().to_vec()).collect(),
         "html" => leaves()?.into_iter().filter(|(html, _)| *html).map(|(_, body)| body).collect(),

@@ -139,6 +139,47 @@ fn a_day_is_reported_once_to_those_who_want_it() {
     assert!(head.contains("mx.example.jp!example.com!1728000000!1728086399.xml.gz"), "{head}");
 }
 
+/// Our own reports, read as another site's would be: the file, and the mail that carries it.
+#[test]
+fn reports_of_others_are_summed_up() {
+    let folder = Folder::new("dmarc-read");
+    folder.file("sekisho.toml", &config(&folder));
+    count(&folder);
+    let out = folder.0.join("out");
+    std::fs::create_dir(&out).unwrap();
+    dmarc(&folder, &["--out", out.to_str().unwrap()]);
+    let read = |arguments: &[&str]| {
+        let output = folder.sekisho(&[&["dmarc", "read"], arguments].concat());
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, said, why) = read(&[out.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}{why}");
+    assert!(said.starts_with("2 reports, 2 sources\n192.0.2.1 "), "{said}");
+    assert!(said.contains("3 messages  DKIM 0, SPF 3, neither 0  (none 3)  example.com example.org  <- "), "{said}");
+
+    let packed = std::fs::read(out.join("mx.example.jp!example.com!1728000000!1728086399.xml.gz")).unwrap();
+    let (encoded, _) = filter("base64", &[], &packed);
+    let mail = format!(
+        "From: <dmarc@mx.example.jp>\nSubject: Report Domain: example.com\nMIME-Version: 1.0\n\
+         Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>a report\n--b\n\
+         Content-Type: application/gzip\nContent-Transfer-Encoding: base64\n\n{}\n--b--\n",
+        text(&encoded)
+    );
+    let mail = folder.file("report.eml", &mail).display().to_string();
+    let (code, said, why) = read(&[&mail, "--format", "json", "--domain", "EXAMPLE.com"]);
+    assert_eq!(code, Some(0), "{said}{why}");
+    let first: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    assert_eq!((first["source"].as_str(), first["messages"].as_u64()), (Some("192.0.2.1"), Some(2)), "{said}");
+    assert_eq!(read(&[&mail, "--domain", "ample.com"]).1, "1 reports, 0 sources\n");
+
+    let bad = folder.file("bad.xml", "<feedback>\n<record><row><count>many</count>").display().to_string();
+    let (code, _, why) = read(&[&bad]);
+    assert!(code == Some(2) && why.contains("line 2: count \"many\" is no number"), "{why}");
+    let failing = "<feedback><record><row><source_ip>2001:db8::1</source_ip><count>7</count></row></record></feedback>";
+    let failing = folder.file("failing.xml", failing).display().to_string();
+    assert_eq!(read(&[&failing]).0, Some(1));
+}
+
 fn unpacked(file: &Path) -> Vec<u8> {
     filter("gzip", &["-dc"], &std::fs::read(file).unwrap()).0
 }

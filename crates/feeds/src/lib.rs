@@ -6,6 +6,7 @@
 //! (signatures, rules) is for `rules`.
 #![forbid(unsafe_code)]
 
+pub mod aggregate;
 pub mod archive;
 pub mod channel;
 pub mod data;

@@ -1,6 +1,6 @@
-//! `sekisho dmarc`: the aggregate reports that domains' owners ask for.
+//! `sekisho dmarc`: the aggregate reports that domains' owners ask for, and those that others sent us.
 
-use super::WithStore;
+use super::{Format, WithStore, received};
 use crate::answers::dns::Resolver;
 use crate::dmarc::send::{self, Report};
 use crate::language::Message;
@@ -39,10 +39,29 @@ pub enum What {
         #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "send"])]
         out: Option<PathBuf>,
     },
+    /// Reports that others sent us: who sends in our domains' names, and what passes. Exit 1: some of it proves nothing
+    Read {
+        /// XML, gzip, zip, or mails with such files in them; folders of these
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// At most so many sources
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// Only mail in the name of this domain
+        #[arg(long)]
+        domain: Option<String>,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
-    let What::Report { domain, day, dry_run, send, again, out } = &arguments.what;
+    let (domain, day, dry_run, send, again, out) = match &arguments.what {
+        What::Report { domain, day, dry_run, send, again, out } => (domain, day, dry_run, send, again, out),
+        What::Read { files, limit, domain, format } => {
+            return received::read(files, *limit, domain.as_deref(), *format);
+        }
+    };
     let (config, store) = arguments.store.open()?;
     let now = environment::now();
     let day = match day {

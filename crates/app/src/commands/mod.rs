@@ -20,6 +20,7 @@ pub mod list;
 pub mod masscheck;
 pub mod postfix;
 pub mod quarantine;
+mod received;
 pub mod report;
 pub mod reputation;
 pub mod rule;
