@@ -50,7 +50,7 @@ fn svg(lines: &[String]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#1d2430\"/>\n\
          <g font-family=\"'Noto Sans Mono CJK JP','Noto Sans Mono','DejaVu Sans Mono',monospace\" font-size=\"14\" \
-         fill=\"#d8dee9\" xml:space=\"preserve\">\n"
+         fill=\"#d8dee9\" xml:space=\"preserve\">\n<style>text{{white-space:pre}}</style>\n"
     );
     for (row, line) in lines.iter().enumerate() {
         let y = 16.0 + (row as f64 + 0.8) * LINE;
