@@ -168,7 +168,11 @@ fn main() -> ExitCode {
     if rest.first().is_some_and(|first| first == "spamassassin") {
         return stand_in(spamassassin::run(rest.into_iter().skip(1)));
     }
-    finish(match help::parse::<Cli>().command {
+    let command = match help::parse::<Cli>() {
+        Ok(cli) => cli.command,
+        Err(code) => return code,
+    };
+    finish(match command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),

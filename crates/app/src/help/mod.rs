@@ -16,12 +16,17 @@ use clap::builder::{PossibleValue, PossibleValuesParser, StyledStr};
 use clap::error::ErrorKind;
 use clap::{Command, Parser};
 use std::ffi::OsString;
+use std::process::ExitCode;
 use table::Table;
 
-/// What the command line says; help and mistakes are told here and end the program.
-pub fn parse<P: Parser>() -> P {
+/// What the command line says; or, when help or a mistake was told instead, the code to end with.
+pub fn parse<P: Parser>() -> Result<P, ExitCode> {
     let words: Vec<OsString> = std::env::args_os().collect();
-    P::try_parse_from(&words).unwrap_or_else(|error| tell(P::command(), &words, error))
+    P::try_parse_from(&words).map_err(|error| {
+        let code = if error.use_stderr() { crate::TROUBLE } else { crate::CLEAN };
+        tell(P::command(), &words, &error);
+        code.into()
+    })
 }
 
 /// The tree of commands as people are to read it.
@@ -30,27 +35,22 @@ pub fn readable(command: Command) -> Command {
     if language::is_japanese() { in_japanese(command) } else { command }
 }
 
-fn tell(command: Command, words: &[OsString], error: clap::Error) -> ! {
+fn tell(command: Command, words: &[OsString], error: &clap::Error) {
     let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
-    let (to_stderr, code) = (error.use_stderr(), error.exit_code());
-    let text = match (language::is_japanese(), is_help) {
-        (true, true) => match asked(command.clone(), words) {
-            Some((path, long)) => page::of(in_japanese(with_examples(command)), &path, long, wide(to_stderr)),
-            None => error.exit(),
-        },
-        (true, false) if error.kind() != ErrorKind::DisplayVersion => mistakes::in_japanese(&error),
-        (false, true) => match with_examples(command).try_get_matches_from(words) {
-            Err(error) => error.exit(),
-            Ok(_) => error.exit(),
-        },
-        _ => error.exit(),
+    let to_stderr = error.use_stderr();
+    let japanese = match (language::is_japanese(), is_help) {
+        (true, true) => asked(command.clone(), words).map(|(path, long)| {
+            page::of(in_japanese(with_examples(command.clone())), &path, long, page::columns(to_stderr))
+        }),
+        (true, false) if error.kind() != ErrorKind::DisplayVersion => Some(mistakes::in_japanese(error)),
+        _ => None,
     };
-    page::print(&text, to_stderr);
-    std::process::exit(code)
-}
-
-fn wide(to_stderr: bool) -> usize {
-    page::columns(to_stderr)
+    // A reader who went away has seen enough.
+    match (japanese, is_help.then(|| with_examples(command).try_get_matches_from(words))) {
+        (Some(text), _) => page::print(&text, to_stderr),
+        (None, Some(Err(with_examples))) => _ = with_examples.print(),
+        (None, _) => _ = error.print(),
+    }
 }
 
 /// Before the path of a command in what it prints as its help, when the question is only which command's help it was.

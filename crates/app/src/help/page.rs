@@ -63,7 +63,7 @@ fn page(command: &mut Command, long: bool, columns: usize) -> String {
             continue;
         }
         _ = writeln!(out, "\n{heading}:");
-        let detailed = long && command.get_arguments().any(|argument| is_long(argument));
+        let detailed = long && command.get_arguments().any(is_long);
         match detailed {
             false => table(
                 &mut out,
