@@ -293,8 +293,9 @@ fn a_strangers_errand_in_an_officers_name() {
     assert!(names.contains(ERRAND) && names.contains("OFFICER_NAME_AWAY"), "{names}");
     let names = site.names(TO_ANN, &letter("2@x", "今、会社にいますか。"));
     assert!(names.contains("FIRST_CONTACT_OPENING") && !names.contains(ERRAND), "{names}");
-    // He writes as people do, and is met.
-    let names = site.names(TO_ANN, &letter("3@x", "電車が遅れています。"));
+    // Under no officer's name he writes as people do, and is met.
+    let plain = letter("3@x", "電車が遅れています。").replace("=?UTF-8?B?5L6L56S6IOS4gOmDjg==?= ", "");
+    let names = site.names(TO_ANN, &plain);
     assert!(!names.contains("FIRST_CONTACT"), "{names}");
     let names = site.names(TO_ANN, &letter("4@x", errand));
     assert!(!names.contains("FIRST_CONTACT") && names.contains("OFFICER_ERRAND"), "{names}");

@@ -108,10 +108,7 @@ fn each_recipient_gets_what_holds_for_him() {
 
     // A banned name is refused from outside, tagged within.
     let said = send(&postfix, STRANGER, &["ann@example.test"], &attached(3, "invoice.pdf.exe"));
-    assert!(
-        said.starts_with("554 5.7.1 Message refused: attachments such as invoice.pdf.exe are not taken here"),
-        "{said}"
-    );
+    assert!(said.starts_with("554 5.7.1"), "{said}");
     sekisho.wait_for("category=banned reason=\"invoice.pdf.exe\"");
     assert!(send(&postfix, "192.0.2.1", &["ann@example.test"], &attached(4, "a.exe")).starts_with("250"));
     assert!(contains(&arrived(&postfix, 4, "ann@example.test"), "\nX-Sekisho-Alert: banned\n"));

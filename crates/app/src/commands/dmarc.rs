@@ -50,6 +50,7 @@ pub enum What {
         /// Only mail in the name of this domain
         #[arg(long)]
         domain: Option<String>,
+        /// How results are written
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },

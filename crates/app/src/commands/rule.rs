@@ -557,9 +557,6 @@ impl Suggest {
             Place::Stdin => stdin.get_or_init(|| from(place)).clone(),
             place => from(place),
         };
-        if let Some(missing) = self.spam.iter().chain(&self.ham).find(|path| !path.exists()) {
-            bail!("{}: {}", missing.display(), language::NO_SUCH_FILE);
-        }
         let spam = input::find(&self.spam, input::Format::Detect);
         let ham = input::find(&self.ham, input::Format::Detect);
         let progress = progress_bar((spam.len() + ham.len()) as u64);

@@ -177,6 +177,20 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_says_why() {
+        let refusal = |category: Category, reason: &str, text: &str| {
+            let mut fate = Fate { category: Some(category), reason: reason.into(), ..fate("reject") };
+            fate.actions.reject_text = text.into();
+            fate.refusal()
+        };
+        assert_eq!(refusal(Category::Spam, "score 9.0 of 5.0", ""), "Message refused: it looks like spam");
+        assert_eq!(refusal(Category::Virus, "Eicar", ""), "Message refused: it carries malware");
+        let named = refusal(Category::Banned, "a.zip/請求書\r\n.exe", "");
+        assert_eq!(named, "Message refused: attachments such as ?????.exe are not taken here");
+        assert_eq!(refusal(Category::Banned, "a.exe", "Not here"), "Not here");
+    }
+
+    #[test]
     fn what_cannot_be_said_for_some_only_loses_nothing() {
         for (wanted, store, done) in [
             ("reject reject", true, "reject reject"),
