@@ -74,7 +74,8 @@ impl Chart {
     /// Horizontal bars as a whole SVG document.
     pub fn svg_bars(&self) -> String {
         let row = 26.0;
-        let (left, right, top) = (210.0, 80.0, if self.series.len() > 1 { 66.0 } else { 48.0 });
+        let label = self.labels.iter().map(|label| drawn_width(&cut(label, LABEL))).fold(80.0, f64::max);
+        let (left, right, top) = (label + 24.0, 80.0, if self.series.len() > 1 { 66.0 } else { 48.0 });
         let total = 720.0;
         let room = total - left - right;
         let height = top + row * self.labels.len().max(1) as f64 + 16.0;
@@ -202,6 +203,16 @@ impl Chart {
     }
 }
 
+/// Pixels of a label in 13-pixel letters, rather too many: which fonts there are is not known here.
+fn drawn_width(text: &str) -> f64 {
+    let letter = |c: char| match c {
+        'A'..='Z' | 'm' | 'w' | '…' | '@' => 9.5,
+        _ if width(c) > 1 => 13.5,
+        _ => 7.6,
+    };
+    text.chars().map(letter).sum()
+}
+
 /// 1, 2 or 5 times a power of ten; about five of them in `most`.
 fn nice_step(most: f64) -> f64 {
     let rough = (most / 5.0).max(1.0);
@@ -296,6 +307,16 @@ mod tests {
         assert!(lines[1].starts_with("  PH   30 ██████████"), "{text}");
         assert!(lines[2].contains('░') && lines[3].ends_with('▏'), "{text}");
         assert!(lines[3].contains("x?y?"), "{text}");
+    }
+
+    #[test]
+    fn long_labels_have_room() {
+        let mut chart = chart();
+        chart.labels[0] = "BRAND_NAME_FOREIGN_ADDRESS_X".into();
+        let svg = chart.svg_bars();
+        let at = svg.find("text-anchor=\"end\"").unwrap();
+        let x: f64 = svg[..at].rsplit("x=\"").next().unwrap().split('"').next().unwrap().parse().unwrap();
+        assert!(x >= 28.0 * 8.5, "{svg}");
     }
 
     #[test]
