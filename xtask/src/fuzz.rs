@@ -135,6 +135,14 @@ fn seeds(target: &str) -> Result<Vec<Vec<u8>>> {
             let patterns = texts.iter().flat_map(|text| text.split(|b| *b == b'\n')).filter_map(pattern);
             patterns.map(|pattern| [b"/", pattern, b"\n", pattern].concat()).collect()
         }
+        "qr" => {
+            // What the tests of it hold as text.
+            let text = std::fs::read_to_string("crates/engine/tests/qr.rs")?;
+            let pieces = text.split("= \"\\\n").skip(1).filter_map(|piece| piece.split('"').next());
+            let pictures = pieces.map(|piece| mail::mime::transfer::base64(piece.replace("\\\n", "").as_bytes()));
+            let drawing = [&[0, 21][..], &[1; 441]].concat();
+            pictures.map(|picture| [&[1], &picture[..]].concat()).chain([drawing]).collect()
+        }
         "unpack" => archives()?,
         "normalise" => {
             let goldens = std::fs::read_to_string("crates/unpack/tests/html.txt")?;
