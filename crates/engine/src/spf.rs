@@ -354,8 +354,9 @@ impl Walk<'_, '_> {
 
     /// What DNS cannot hold does not exist.
     fn ask(&self, name: &str, kind: Kind) -> Result<&Answer, Pending> {
-        let name = tld::idn_to_ascii(name.trim_end_matches('.').as_bytes());
-        let name = String::from_utf8_lossy(&name).to_ascii_lowercase();
+        // Letters that pass for a dot become one.
+        let name = tld::idn_to_ascii(name.as_bytes());
+        let name = String::from_utf8_lossy(&name).trim_end_matches('.').to_ascii_lowercase();
         match is_name(&name) {
             true => self.asking.get(Question::Dns { name, record: kind }),
             false => Ok(&Answer::NoSuchName),

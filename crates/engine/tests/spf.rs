@@ -131,7 +131,9 @@ fn hosts_of_one_term_without_addresses_are_no_empty_terms() {
             let answer = match (name.as_str(), *record) {
                 ("a.example", Record::TXT) => Answer::Texts(vec![vec!["v=spf1 mx -all".into()]]),
                 ("a.example", Record::MX) => {
-                    Answer::Records((1..=4).map(|number| format!("10 mx{number}.a.example.")).collect())
+                    // A letter that passes for the last dot is asked without.
+                    let hosts = ["mx1.a.example.", "mx2.a.example.", "mx3.a.example", "mx4.a.example．"];
+                    Answer::Records(hosts.iter().map(|host| format!("10 {host}")).collect())
                 }
                 ("mx4.a.example", Record::AAAA) => Answer::Records(vec!["2001:db8::25".into()]),
                 _ => Answer::Records(Vec::new()),
